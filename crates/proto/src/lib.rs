@@ -6,7 +6,26 @@
 //! made of, usable alone. Every way a peer can break the rules is a [`Violation`].
 #![no_std]
 #![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::panic)]
 
 extern crate alloc;
 
+pub mod codec;
 pub mod packet;
+pub mod packet_type;
+pub mod property;
+pub mod qos;
+pub mod reason;
+pub mod text;
+pub mod time;
+pub mod topic;
+pub mod version;
+pub mod violation;
+
+pub use packet_type::PacketType;
+pub use qos::{PacketId, QoS};
+pub use reason::ReasonCode;
+pub use time::Time;
+pub use topic::{TopicFilter, TopicName};
+pub use version::Version;
+pub use violation::Violation;

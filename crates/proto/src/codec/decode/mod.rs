@@ -1,0 +1,73 @@
+//! One whole packet from its bytes.
+
+mod ack;
+mod connect;
+mod publish;
+mod session;
+mod subscribe;
+
+pub use connect::connect_version;
+pub use publish::decode_publish;
+
+use super::reader::Reader;
+use crate::packet::Packet;
+use crate::packet_type::PacketType;
+use crate::version::Version;
+use crate::violation::Violation;
+
+/// Reads the one packet that `frame` is; [`frame`](super::frame) says where it ends.
+///
+/// A CONNECT is read by the version it names, whatever `version` is.
+///
+/// # Errors
+/// Whatever is wrong with the packet in itself.
+#[inline]
+pub fn decode(frame: &[u8], version: Version) -> Result<Packet<'_>, Violation> {
+    let Some((&first, rest)) = frame.split_first() else {
+        return Err(Violation::Truncated);
+    };
+    let packet_type = PacketType::from_first_byte(first)?;
+    let (remaining, length_bytes) = super::remaining_length(rest)?.ok_or(Violation::Truncated)?;
+    let header_len = length_bytes as usize + 1;
+    match frame.len().checked_sub(header_len) {
+        Some(len) if len == remaining as usize => {}
+        Some(len) if len > remaining as usize => return Err(Violation::TrailingBytes),
+        _ => return Err(Violation::Truncated),
+    }
+    if packet_type == PacketType::Publish {
+        return decode_publish(frame, header_len, version).map(Packet::Publish);
+    }
+    decode_rest(packet_type, first, frame.get(header_len..).unwrap_or_default(), version)
+}
+
+/// Everything but PUBLISH.
+fn decode_rest(
+    packet_type: PacketType,
+    first: u8,
+    body: &[u8],
+    version: Version,
+) -> Result<Packet<'_>, Violation> {
+    // [MQTT-2.1.3-1], [MQTT-3.6.1-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1]: only MQTT 3.1 knows DUP on
+    // other packets than PUBLISH.
+    if version > Version::V3_1 && first != packet_type.first_byte() {
+        return Err(Violation::FlagsReserved { packet_type, flags: first & 0x0F });
+    }
+    let body = Reader::new(body);
+    match packet_type {
+        PacketType::Connect => connect::connect(body).map(Packet::Connect),
+        PacketType::ConnAck => connect::connack(body, version).map(Packet::ConnAck),
+        PacketType::PubAck => ack::ack(body, packet_type, version).map(Packet::PubAck),
+        PacketType::PubRec => ack::ack(body, packet_type, version).map(Packet::PubRec),
+        PacketType::PubRel => ack::ack(body, packet_type, version).map(Packet::PubRel),
+        PacketType::PubComp => ack::ack(body, packet_type, version).map(Packet::PubComp),
+        PacketType::Subscribe => subscribe::subscribe(body, version).map(Packet::Subscribe),
+        PacketType::SubAck => subscribe::suback(body, version).map(Packet::SubAck),
+        PacketType::Unsubscribe => subscribe::unsubscribe(body, version).map(Packet::Unsubscribe),
+        PacketType::UnsubAck => subscribe::unsuback(body, version).map(Packet::UnsubAck),
+        PacketType::PingReq => body.finish().map(|()| Packet::PingReq),
+        PacketType::PingResp => body.finish().map(|()| Packet::PingResp),
+        PacketType::Disconnect => session::disconnect(body, version).map(Packet::Disconnect),
+        PacketType::Auth => session::auth(body, version).map(Packet::Auth),
+        PacketType::Publish => Err(Violation::PacketTypeReserved),
+    }
+}
