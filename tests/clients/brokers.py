@@ -1,0 +1,100 @@
+"""Starts the brokers that the clients are tested against, on free loopback ports."""
+
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+HOST = "127.0.0.1"
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+START_SECONDS = 10
+STOP_SECONDS = 5
+
+
+def dunlin_binary():
+    """DUNLIN_BIN, or the debug build that `cargo build` leaves."""
+    named = os.environ.get("DUNLIN_BIN")
+    if named:
+        return named
+    target = os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")
+    return str(pathlib.Path(target) / "debug" / "dunlin")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
+
+
+class Broker:
+    """A broker process that is there as long as the `with` block lasts."""
+
+    def __init__(self, kind):
+        self.kind = kind
+        self.port = free_port()
+        self.process = None
+        self.directory = None
+
+    @property
+    def address(self):
+        return f"{HOST}:{self.port}"
+
+    def __enter__(self):
+        self.directory = tempfile.mkdtemp(prefix="dunlin-clients-")
+        self.log = open(os.path.join(self.directory, "log"), "wb")
+        self.process = subprocess.Popen(
+            self._command(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+            cwd=self.directory,
+        )
+        try:
+            self._wait_until_it_accepts()
+        except Exception:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _command(self):
+        if self.kind == "dunlin":
+            return [dunlin_binary(), "-p", str(self.port)]
+        return [self._mosquitto(), "-c", self._mosquitto_configuration()]
+
+    @staticmethod
+    def _mosquitto():
+        # Debian keeps daemons out of the PATH of ordinary users.
+        return shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+
+    def _mosquitto_configuration(self):
+        path = os.path.join(self.directory, "mosquitto.conf")
+        with open(path, "w", encoding="utf-8") as conf:
+            conf.write(f"listener {self.port} {HOST}\nallow_anonymous true\npersistence false\n")
+        return path
+
+    def _wait_until_it_accepts(self):
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{self.kind} ended at start: {self.output()}")
+            try:
+                socket.create_connection((HOST, self.port), 0.2).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise RuntimeError(f"{self.kind} does not accept on {self.address}: {self.output()}")
+
+    def output(self):
+        """The last lines of what the broker printed."""
+        with open(os.path.join(self.directory, "log"), errors="replace") as log:
+            return "".join(log.readlines()[-20:]).strip()
