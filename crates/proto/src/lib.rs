@@ -10,7 +10,9 @@
 
 extern crate alloc;
 
+pub mod alias;
 pub mod codec;
+pub mod keep_alive;
 pub mod packet;
 pub mod packet_type;
 pub mod property;
@@ -21,6 +23,7 @@ pub mod time;
 pub mod topic;
 pub mod version;
 pub mod violation;
+pub mod window;
 
 pub use packet_type::PacketType;
 pub use qos::{PacketId, QoS};

@@ -35,6 +35,12 @@ impl<'a> TopicName<'a> {
         Self::new(core::str::from_utf8(bytes).map_err(|_| Violation::StringNotUtf8)?)
     }
 
+    /// A name that was checked before.
+    #[inline]
+    pub(crate) const fn from_checked(name: &'a str) -> Self {
+        Self(name)
+    }
+
     /// The name as text.
     #[inline]
     #[must_use]
