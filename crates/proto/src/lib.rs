@@ -18,6 +18,7 @@ pub mod packet_type;
 pub mod property;
 pub mod qos;
 pub mod reason;
+pub mod server;
 pub mod text;
 pub mod time;
 pub mod topic;
