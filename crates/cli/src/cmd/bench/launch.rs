@@ -1,0 +1,244 @@
+//! The brokers of a comparison: already running, or started for each run and stopped after it.
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::affinity::pinned;
+use super::args::TargetArgs;
+use super::clock::{SECOND_NS, now_ns};
+use super::plan::run_tag;
+
+/// Patience with a broker that starts, and with one that stops.
+const PATIENCE_NS: u64 = 15 * SECOND_NS;
+
+/// Between two looks at it.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// Time after the first accepted connection for whatever else a broker does at its start.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// A broker as given by `--broker`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BrokerSpec {
+    /// Name in reports.
+    pub(super) name: String,
+    source: Source,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    Running { host: String, port: u16, pid: Option<u32> },
+    Command(Vec<String>),
+}
+
+impl FromStr for BrokerSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text
+            .split_once('=')
+            .ok_or_else(|| format!("{text:?} is not NAME=HOST:PORT[,PID] or NAME=COMMAND"))?;
+        let source = match running(value) {
+            Some(source) => source,
+            None => Source::Command(split_words(value)?),
+        };
+        if name.is_empty() || source == Source::Command(Vec::new()) {
+            return Err(format!("{text:?} lacks a name or a command"));
+        }
+        Ok(Self { name: name.to_owned(), source })
+    }
+}
+
+/// A broker ready for connections; one that was started is stopped when this is dropped.
+#[derive(Debug)]
+pub(super) struct Broker {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) pid: Option<u32>,
+    child: Option<Child>,
+    directory: Option<PathBuf>,
+}
+
+impl BrokerSpec {
+    /// Starts the broker, if it has to be, on `cpus` and waits until it accepts.
+    pub(super) fn start(&self, port: u16, cpus: &[usize]) -> Result<Broker> {
+        let words = match &self.source {
+            Source::Running { host, port, pid } => {
+                let host = host.clone();
+                return Ok(Broker { host, port: *port, pid: *pid, child: None, directory: None });
+            }
+            Source::Command(words) => words,
+        };
+        let directory = std::env::temp_dir().join(format!("dunlin-bench-{:08x}", run_tag()));
+        fs::create_dir(&directory).with_context(|| format!("creating {}", directory.display()))?;
+        let mut broker = Broker {
+            host: "127.0.0.1".to_owned(),
+            port,
+            pid: None,
+            child: None,
+            directory: Some(directory.clone()),
+        };
+        let conf = directory.join("mosquitto.conf");
+        fs::write(&conf, mosquitto_conf(port)).context("writing the configuration")?;
+        let words: Vec<String> = words
+            .iter()
+            .map(|word| {
+                word.replace("{port}", &port.to_string())
+                    .replace("{conf}", &conf.to_string_lossy())
+                    .replace("{dir}", &directory.to_string_lossy())
+            })
+            .collect();
+        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            bail!("port {port} is taken by another process");
+        }
+        let child = pinned(cpus, || spawn(&words, &directory))?;
+        broker.pid = Some(child.id());
+        broker.child = Some(child);
+        broker.wait_until_it_accepts().with_context(|| format!("starting {}", self.name))?;
+        Ok(broker)
+    }
+}
+
+impl Broker {
+    /// The target of a scenario that runs against this broker.
+    pub(super) fn target(&self, common: &TargetArgs) -> TargetArgs {
+        TargetArgs { host: self.host.clone(), port: self.port, pid: self.pid, ..common.clone() }
+    }
+
+    fn wait_until_it_accepts(&mut self) -> Result<()> {
+        let deadline = now_ns() + PATIENCE_NS;
+        loop {
+            if let Some(child) = &mut self.child
+                && let Some(status) = child.try_wait()?
+            {
+                bail!("it ended with {status} (its output goes nowhere: try it by hand)");
+            }
+            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                std::thread::sleep(SETTLE);
+                return Ok(());
+            }
+            if now_ns() > deadline {
+                bail!("it does not accept connections on port {}", self.port);
+            }
+            std::thread::sleep(GLANCE);
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            stop(child);
+        }
+        if let Some(directory) = &self.directory {
+            drop(fs::remove_dir_all(directory));
+        }
+    }
+}
+
+/// Asks with SIGTERM, insists with SIGKILL. A process that is gone already is fine.
+fn stop(child: &mut Child) {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let is_asked = pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
+    let deadline = now_ns() + if is_asked { PATIENCE_NS } else { 0 };
+    while matches!(child.try_wait(), Ok(None)) {
+        if now_ns() > deadline {
+            drop(child.kill());
+            drop(child.wait());
+            return;
+        }
+        std::thread::sleep(GLANCE);
+    }
+}
+
+fn spawn(words: &[String], directory: &PathBuf) -> Result<Child> {
+    let (program, arguments) = words.split_first().context("an empty command")?;
+    Command::new(program)
+        .args(arguments)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .with_context(|| format!("starting {program}"))
+}
+
+/// Mosquitto without limits on queues and windows, and without log: what saturation needs.
+fn mosquitto_conf(port: u16) -> String {
+    format!(
+        "listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\n\
+         max_queued_messages 0\npersistence false\nlog_type none\n"
+    )
+}
+
+/// `HOST:PORT` or `HOST:PORT,PID`.
+fn running(text: &str) -> Option<Source> {
+    let (address, pid) = match text.split_once(',') {
+        Some((address, pid)) => (address, Some(pid.parse().ok()?)),
+        None => (text, None),
+    };
+    let (host, port) = address.rsplit_once(':')?;
+    if host.contains(char::is_whitespace) {
+        return None;
+    }
+    Some(Source::Running { host: host.to_owned(), port: port.parse().ok()?, pid })
+}
+
+/// Words of a command line; quotes keep blanks together.
+pub(super) fn split_words(text: &str) -> Result<Vec<String>, String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for letter in text.chars() {
+        match (quote, letter) {
+            (Some(open), _) if letter == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (None, _) if letter.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    if quote.is_some() {
+        return Err(format!("a quote in {text:?} is not closed"));
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_is_an_address_or_a_command() {
+        let spec: BrokerSpec = "a=127.0.0.1:1884,77".parse().unwrap();
+        let host = "127.0.0.1".to_owned();
+        assert_eq!(spec.source, Source::Running { host, port: 1884, pid: Some(77) });
+        let spec: BrokerSpec = "m=mosquitto -c {conf}".parse().unwrap();
+        let words = ["mosquitto", "-c", "{conf}"].map(str::to_owned).to_vec();
+        assert_eq!(spec.source, Source::Command(words));
+        assert!("nothing".parse::<BrokerSpec>().is_err());
+        assert!("a=".parse::<BrokerSpec>().is_err());
+        assert!("=a".parse::<BrokerSpec>().is_err());
+    }
+
+    #[test]
+    fn quotes_keep_words_together() {
+        assert_eq!(split_words(r#"a "b c" d'' '' "#).unwrap(), ["a", "b c", "d", ""]);
+        assert!(split_words("a 'b").is_err());
+    }
+
+    #[test]
+    fn a_command_that_ends_at_once_is_an_error() {
+        let spec: BrokerSpec = "false=false".parse().unwrap();
+        let error = spec.start(1, &[]).unwrap_err();
+        assert!(format!("{error:#}").contains("it ended"), "{error:#}");
+    }
+}
