@@ -36,12 +36,6 @@ pub enum Due {
 }
 
 impl PingSchedule {
-    /// How long a PINGRESP may take: as long as the server itself waits beyond the keep alive, but
-    /// no less than a slow link needs and no more than a user cares to wait.
-    fn patience(&self) -> Duration {
-        (self.keep_alive / 2).clamp(MIN_PATIENCE, MAX_PATIENCE)
-    }
-
     /// A schedule for `keep_alive` seconds, 0 being none, that begins now.
     #[must_use]
     pub const fn new(keep_alive: u16, now: Time) -> Self {
@@ -89,6 +83,12 @@ impl PingSchedule {
             // [MQTT-3.1.2-20], with a tenth of the interval kept for lateness on the way.
             None => self.last_sent.saturating_add(self.keep_alive * 9 / 10),
         })
+    }
+
+    /// How long a PINGRESP may take: as long as the server itself waits beyond the keep alive, but
+    /// no less than a slow link needs and no more than a user cares to wait.
+    fn patience(&self) -> Duration {
+        (self.keep_alive / 2).clamp(MIN_PATIENCE, MAX_PATIENCE)
     }
 }
 

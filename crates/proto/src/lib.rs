@@ -11,6 +11,7 @@
 extern crate alloc;
 
 pub mod alias;
+pub mod client;
 pub mod codec;
 pub mod keep_alive;
 pub mod packet;

@@ -130,6 +130,12 @@ impl<'a> TopicFilter<'a> {
         Self::new(core::str::from_utf8(bytes).map_err(|_| Violation::StringNotUtf8)?)
     }
 
+    /// A filter that was checked before.
+    #[inline]
+    pub(crate) const fn from_checked(filter: &'a str) -> Self {
+        Self(filter)
+    }
+
     /// The filter as text.
     #[inline]
     #[must_use]

@@ -86,6 +86,9 @@ violations! {
         "a topic name contains the wildcard + or #";
     /// An empty topic name, and no topic alias instead.
     TopicNameEmpty => "MQTT-4.7.3-1", ProtocolError, "an empty topic name and no topic alias";
+    /// More levels than the broker takes.
+    TopicTooDeep { levels: usize, maximum: usize } => "4.7.3", MalformedPacket,
+        "a topic of {levels} levels, where {maximum} are the most (maximum_topic_levels)";
     /// An empty topic filter.
     TopicFilterEmpty => "MQTT-4.7.3-1", TopicFilterInvalid, "an empty topic filter";
     /// More than 65 535 bytes of topic.

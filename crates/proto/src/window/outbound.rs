@@ -214,6 +214,20 @@ impl<T> Outbound<T> {
         })
     }
 
+    /// Everything on its way in the order it was first sent in, given up.
+    pub fn into_messages(self) -> impl Iterator<Item = (PacketId, Resend<T>)> {
+        let first = self.first;
+        self.slots.into_iter().enumerate().filter_map(move |(index, slot)| {
+            let message = match slot {
+                Slot::AtLeastOnce(message) => Resend::Publish { qos: QoS::AtLeastOnce, message },
+                Slot::ExactlyOnce(message) => Resend::Publish { qos: QoS::ExactlyOnce, message },
+                Slot::Releasing => Resend::Release,
+                Slot::Request(_) | Slot::Done => return None,
+            };
+            Some((advance(first, index), message))
+        })
+    }
+
     /// Begins a new connection: everything on its way is to be sent again, by
     /// [`Outbound::next_resend`], before anything new.
     pub fn restart(&mut self) {
