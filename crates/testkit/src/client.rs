@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ pub struct RawClient {
     stream: TcpStream,
     version: Version,
     received: Vec<u8>,
+    /// Parsed already, while something that came later was waited for.
+    held_back: VecDeque<Packet>,
     next_packet_id: u16,
     largest: usize,
 }
@@ -43,7 +46,14 @@ impl RawClient {
     pub fn open(address: SocketAddr, version: Version) -> Self {
         let stream = TcpStream::connect(address).expect("the broker accepts connections");
         stream.set_nodelay(true).expect("a fresh socket has options");
-        Self { stream, version, received: Vec::new(), next_packet_id: 0, largest: 0 }
+        Self {
+            stream,
+            version,
+            received: Vec::new(),
+            held_back: VecDeque::new(),
+            next_packet_id: 0,
+            largest: 0,
+        }
     }
 
     /// Opens, connects and hands over the accepting CONNACK too.
@@ -87,6 +97,13 @@ impl RawClient {
     /// # Panics
     /// When what comes is not a packet.
     pub fn next(&mut self, patience: Duration) -> Event {
+        match self.held_back.pop_front() {
+            Some(packet) => Event::Packet(packet),
+            None => self.read(patience),
+        }
+    }
+
+    fn read(&mut self, patience: Duration) -> Event {
         let deadline = Instant::now() + patience;
         loop {
             if let Some(packet) = self.take_packet() {
@@ -168,7 +185,8 @@ impl RawClient {
         }
     }
 
-    /// The PUBLISH that must come now, acknowledged to the end of its QoS.
+    /// The PUBLISH that must come now, acknowledged to the end of its QoS. What comes between is
+    /// kept for the next to ask.
     ///
     /// # Panics
     /// When something else comes.
@@ -179,11 +197,24 @@ impl RawClient {
             1 => self.send(&request::ack(request::PUBACK, publish.packet_id)),
             _ => {
                 self.send(&request::ack(request::PUBREC, publish.packet_id));
-                self.expect_ack(request::PUBREL, publish.packet_id);
+                self.await_pubrel(publish.packet_id);
                 self.send(&request::ack(request::PUBCOMP, publish.packet_id));
             }
         }
         publish
+    }
+
+    fn await_pubrel(&mut self, packet_id: u16) {
+        let mut before = VecDeque::new();
+        loop {
+            match self.expect() {
+                Packet::PubRel(ack) if ack.packet_id == packet_id => break,
+                Packet::Publish(publish) => before.push_back(Packet::Publish(publish)),
+                other => panic!("PUBREL was due, not {other:?}"),
+            }
+        }
+        before.append(&mut self.held_back);
+        self.held_back = before;
     }
 
     /// The acknowledgement that must come now, by its first byte; hands over its reason code.

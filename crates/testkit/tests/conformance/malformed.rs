@@ -80,7 +80,12 @@ fn packets_that_end_inside_a_field_end_the_connection() {
     ];
     ends_the_connection(&Version::ALL, &cases);
     for version in Version::ALL {
-        let whole = Connect::new(version, &unique("c")).username("u").password(b"p").bytes();
+        let mut packet = Connect::new(version, &unique("c"));
+        // In 3.1 the flags may promise a user name that is not there.
+        if version != Version::V31 {
+            packet = packet.username("u").password(b"p");
+        }
+        let whole = packet.bytes();
         for length in 0..whole.len() - 2 {
             broken_connect(version, &frame(0x10, &whole[2..2 + length]));
         }

@@ -48,7 +48,10 @@ fn a_qos_2_message_is_handed_on_once_and_after_pubrel() {
         assert_eq!(publisher.expect_ack(PUBCOMP, 9), 0);
         assert_eq!(subscriber.receive().text(), "once");
         nothing_before_marker(&mut subscriber, &mut client(version), &topic);
-        publisher.deliver(Publish::new(&topic, "new").qos(2, 9));
+        publisher.send(&Publish::new(&topic, "new").qos(2, 9).bytes(version));
+        publisher.expect_ack(PUBREC, 9);
+        publisher.send(&request::ack(PUBREL, 9));
+        publisher.expect_ack(PUBCOMP, 9);
         assert_eq!(subscriber.receive().text(), "new");
     }
 }
