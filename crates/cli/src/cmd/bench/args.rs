@@ -134,7 +134,8 @@ pub(super) enum Scenario {
         #[command(flatten)]
         traffic: TrafficArgs,
     },
-    /// Connections that do nothing but hold one subscription: memory and CPU
+    /// Connections that do nothing but hold one subscription: memory and CPU; wants a broker just
+    /// started, as memory freed by earlier clients would be used again
     Idle {
         /// Connections
         #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
@@ -178,7 +179,7 @@ pub(super) struct TrafficArgs {
     /// Open loop in bursts: send what is due every so many milliseconds
     #[arg(long, requires = "rate", default_value_t = 0)]
     pub(super) tick_ms: u64,
-    /// Saturation: messages under way per publisher (default 1000 at `QoS` 0, else 100)
+    /// Saturation: messages under way per publisher (default 2000 at `QoS` 0, else 100)
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) window: Option<u64>,
     /// Seconds before the measured phase

@@ -8,6 +8,7 @@ use clap::{Args, Parser};
 use serde::Serialize;
 
 use super::args::{Scenario, ScenarioLine, TargetArgs};
+use super::crowd::raise_descriptor_limit;
 use super::launch::{BrokerSpec, split_words};
 use super::outcome::{Measure, Outcome, median};
 use super::progress::Progress;
@@ -78,6 +79,7 @@ impl CompareArgs {
     /// Runs everything. A round that fails is part of the result, not the end of the comparison.
     pub(super) fn run(&self, common: &TargetArgs, progress: &Progress) -> Result<Comparison> {
         let mut rows = self.rows()?;
+        raise_descriptor_limit()?;
         for round in 0..self.rounds {
             for row in &mut rows {
                 for (at, broker) in self.brokers.iter().enumerate() {

@@ -123,6 +123,13 @@ impl Crowd {
     }
 }
 
+/// Raises the descriptor limit to what is allowed, for this process and those it starts.
+pub(super) fn raise_descriptor_limit() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+        .context("raising the limit of open files")
+}
+
 /// Raises the descriptor limit as far as it takes for `connections`; an error if it cannot be.
 pub(super) fn allow_connections(connections: u64) -> Result<()> {
     let wanted = connections + SPARE_DESCRIPTORS;

@@ -13,6 +13,12 @@ const GROUPS_PER_AREA: u32 = 1000;
 /// In flight per publisher in an open loop; more waits at the publisher and counts as latency.
 const OPEN_LOOP_WINDOW: u64 = 4096;
 
+/// Saturation at QoS 0: a few full writes under way keep both sides at work.
+const USUAL_WINDOW_QOS_0: u64 = 2000;
+
+/// Saturation with acknowledgements: in the order of what clients allow themselves.
+const USUAL_WINDOW: u64 = 100;
+
 /// Everything a traffic run needs to know.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
@@ -81,7 +87,7 @@ impl Plan {
         let pace = match traffic.rate {
             Some(per_second) => Pace::Rate { per_second, tick_ns: traffic.tick_ms * 1_000_000 },
             None => {
-                let usual = if traffic.qos == 0 { 1000 } else { 100 };
+                let usual = if traffic.qos == 0 { USUAL_WINDOW_QOS_0 } else { USUAL_WINDOW };
                 Pace::Window(traffic.window.unwrap_or(usual))
             }
         };

@@ -76,7 +76,7 @@ impl Storm {
     fn phase(self, crowd: &mut Crowd, names: &[String], length_ns: u64) -> Result<Phase> {
         let from_ns = now_ns();
         let mut connections = 0;
-        let mut connect = Histogram::new(3)?;
+        let mut connect = Histogram::new_with_bounds(1, 60 * SECOND_NS, 3)?;
         while now_ns() - from_ns < length_ns {
             let batch = match self.rate {
                 None => names.len() as u64,

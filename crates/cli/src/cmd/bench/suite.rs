@@ -39,7 +39,7 @@ const NUMBERS: &[(&str, &str)] = &[
     ("15 000 idle connections", "idle --connections 15000"),
     ("connect and disconnect", "storm"),
     ("1 k filters, fan 4, QoS 0, saturated", "match --filters 1000"),
-    ("1 M filters, fan 4, QoS 0, saturated", "match --filters 1000000 --clients 1000"),
+    ("1 M filters, fan 4, QoS 0, saturated", "match --filters 1000000"),
 ];
 
 const SMOKE: &[(&str, &str)] = &[
