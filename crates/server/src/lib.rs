@@ -1,1 +1,31 @@
-//! Placeholder.
+//! The shell around the broker: listeners, shard threads, mailboxes, turn pacing, `$SYS`, logs.
+//!
+//! [`start`] is the way in, `shard.rs` the event loop. Follow a message in this order: `shard.rs`
+//! (wait) → `turn.rs` (one turn) → `read.rs` (socket to broker) → the broker → `mailbox.rs` (to
+//! other shards) → `flush.rs` (broker to socket) → `pacer.rs` (when the next turn begins).
+#![forbid(unsafe_code)]
+
+mod arrival;
+mod clock;
+mod commons;
+mod connection;
+mod error;
+mod flush;
+mod limits;
+mod listener;
+mod mailbox;
+mod options;
+mod pacer;
+mod read;
+mod report;
+mod shard;
+mod shared;
+mod signals;
+mod start;
+mod sys;
+mod turn;
+
+pub use dunlin_broker::Settings;
+pub use error::{RunError, StartError};
+pub use options::ServerOptions;
+pub use start::{Handle, start};

@@ -1,0 +1,87 @@
+//! What all shards share besides the subscription index: who is at home where, and the retained
+//! messages.
+
+mod directory;
+mod placement;
+
+use std::sync::Arc;
+
+use dunlin_broker::{Commons, Cursor, Message, Retained, Time};
+use dunlin_proto::topic::{TopicFilter, TopicName};
+use parking_lot::RwLock;
+
+use directory::Directory;
+pub(crate) use placement::Loads;
+
+use crate::clock::Clock;
+
+/// Retained messages dropped under one guard: some ten microseconds.
+const EXPIRED_AT_ONCE: usize = 100;
+
+/// The shared state of a broker, behind locks.
+pub(crate) struct SharedCommons {
+    directory: Directory,
+    /// A lock and not messages between shards: a subscriber must see what was retained before it
+    /// subscribed, whichever shard the publisher is on. Held for one topic, or one page.
+    retained: RwLock<Retained<Arc<Message>>>,
+}
+
+impl SharedCommons {
+    pub(crate) fn new(shards: u16, clock: Clock, seed: u64) -> Self {
+        Self {
+            directory: Directory::new(Loads::new(shards), clock),
+            retained: RwLock::new(Retained::new(seed)),
+        }
+    }
+
+    /// How busy the shards are; each keeps its own entry.
+    pub(crate) const fn loads(&self) -> &Loads {
+        self.directory.loads()
+    }
+
+    /// Drops retained messages that have expired, a bounded number at once.
+    pub(crate) fn expire_retained(&self, now: Time) {
+        if self.retained.read().next_deadline().is_some_and(|due| due <= now) {
+            self.retained.write().expire(now, EXPIRED_AT_ONCE);
+        }
+    }
+
+    /// What the retained messages count for in limits.
+    pub(crate) fn retained_bytes(&self) -> u64 {
+        self.retained.read().bytes() as u64
+    }
+}
+
+impl Commons for SharedCommons {
+    fn home(&self, client_id: &str, here: u16) -> u16 {
+        self.directory.home(client_id, here)
+    }
+
+    fn release(&self, client_id: &str) {
+        self.directory.release(client_id);
+    }
+
+    fn retain(&self, topic: TopicName<'_>, message: Arc<Message>) {
+        let (expires, bytes) = (message.expires(), message.bytes());
+        self.retained.write().put(topic, expires, bytes, message);
+    }
+
+    fn unretain(&self, topic: TopicName<'_>) {
+        self.retained.write().remove(topic);
+    }
+
+    fn retained_page(
+        &self,
+        filter: TopicFilter<'_>,
+        from: Option<&Cursor>,
+        limit: usize,
+        now: Time,
+        into: &mut Vec<Arc<Message>>,
+    ) -> Option<Cursor> {
+        self.retained.read().page(filter, from, limit, now, into)
+    }
+
+    fn retained_count(&self) -> usize {
+        self.retained.read().count()
+    }
+}

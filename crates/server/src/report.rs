@@ -1,0 +1,96 @@
+//! What a shard tells: its counters to the others, `$SYS` to subscribers, events to the log.
+
+use std::mem;
+use std::time::Duration;
+
+use dunlin_broker::{Level, Stats, Time, View};
+
+use crate::pacer::Pacer;
+use crate::shard::Shard;
+use crate::shared::Shared;
+use crate::sys::{Snapshot, Sys, collect};
+
+/// How old the counters that others see may be.
+const FRESH: Duration = Duration::from_millis(100);
+
+/// The shard that publishes `$SYS` and drops expired retained messages.
+const PUBLISHER: u16 = 0;
+
+/// When a shard last told what.
+pub(crate) struct Reporter {
+    number: u16,
+    told: Time,
+    /// There have been turns since.
+    changed: bool,
+    /// Time spent in these turns.
+    busy: Duration,
+    sys: Option<Sys>,
+}
+
+impl Reporter {
+    pub(crate) fn new(number: u16, now: Time, sys_interval: Duration) -> Self {
+        let publishes = number == PUBLISHER && !sys_interval.is_zero();
+        Self {
+            number,
+            told: now,
+            changed: false,
+            busy: Duration::ZERO,
+            sys: publishes.then(|| Sys::new(now, sys_interval)),
+        }
+    }
+
+    /// When there is something to tell even if nothing happens until then.
+    pub(crate) fn due(&self) -> Option<Time> {
+        let counters = self.changed.then(|| self.told.saturating_add(FRESH));
+        counters.into_iter().chain(self.sys.as_ref().map(Sys::due)).min()
+    }
+
+    /// Leaves the counters for the others after a turn, if the last ones are old enough.
+    pub(crate) fn turn(
+        &mut self,
+        shared: &Shared,
+        started: Time,
+        now: Time,
+        stats: &Stats,
+        pacer: &Pacer,
+    ) {
+        self.busy += now.since(started);
+        self.changed = now.since(self.told) < FRESH;
+        if self.changed {
+            return;
+        }
+        self.told = now;
+        if self.number == PUBLISHER {
+            shared.commons.expire_retained(now);
+        }
+        let busy = mem::take(&mut self.busy);
+        shared.commons.loads().report(self.number, now, busy);
+        *shared.snapshots[usize::from(self.number)].lock() = Snapshot::new(stats, pacer);
+    }
+}
+
+impl Shard<'_> {
+    /// Refreshes `$SYS` if it is time and this shard is the one to do it.
+    pub(crate) fn publish_sys(&mut self, now: Time, view: &View<'_>) {
+        let Some(sys) = &mut self.reporter.sys else { return };
+        if sys.due() > now {
+            return;
+        }
+        let totals = collect(self.shared, view.index);
+        let broker = &mut self.broker;
+        sys.refresh(now, &totals, |topic, payload| {
+            broker.publish_system(now, topic, payload, view);
+        });
+    }
+
+    pub(crate) fn log_events(&mut self) {
+        self.broker.take_events(&mut self.lists.log);
+        for event in self.lists.log.drain(..) {
+            match event.level() {
+                Level::Debug => tracing::debug!("{event}"),
+                Level::Info => tracing::info!("{event}"),
+                Level::Warn => tracing::warn!("{event}"),
+            }
+        }
+    }
+}

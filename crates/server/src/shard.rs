@@ -1,0 +1,276 @@
+//! A shard: one thread, one event loop, one part of the broker.
+//!
+//! [`Shard::run`] is the whole life of a shard: wait, take a turn, pace, until it is to stop. What
+//! happens within a turn is in `turn.rs`.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+use dunlin_broker::{Broker, ConnId, Event, Time, View};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use rustix::thread::{NanosleepRelativeResult, nanosleep};
+use rustix::time::Timespec;
+
+use crate::connection::{Connections, Inbound, Outbound};
+use crate::limits;
+use crate::listener::Listener;
+use crate::pacer::Pacer;
+use crate::read::BUFFER;
+use crate::report::Reporter;
+use crate::shared::{Parcel, Shared, Stop};
+
+/// Events taken from the poller at once.
+const EVENTS: usize = 1024;
+
+/// Turns stop reading while a mailbox is full; this is how often they look again.
+const CONGESTED: Duration = Duration::from_millis(1);
+
+/// The token of the mailbox. Tokens of connections hold a slot in the lower half, and slots are
+/// dense: they never come near the upper end of it.
+pub(crate) const MAILBOX: Token = Token(u32::MAX as usize);
+
+/// The token of the first listener; the others count down from it.
+const FIRST_LISTENER: usize = MAILBOX.0 - 1;
+
+pub(crate) struct Shard<'s> {
+    pub(crate) shared: &'s Shared,
+    pub(crate) number: u16,
+    pub(crate) poll: Poll,
+    events: Events,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) broker: Broker,
+    pub(crate) connections: Connections,
+    /// To be read in this turn, or if it has begun, in the next.
+    pub(crate) reading: Vec<ConnId>,
+    /// What sockets are read into, for all connections.
+    pub(crate) buffer: Box<[u8]>,
+    /// To be flushed: they have something to write, or are to be closed.
+    pub(crate) dirty: Vec<ConnId>,
+    pub(crate) lists: Lists,
+    /// Shards that were left a parcel in this turn.
+    pub(crate) posted: Vec<bool>,
+    /// Connections whose last output has until then to be taken.
+    pub(crate) last_calls: VecDeque<(Time, ConnId)>,
+    /// Sockets kept for a moment after their end, so that the peer can read the last words.
+    pub(crate) lingering: VecDeque<(Time, TcpStream)>,
+    pub(crate) reporter: Reporter,
+    pacer: Pacer,
+    /// Sockets of clients that had input in this turn.
+    pub(crate) input_events: u64,
+    /// A full mailbox: no socket is read.
+    pub(crate) congested: bool,
+    /// When a graceful stop gives up on slow readers.
+    pub(crate) stopping: Option<Time>,
+}
+
+/// Lists that are filled and emptied within a turn; they keep their memory between turns.
+#[derive(Default)]
+pub(crate) struct Lists {
+    pub(crate) reading: Vec<ConnId>,
+    pub(crate) committing: Vec<ConnId>,
+    pub(crate) resumed: Vec<ConnId>,
+    pub(crate) parcels: Vec<Parcel>,
+    pub(crate) flushing: Vec<ConnId>,
+    pub(crate) flushed: Vec<ConnId>,
+    pub(crate) log: Vec<Event>,
+}
+
+impl<'s> Shard<'s> {
+    pub(crate) fn new(
+        shared: &'s Shared,
+        number: u16,
+        poll: Poll,
+        listeners: Vec<Listener>,
+        seed: u64,
+    ) -> Self {
+        let now = shared.clock.now();
+        let shards = shared.mailboxes.len();
+        let count = u16::try_from(shards).unwrap_or(u16::MAX);
+        Self {
+            shared,
+            number,
+            poll,
+            events: Events::with_capacity(EVENTS),
+            listeners,
+            broker: Broker::new(shared.settings.clone(), number, count, seed),
+            connections: Connections::default(),
+            reading: Vec::new(),
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+            dirty: Vec::new(),
+            lists: Lists::default(),
+            posted: vec![false; shards],
+            last_calls: VecDeque::new(),
+            lingering: VecDeque::new(),
+            reporter: Reporter::new(number, now, shared.tuning.sys_interval),
+            pacer: Pacer::new(shared.tuning.pacing_cap, now),
+            input_events: 0,
+            congested: false,
+            stopping: None,
+        }
+    }
+
+    /// Serves until the server is stopped.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        limits::sharpen_timers();
+        self.register_listeners()?;
+        loop {
+            self.wait()?;
+            let started = self.shared.clock.now();
+            if self.end_if_stopping(started) {
+                return Ok(());
+            }
+            self.notice_events();
+            let received = self.broker.stats().messages_received;
+            self.turn(started);
+            let received = self.broker.stats().messages_received - received;
+            let now = self.shared.clock.now();
+            self.pacer.turn(now, self.input_events, received);
+            let stats = self.broker.stats();
+            self.reporter.turn(self.shared, started, now, stats, &self.pacer);
+            self.pace(started, now);
+        }
+    }
+
+    fn register_listeners(&mut self) -> io::Result<()> {
+        for (number, listener) in self.listeners.iter_mut().enumerate() {
+            let token = Token(FIRST_LISTENER - number);
+            self.poll.registry().register(&mut listener.socket, token, Interest::READABLE)?;
+        }
+        Ok(())
+    }
+
+    /// Sleeps until there is something to do, or only collects what has happened if there is
+    /// something to do already.
+    fn wait(&mut self) -> io::Result<()> {
+        let mailbox = &self.shared.mailboxes[usize::from(self.number)];
+        let timeout = self.time_to_sleep();
+        let sleeps = timeout != Some(Duration::ZERO) && mailbox.doze();
+        let timeout = if sleeps { timeout } else { Some(Duration::ZERO) };
+        let polled = self.poll.poll(&mut self.events, timeout);
+        if sleeps {
+            mailbox.awake();
+        }
+        match polled {
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {
+                self.events.clear();
+                Ok(())
+            }
+            polled => polled,
+        }
+    }
+
+    /// How long nothing will be due; `None` if that is for ever.
+    fn time_to_sleep(&self) -> Option<Duration> {
+        let reads = !self.reading.is_empty() && !self.congested;
+        if reads || !self.dirty.is_empty() || self.broker.needs_commit() {
+            return Some(Duration::ZERO);
+        }
+        let deadlines = [
+            self.broker.next_deadline(),
+            self.reporter.due(),
+            self.last_calls.front().map(|(due, _)| *due),
+            self.lingering.front().map(|(due, _)| *due),
+            self.stopping,
+        ];
+        let listeners = self.listeners.iter().filter_map(Listener::due);
+        let next = deadlines.into_iter().flatten().chain(listeners).min();
+        let congested = self.congested.then_some(CONGESTED);
+        let sleep = next.map(|due| due.since(self.shared.clock.now()));
+        sleep.into_iter().chain(congested).min()
+    }
+
+    fn notice_events(&mut self) {
+        self.input_events = 0;
+        for event in &self.events {
+            let token = event.token();
+            if let Some(listener) = FIRST_LISTENER
+                .checked_sub(token.0)
+                .and_then(|number| self.listeners.get_mut(number))
+            {
+                listener.notice();
+                continue;
+            }
+            // An event for an earlier tenant of the slot, or for the mailbox, finds nobody.
+            let id = id_of(token);
+            let Some(connection) = self.connections.get_mut(id) else { continue };
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                connection.hung_up |= event.is_read_closed() || event.is_error();
+                self.input_events += 1;
+                if connection.inbound == Inbound::Drained {
+                    connection.inbound = Inbound::Queued;
+                    self.reading.push(id);
+                }
+            }
+            if event.is_writable() && connection.outbound == Outbound::Blocked {
+                connection.outbound = Outbound::Free;
+                self.dirty.push(id);
+            }
+        }
+    }
+
+    /// Puts the next turn off, unless there is work left from this one.
+    fn pace(&mut self, started: Time, now: Time) {
+        if !self.dirty.is_empty() || !self.reading.is_empty() || self.stopping.is_some() {
+            return;
+        }
+        let pause = self.pacer.pause(started, now);
+        if pause.is_zero() {
+            return;
+        }
+        let nanos = pause.subsec_nanos().into();
+        let pause = Timespec { tv_sec: 0, tv_nsec: nanos };
+        // Interrupted or not: a shorter pause is as good.
+        let (NanosleepRelativeResult::Ok
+        | NanosleepRelativeResult::Interrupted(_)
+        | NanosleepRelativeResult::Err(_)) = nanosleep(&pause);
+    }
+
+    /// Begins, continues or completes a stop; true if this shard is done.
+    fn end_if_stopping(&mut self, now: Time) -> bool {
+        match (self.shared.stop_state(), self.stopping) {
+            (Stop::Running, _) => false,
+            (Stop::Now, _) => {
+                self.drop_everybody(now);
+                true
+            }
+            (Stop::Graceful, None) => {
+                self.listeners.clear();
+                let index = self.shared.index.read();
+                self.broker.shutdown(now, &View { index: &index, commons: &self.shared.commons });
+                self.stopping = Some(now.saturating_add(self.shared.tuning.stop_grace));
+                false
+            }
+            (Stop::Graceful, Some(until)) => {
+                let done = self.connections.len() == 0 || now >= until;
+                if done {
+                    self.drop_everybody(now);
+                }
+                done
+            }
+        }
+    }
+}
+
+/// The token under which the poller knows a connection.
+pub(crate) const fn token_of(id: ConnId) -> Token {
+    Token(id.slot as usize | (id.epoch as usize) << 32)
+}
+
+const fn id_of(token: Token) -> ConnId {
+    ConnId { slot: token.0 as u32, epoch: (token.0 >> 32) as u32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_tells_the_tenants_of_a_slot_apart() {
+        let id = ConnId { slot: 7, epoch: u32::MAX };
+        assert_eq!(id_of(token_of(id)), id);
+        assert_ne!(token_of(id), token_of(ConnId { slot: 7, epoch: 0 }));
+        assert_ne!(token_of(ConnId { slot: 0, epoch: 1 }), MAILBOX);
+    }
+}

@@ -1,0 +1,100 @@
+//! What the shards of a server share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use dunlin_broker::{Index, Mail, Settings};
+use parking_lot::{Mutex, RwLock};
+
+use crate::clock::Clock;
+use crate::commons::SharedCommons;
+use crate::connection::Moving;
+use crate::mailbox::Mailbox;
+use crate::sys::Snapshot;
+
+/// Everything that more than one thread touches.
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) tuning: Tuning,
+    /// A lock and not messages: a million filters must exist once, not once for each shard, and a
+    /// SUBACK promises that every shard sees the subscription. Taken once a turn, never for each
+    /// message.
+    pub(crate) index: RwLock<Index>,
+    pub(crate) commons: SharedCommons,
+    pub(crate) mailboxes: Vec<Mailbox<Parcel>>,
+    /// Counters of each shard as it last left them here.
+    pub(crate) snapshots: Vec<Mutex<Snapshot>>,
+    /// Open sockets of clients.
+    pub(crate) connections: AtomicUsize,
+    stop: AtomicU8,
+}
+
+/// The settings of the shell.
+#[derive(Debug, Clone)]
+pub(crate) struct Tuning {
+    pub(crate) max_connections: usize,
+    pub(crate) pacing_cap: Duration,
+    pub(crate) sys_interval: Duration,
+    pub(crate) stop_grace: Duration,
+}
+
+/// What one shard leaves in the mailbox of another.
+pub(crate) enum Parcel {
+    /// Messages for its sessions.
+    Mail(Mail),
+    /// A connection whose session is at home there.
+    Connection(Box<Moving>),
+}
+
+/// How far a stop has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Stop {
+    /// Nobody asked for it.
+    Running,
+    /// Tell clients, write what is pending, then end.
+    Graceful,
+    /// End at once.
+    Now,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        clock: Clock,
+        settings: Settings,
+        tuning: Tuning,
+        mailboxes: Vec<Mailbox<Parcel>>,
+        seed: u64,
+    ) -> Self {
+        let shards = mailboxes.len();
+        Self {
+            clock,
+            settings: Arc::new(settings),
+            tuning,
+            index: RwLock::new(Index::new(seed)),
+            commons: SharedCommons::new(u16::try_from(shards).unwrap_or(u16::MAX), clock, seed),
+            snapshots: (0..shards).map(|_| Mutex::default()).collect(),
+            mailboxes,
+            connections: AtomicUsize::new(0),
+            stop: AtomicU8::new(Stop::Running as u8),
+        }
+    }
+
+    pub(crate) fn stop_state(&self) -> Stop {
+        match self.stop.load(Ordering::Acquire) {
+            running if running == Stop::Running as u8 => Stop::Running,
+            graceful if graceful == Stop::Graceful as u8 => Stop::Graceful,
+            _ => Stop::Now,
+        }
+    }
+
+    /// Goes on to this state of a stop, or stays if it is further already.
+    pub(crate) fn stop(&self, wanted: Stop) {
+        self.stop.fetch_max(wanted as u8, Ordering::AcqRel);
+        for mailbox in &self.mailboxes {
+            mailbox.rouse();
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Starting a server and the handle to it.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use mio::{Poll, Waker};
+
+use crate::clock::Clock;
+use crate::error::{RunError, StartError};
+use crate::limits;
+use crate::listener::Listener;
+use crate::mailbox::Mailbox;
+use crate::options::ServerOptions;
+use crate::shard::{MAILBOX, Shard};
+use crate::shared::{Parcel, Shared, Stop, Tuning};
+use crate::signals;
+
+/// Far above any machine, and well within the numbers that messages carry.
+const MAX_SHARDS: usize = 1024;
+
+/// A server that runs. Dropping the handle does not stop it.
+pub struct Handle {
+    shared: Arc<Shared>,
+    addresses: Vec<SocketAddr>,
+    shards: Vec<JoinHandle<io::Result<()>>>,
+}
+
+/// Binds the listeners and starts the shards. Connections are served from then on.
+///
+/// # Errors
+/// A listener cannot be bound, or the system gives no thread or poller.
+pub fn start(options: ServerOptions) -> Result<Handle, StartError> {
+    if options.listeners.is_empty() {
+        return Err(StartError::NoListener);
+    }
+    let mut listeners = Vec::new();
+    for address in &options.listeners {
+        listeners.push(Listener::bind(*address)?);
+    }
+    let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
+    let tuning = tune(&options);
+    let count = options.shards.clamp(1, MAX_SHARDS);
+    let (polls, mailboxes) = pollers(count, options.mailbox_bytes)?;
+    let seed = RandomState::new().hash_one("dunlin");
+    let shared = Shared::new(Clock::start(), options.settings, tuning, mailboxes, seed);
+    let shared = Arc::new(shared);
+    let mut handle = Handle { shared, addresses, shards: Vec::new() };
+    for (number, poll) in (0u16..).zip(polls) {
+        // Shard 0 accepts for all.
+        let listeners = std::mem::take(&mut listeners);
+        let started = spawn(Arc::clone(&handle.shared), number, poll, listeners, seed);
+        match started {
+            Ok(thread) => handle.shards.push(thread),
+            Err(cause) => {
+                handle.shared.stop(Stop::Now);
+                return Err(StartError::Shard { shard: usize::from(number), cause });
+            }
+        }
+    }
+    for address in &handle.addresses {
+        tracing::info!("listening on {address}");
+    }
+    let room = handle.shared.tuning.max_connections;
+    tracing::info!("{count} shards, room for {room} connections");
+    Ok(handle)
+}
+
+impl Handle {
+    /// Where it listens, with the ports that were chosen where port 0 was asked for.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Shard threads.
+    #[must_use]
+    pub const fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Connections it has room for.
+    #[must_use]
+    pub fn max_connections(&self) -> usize {
+        self.shared.tuning.max_connections
+    }
+
+    /// Stops gracefully: accepts no more, publishes wills, tells clients, writes what is pending
+    /// for at most `stop_grace`.
+    pub fn stop(&self) {
+        self.shared.stop(Stop::Graceful);
+    }
+
+    /// Stops at once.
+    pub fn stop_now(&self) {
+        self.shared.stop(Stop::Now);
+    }
+
+    /// Makes SIGTERM and SIGINT stop the server: the first gracefully, the second at once.
+    ///
+    /// # Errors
+    /// The system refuses the handlers or the thread that waits for them.
+    pub fn stop_on_signals(&self) -> io::Result<()> {
+        signals::watch(Arc::clone(&self.shared))
+    }
+
+    /// Waits until the server has stopped.
+    ///
+    /// # Errors
+    /// It did not stop because it was asked to.
+    pub fn join(self) -> Result<(), RunError> {
+        let mut result = Ok(());
+        for (shard, thread) in self.shards.into_iter().enumerate() {
+            let ended = match thread.join() {
+                Ok(ended) => ended.map_err(|cause| RunError::Shard { shard, cause }),
+                Err(_) => Err(RunError::Panicked { shard }),
+            };
+            result = result.and(ended);
+        }
+        result
+    }
+}
+
+fn tune(options: &ServerOptions) -> Tuning {
+    let room = limits::raise_descriptor_limit();
+    let max_connections = options.max_connections.unwrap_or(room);
+    if max_connections > room {
+        tracing::warn!(
+            "max_connections is {max_connections}, but the descriptor limit has room for {room} only"
+        );
+    }
+    Tuning {
+        max_connections,
+        pacing_cap: options.pacing_cap,
+        sys_interval: options.sys_interval,
+        stop_grace: options.stop_grace,
+    }
+}
+
+/// A poller for each shard, and the mailbox that can wake it.
+fn pollers(count: usize, limit: usize) -> Result<(Vec<Poll>, Vec<Mailbox<Parcel>>), StartError> {
+    let mut made = (Vec::new(), Vec::new());
+    for shard in 0..count {
+        let failed = |cause| StartError::Shard { shard, cause };
+        let poll = Poll::new().map_err(failed)?;
+        let waker = Waker::new(poll.registry(), MAILBOX).map_err(failed)?;
+        made.0.push(poll);
+        made.1.push(Mailbox::new(waker, limit));
+    }
+    Ok(made)
+}
+
+fn spawn(
+    shared: Arc<Shared>,
+    number: u16,
+    poll: Poll,
+    listeners: Vec<Listener>,
+    seed: u64,
+) -> io::Result<JoinHandle<io::Result<()>>> {
+    thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
+        let _end = EndTogether(&shared);
+        // Each shard makes its own unpredictable numbers.
+        let seed = seed.wrapping_add(u64::from(number) << 32);
+        Shard::new(&shared, number, poll, listeners, seed).run()
+    })
+}
+
+/// A shard that ends, for whatever reason, ends the server: the sessions of others are of little
+/// use while some are silent.
+struct EndTogether<'s>(&'s Shared);
+
+impl Drop for EndTogether<'_> {
+    fn drop(&mut self) {
+        if self.0.stop_state() == Stop::Running {
+            self.0.stop(Stop::Now);
+        }
+    }
+}

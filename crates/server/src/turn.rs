@@ -1,0 +1,137 @@
+//! One turn of a shard: mail, timers, input, commits, outgoing mail, output. In this order, each
+//! once, however much has come in.
+
+use std::mem;
+
+use dunlin_broker::{CloseCause, ConnId, Time, View};
+
+use crate::connection::Inbound;
+use crate::shard::Shard;
+use crate::shared::Parcel;
+
+impl Shard<'_> {
+    pub(crate) fn turn(&mut self, now: Time) {
+        self.accept(now);
+        self.handle(now);
+        self.commit(now);
+        self.hand_over_mail();
+        self.flush(now);
+        self.hand_over_mail();
+        self.end_lingering(now);
+        self.log_events();
+    }
+
+    /// Everything that has come in, under one guard of the index.
+    fn handle(&mut self, now: Time) {
+        let shared = self.shared;
+        let index = shared.index.read();
+        let view = View { index: &index, commons: &shared.commons };
+        self.take_parcels(now, &view);
+        if self.broker.next_deadline().is_some_and(|due| due <= now) {
+            self.broker.tick(now, &view);
+        }
+        self.expire_last_calls(now, &view);
+        self.resume(now, &view);
+        self.publish_sys(now, &view);
+        self.congested = self.others().any(|shard| shared.mailboxes[shard].is_full());
+        if !self.congested {
+            self.read_all(now, &view);
+        }
+    }
+
+    fn take_parcels(&mut self, now: Time, view: &View<'_>) {
+        let mailbox = &self.shared.mailboxes[usize::from(self.number)];
+        let mut parcels = mem::take(&mut self.lists.parcels);
+        mailbox.collect(&mut parcels);
+        for parcel in parcels.drain(..) {
+            match parcel {
+                Parcel::Mail(mail) => {
+                    self.broker.mail(now, &mail, view);
+                    mailbox.settle(mail.bytes());
+                }
+                Parcel::Connection(moving) => self.adopt(now, *moving, view),
+            }
+        }
+        self.lists.parcels = parcels;
+    }
+
+    fn read_all(&mut self, now: Time, view: &View<'_>) {
+        let mut reading = mem::replace(&mut self.reading, mem::take(&mut self.lists.reading));
+        for id in reading.drain(..) {
+            self.read(now, id, view);
+        }
+        self.lists.reading = reading;
+    }
+
+    /// Offers the unread bytes of connections that waited for an answer.
+    fn resume(&mut self, now: Time, view: &View<'_>) {
+        let mut resumed = mem::take(&mut self.lists.resumed);
+        self.broker.take_resumed(&mut resumed);
+        for id in resumed.drain(..) {
+            self.offer(now, id, view);
+        }
+        self.lists.resumed = resumed;
+    }
+
+    /// Writes subscription changes to the index, and lets the connections go on that waited for
+    /// that; they may have further changes.
+    fn commit(&mut self, now: Time) {
+        let shared = self.shared;
+        while self.broker.needs_commit() || !self.lists.committing.is_empty() {
+            let mut index = shared.index.write();
+            self.broker.commit(now, &mut index, &shared.commons);
+            drop(index);
+            let mut waiting = mem::take(&mut self.lists.committing);
+            let index = shared.index.read();
+            let view = View { index: &index, commons: &shared.commons };
+            for id in waiting.drain(..) {
+                self.offer(now, id, &view);
+            }
+            if self.lists.committing.is_empty() {
+                self.lists.committing = waiting;
+            }
+        }
+    }
+
+    /// Leaves the other shards what this turn has for them and wakes those that sleep.
+    fn hand_over_mail(&mut self) {
+        for shard in self.others() {
+            if let Some(mail) = self.broker.take_mail(shard as u16) {
+                let bytes = mail.bytes();
+                self.shared.mailboxes[shard].post(Parcel::Mail(mail), bytes);
+                self.posted[shard] = true;
+            }
+            if mem::take(&mut self.posted[shard]) {
+                self.shared.mailboxes[shard].ring();
+            }
+        }
+    }
+
+    pub(crate) fn others(&self) -> impl Iterator<Item = usize> + use<> {
+        let here = usize::from(self.number);
+        (0..self.shared.mailboxes.len()).filter(move |shard| *shard != here)
+    }
+
+    /// Reads a connection on that was held back, now that it may be read again.
+    pub(crate) fn unhold(&mut self, id: ConnId) {
+        if let Some(connection) = self.connections.get_mut(id)
+            && connection.inbound == Inbound::Held
+            && !connection.is_ending()
+            && self.broker.should_read(id)
+        {
+            connection.inbound = Inbound::Queued;
+            self.reading.push(id);
+        }
+    }
+
+    /// The process ends: nobody is told, but sessions and counters are left in order.
+    pub(crate) fn drop_everybody(&mut self, now: Time) {
+        let shared = self.shared;
+        let index = shared.index.read();
+        let view = View { index: &index, commons: &shared.commons };
+        for id in self.connections.ids() {
+            self.close(now, id, CloseCause::Shutdown, &view);
+        }
+        self.log_events();
+    }
+}
