@@ -1,0 +1,41 @@
+//! The subcommands: one module each, with its options and its `run`.
+
+mod bench;
+mod broker;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// What can be typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dunlin",
+    version,
+    about = "MQTT 3.1, 3.1.1 and 5.0: a broker and tools. Without a subcommand it is the broker.",
+    args_conflicts_with_subcommands = true
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    broker: broker::BrokerArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the broker (the default)
+    Broker(broker::BrokerArgs),
+    /// Load a broker and measure it
+    Bench(bench::BenchArgs),
+}
+
+/// Does what was typed.
+pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command.unwrap_or(Command::Broker(cli.broker)) {
+        Command::Broker(args) => broker::run(args)?,
+        Command::Bench(args) => bench::run(args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
