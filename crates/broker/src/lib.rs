@@ -1,1 +1,43 @@
-//! Placeholder.
+//! The MQTT broker without sockets, clocks or threads: inputs in, effects out.
+//!
+//! [`Broker`] is one shard: it owns sessions and their connections. Shards share the subscription
+//! [`Index`] and the retained messages, and send each other [`Mail`]. Follow a message in this order:
+//! `broker.rs` (input) → `publish.rs` → `routes.rs` (who is subscribed) → `hub.rs` (to whom and how) →
+//! `frame.rs` (as which bytes) → `output.rs` (what is written to the socket).
+#![forbid(unsafe_code)]
+
+mod broker;
+mod burst;
+mod commons;
+mod connect;
+mod connection;
+mod event;
+mod frame;
+mod hub;
+mod lifecycle;
+mod mail;
+mod message;
+mod output;
+mod pending;
+mod publish;
+mod replay;
+pub mod router;
+mod routes;
+mod session;
+mod settings;
+mod slab;
+mod stats;
+mod subscribe;
+mod timer;
+
+pub use broker::Broker;
+pub use commons::{Commons, View};
+pub use connection::{Admission, CloseCause, ConnId, Next, Peer, Progress, Question, Verdict};
+pub use dunlin_proto::Time;
+pub use event::{Drop, End, Event, Level, Refusal};
+pub use mail::Mail;
+pub use message::Message;
+pub use output::Output;
+pub use router::{Cursor, Index, Retained, SessionKey, Subscriber};
+pub use settings::{QueueFull, ReasonStrings, Settings};
+pub use stats::Stats;

@@ -205,6 +205,12 @@ impl Connection {
         }
     }
 
+    /// A whole packet came in that did not go through [`Connection::receive`].
+    #[inline]
+    pub const fn heard(&mut self, now: Time) {
+        self.last_received = now;
+    }
+
     /// A PUBACK, a PUBCOMP or a PUBREC that reports failure goes out: the client may send one
     /// message more.
     #[inline]

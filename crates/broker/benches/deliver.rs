@@ -1,0 +1,294 @@
+//! What a message costs inside the broker: bytes in to bytes out, without sockets.
+//!
+//! `cargo bench -p dunlin-broker --bench deliver` prints nanoseconds per delivered message; under
+//! `valgrind --tool=callgrind` with the name of one case and a number of rounds it gives instruction
+//! counts that repeat.
+#![allow(missing_docs, clippy::print_stdout, reason = "a program that prints a table")]
+
+use std::cell::RefCell;
+use std::hint::black_box;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use dunlin_broker::{
+    Admission, Broker, Commons, ConnId, Cursor, Index, Message, Next, Peer, Retained, Settings,
+    Time, View,
+};
+use dunlin_proto::codec::{self, AckKind};
+use dunlin_proto::packet::{Connect, Delivery, Packet, Publish, RetainHandling};
+use dunlin_proto::packet::{Subscribe, SubscribeOptions};
+use dunlin_proto::property::Properties;
+use dunlin_proto::qos::{PacketId, QoS};
+use dunlin_proto::topic::{TopicFilter, TopicName};
+use dunlin_proto::version::Version;
+
+struct Shared(RefCell<Retained<Arc<Message>>>);
+
+impl Commons for Shared {
+    fn home(&self, _: &str, here: u16) -> u16 {
+        here
+    }
+    fn release(&self, _: &str) {}
+    fn retain(&self, topic: TopicName<'_>, message: Arc<Message>) {
+        self.0.borrow_mut().put(topic, None, message.bytes(), message);
+    }
+    fn unretain(&self, topic: TopicName<'_>) {
+        self.0.borrow_mut().remove(topic);
+    }
+    fn retained_page(
+        &self,
+        filter: TopicFilter<'_>,
+        from: Option<&Cursor>,
+        limit: usize,
+        now: Time,
+        into: &mut Vec<Arc<Message>>,
+    ) -> Option<Cursor> {
+        self.0.borrow().page(filter, from, limit, now, into)
+    }
+    fn retained_count(&self) -> usize {
+        0
+    }
+}
+
+/// One measurement: who publishes how to whom.
+struct Case {
+    name: &'static str,
+    publishers: usize,
+    subscribers: usize,
+    /// Publisher i sends to subscriber i alone, else all to all.
+    pairs: bool,
+    qos: QoS,
+    version: Version,
+    payload: usize,
+    /// Messages that a publisher sends at once.
+    burst: u16,
+}
+
+const fn case(name: &'static str, publishers: usize, subscribers: usize, qos: QoS) -> Case {
+    let burst = if matches!(qos, QoS::AtMostOnce) { 800 } else { 100 };
+    let pairs = publishers == subscribers;
+    Case { name, publishers, subscribers, pairs, qos, version: Version::V3_1_1, payload: 64, burst }
+}
+
+const CASES: &[Case] = &[
+    case("pair-qos0", 1, 1, QoS::AtMostOnce),
+    Case { version: Version::V5_0, ..case("pair-qos0-v5", 1, 1, QoS::AtMostOnce) },
+    case("pairs-qos1", 10, 10, QoS::AtLeastOnce),
+    case("pairs-qos2", 10, 10, QoS::ExactlyOnce),
+    Case { burst: 80, ..case("fan-out-qos0", 10, 100, QoS::AtMostOnce) },
+    Case { burst: 10, ..case("fan-out-qos1", 1, 1000, QoS::AtLeastOnce) },
+    Case { burst: 4, payload: 16_384, ..case("fan-out-16k", 1, 100, QoS::AtMostOnce) },
+];
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let only = arguments.next();
+    let rounds = arguments.next().and_then(|rounds| rounds.parse().ok());
+    for case in CASES.iter().filter(|case| only.as_deref().is_none_or(|only| only == case.name)) {
+        let mut bench = Bench::new(case);
+        if rounds.is_none() {
+            bench.run(200);
+        }
+        let start = Instant::now();
+        let delivered = bench.run(rounds.unwrap_or(2000));
+        let nanos = Instant::now().duration_since(start).as_nanos();
+        println!(
+            "{:<14} {:>9} delivered {:>8.1} ns each",
+            case.name,
+            delivered,
+            nanos as f64 / delivered as f64
+        );
+    }
+}
+
+struct Bench<'a> {
+    case: &'a Case,
+    broker: Broker,
+    index: Index,
+    shared: Shared,
+    now: Time,
+    publishers: Vec<ConnId>,
+    dirty: Vec<ConnId>,
+    input: Vec<u8>,
+    next: u16,
+}
+
+impl<'a> Bench<'a> {
+    fn new(case: &'a Case) -> Self {
+        let mut bench = Self {
+            case,
+            broker: Broker::new(Arc::new(Settings::default()), 0, 1, 1),
+            index: Index::new(1),
+            shared: Shared(RefCell::new(Retained::new(1))),
+            now: Time::from_secs(1),
+            publishers: Vec::new(),
+            dirty: Vec::new(),
+            input: Vec::new(),
+            next: 1,
+        };
+        for number in 0..case.subscribers {
+            let id = bench.connect(&format!("s{number}"));
+            let topic = bench.topic(number);
+            let options = SubscribeOptions {
+                qos: case.qos,
+                no_local: false,
+                retain_as_published: false,
+                retain_handling: RetainHandling::Always,
+            };
+            let subscribe = Packet::Subscribe(Subscribe {
+                packet_id: PacketId::new(1).expect("not zero"),
+                properties: Properties::EMPTY,
+                filters: vec![(TopicFilter::new(&topic).expect("valid"), options)],
+            });
+            bench.offer(id, &bench.encoded(&subscribe));
+        }
+        for number in 0..case.publishers {
+            let id = bench.connect(&format!("p{number}"));
+            bench.publishers.push(id);
+        }
+        bench.flush();
+        bench
+    }
+
+    fn topic(&self, number: usize) -> String {
+        if self.case.pairs { format!("bench/pair/{number}") } else { "bench/all".into() }
+    }
+
+    fn encoded(&self, packet: &Packet<'_>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        codec::encode(packet, self.case.version, &mut bytes).expect("valid packet");
+        bytes
+    }
+
+    fn connect(&mut self, client_id: &str) -> ConnId {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let id = self.broker.open(self.now, &Peer { address, admission: Admission::Admit });
+        let connect = Packet::Connect(Connect {
+            version: self.case.version,
+            bridge: false,
+            clean_start: true,
+            keep_alive: 0,
+            client_id,
+            will: None,
+            username: None,
+            password: None,
+            properties: Properties::EMPTY,
+        });
+        self.offer(id, &self.encoded(&connect));
+        id
+    }
+
+    fn offer(&mut self, id: ConnId, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let view = View { index: &self.index, commons: &self.shared };
+            let progress = self.broker.input(self.now, id, bytes, &view);
+            bytes = &bytes[progress.consumed..];
+            match progress.next {
+                Next::Commit => self.broker.commit(self.now, &mut self.index, &self.shared),
+                Next::Read if bytes.is_empty() => {}
+                next => panic!("{next:?} with {} bytes left", bytes.len()),
+            }
+        }
+    }
+
+    /// Publishes bursts from everybody, as many rounds as asked; returns the deliveries.
+    fn run(&mut self, rounds: usize) -> u64 {
+        let before = self.broker.stats().publish_sent;
+        let payload = vec![b'x'; self.case.payload];
+        for _ in 0..rounds {
+            for number in 0..self.publishers.len() {
+                let mut input = std::mem::take(&mut self.input);
+                let again = self.case.qos == QoS::AtMostOnce && !input.is_empty();
+                if !(again && self.publishers.len() == 1) {
+                    input.clear();
+                    self.fill(&mut input, number, &payload);
+                }
+                self.offer(self.publishers[number], &input);
+                self.input = input;
+                self.flush();
+            }
+        }
+        self.broker.stats().publish_sent - before
+    }
+
+    fn fill(&mut self, input: &mut Vec<u8>, number: usize, payload: &[u8]) {
+        let topic = self.topic(number);
+        let first = self.next;
+        for offset in 0..self.case.burst {
+            let packet_id = PacketId::new(first + offset).expect("not zero");
+            let delivery = match self.case.qos {
+                QoS::AtMostOnce => Delivery::AtMostOnce,
+                QoS::AtLeastOnce => Delivery::AtLeastOnce { packet_id, dup: false },
+                QoS::ExactlyOnce => Delivery::ExactlyOnce { packet_id, dup: false },
+            };
+            let publish = Publish {
+                delivery,
+                retain: false,
+                topic: TopicName::new(&topic).ok(),
+                properties: Properties::EMPTY,
+                payload,
+            };
+            codec::encode(&Packet::Publish(publish), self.case.version, input).expect("valid");
+        }
+        if self.case.qos == QoS::ExactlyOnce {
+            for offset in 0..self.case.burst {
+                let packet_id = PacketId::new(first + offset).expect("not zero");
+                codec::encode_ack(AckKind::PubRel, packet_id, input);
+            }
+        }
+        self.next = if first > 60_000 { 1 } else { first + self.case.burst };
+    }
+
+    /// Takes what was written, and answers it as a client does.
+    fn flush(&mut self) {
+        loop {
+            let mut dirty = std::mem::take(&mut self.dirty);
+            self.broker.take_dirty(&mut dirty);
+            if dirty.is_empty() {
+                self.dirty = dirty;
+                return;
+            }
+            for id in dirty.drain(..) {
+                let mut answer = Vec::new();
+                if let Some(output) = self.broker.output(id) {
+                    let mut slices = [std::io::IoSlice::new(&[]); 64];
+                    let filled = output.slices(&mut slices);
+                    let mut written = 0;
+                    for slice in &slices[..filled] {
+                        written += slice.len();
+                        if self.case.qos != QoS::AtMostOnce {
+                            acknowledge(slice, &mut answer);
+                        }
+                    }
+                    black_box(&slices);
+                    output.advance(written);
+                }
+                let view = View { index: &self.index, commons: &self.shared };
+                self.broker.sent(self.now, id, &view);
+                self.offer(id, &answer);
+            }
+            self.dirty = dirty;
+        }
+    }
+}
+
+/// The acknowledgements that a client answers these bytes with.
+fn acknowledge(mut bytes: &[u8], answer: &mut Vec<u8>) {
+    while let Ok(codec::Framing::Complete { len }) = codec::frame(bytes, u32::MAX) {
+        match codec::decode(&bytes[..len], Version::V3_1_1) {
+            Ok(Packet::Publish(publish)) => match publish.delivery {
+                Delivery::AtMostOnce => {}
+                Delivery::AtLeastOnce { packet_id, .. } => {
+                    codec::encode_ack(AckKind::PubAck, packet_id, answer);
+                }
+                Delivery::ExactlyOnce { packet_id, .. } => {
+                    codec::encode_ack(AckKind::PubRec, packet_id, answer);
+                }
+            },
+            Ok(Packet::PubRel(ack)) => codec::encode_ack(AckKind::PubComp, ack.packet_id, answer),
+            _ => {}
+        }
+        bytes = &bytes[len..];
+    }
+}

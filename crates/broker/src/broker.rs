@@ -1,0 +1,356 @@
+//! One shard of the broker: what comes in, and where it is dealt with.
+
+use core::hash::BuildHasher;
+use core::mem;
+use std::sync::Arc;
+
+use dunlin_proto::packet::Packet;
+use dunlin_proto::property::PropertyBuf;
+use dunlin_proto::server::{self, Received};
+use dunlin_proto::{Time, Violation};
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use crate::commons::{Commons, View};
+use crate::connection::{
+    CloseCause, ConnId, Connection, Next, Peer, Progress, Question, Stage, Verdict,
+};
+use crate::event::{End, Event};
+use crate::hub::Hub;
+use crate::lifecycle::ReadyWill;
+use crate::mail::Mail;
+use crate::output::Output;
+use crate::pending::Pending;
+use crate::router::{Index, SessionKey};
+use crate::routes::Routes;
+use crate::session::Copy;
+use crate::settings::Settings;
+use crate::slab::NONE;
+use crate::stats::Stats;
+use crate::timer::Wheel;
+
+/// One shard: the sessions whose home it is, and the connections that belong to them.
+///
+/// Calls go in, and what they cause is collected: bytes per connection ([`Self::output`]), batches for
+/// other shards ([`Self::take_mail`]), changes of the shared index ([`Self::commit`]), log events
+/// ([`Self::take_events`]), the next deadline. It knows neither clock nor socket: the same calls with
+/// the same times give the same bytes.
+pub struct Broker {
+    pub(crate) hub: Hub,
+    pub(crate) routes: Routes,
+    /// Session slots by client identifier.
+    pub(crate) clients: HashTable<u32>,
+    pub(crate) hasher: FixedState,
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) connection_timers: Wheel,
+    pub(crate) session_timers: Wheel,
+    pub(crate) questions: Vec<Question>,
+    pub(crate) resumed: Vec<ConnId>,
+    pub(crate) random: u64,
+    /// Properties of the PUBLISH at hand that travel on.
+    pub(crate) forwarded: PropertyBuf,
+    pub(crate) stopping: bool,
+    /// Wills whose time has come.
+    pub(crate) wills: Vec<ReadyWill>,
+    /// Messages of shared subscriptions that their member could not take.
+    pub(crate) returned: Vec<(SessionKey, Copy)>,
+    /// Client identifiers whose session ended.
+    pub(crate) left: Vec<Arc<str>>,
+    pub(crate) due: Vec<u32>,
+}
+
+/// What handling one packet means for the rest of the input.
+pub(crate) enum Flow {
+    /// Go on with the next packet.
+    Continue,
+    /// Stop here; this packet is dealt with.
+    Stop(Next),
+    /// Stop here; this packet is to be offered again.
+    Again(Next),
+}
+
+impl Broker {
+    /// A shard with its number, how many there are, and a seed for all that is to be unpredictable.
+    #[must_use]
+    pub fn new(settings: Arc<Settings>, shard: u16, shards: u16, seed: u64) -> Self {
+        Self {
+            hub: Hub::new(settings, shard, shards),
+            routes: Routes::new(shard, seed),
+            clients: HashTable::new(),
+            hasher: FixedState::with_seed(seed),
+            pending: Vec::new(),
+            connection_timers: Wheel::new(),
+            session_timers: Wheel::new(),
+            questions: Vec::new(),
+            resumed: Vec::new(),
+            random: seed,
+            forwarded: PropertyBuf::new(),
+            stopping: false,
+            wills: Vec::new(),
+            returned: Vec::new(),
+            left: Vec::new(),
+            due: Vec::new(),
+        }
+    }
+
+    /// A connection was accepted; its CONNECT is to come.
+    pub fn open(&mut self, now: Time, peer: &Peer) -> ConnId {
+        let engine = self.engine(now);
+        let (slot, epoch) = self.hub.connections.insert(Connection::new(engine, peer));
+        self.hub.stats.connections_opened += 1;
+        let timeout = self.hub.settings.connect_timeout;
+        self.connection_timers.set(slot, now.saturating_add(timeout));
+        ConnId { slot, epoch }
+    }
+
+    /// Bytes have come from a connection.
+    pub fn input(&mut self, now: Time, id: ConnId, bytes: &[u8], view: &View<'_>) -> Progress {
+        if self.hub.connections.get(id.slot, id.epoch).is_none() {
+            return Progress { consumed: bytes.len(), next: Next::Close };
+        }
+        let progress = self.take_packets(now, id, bytes, view);
+        self.settle(now, view);
+        progress
+    }
+
+    fn take_packets(&mut self, now: Time, id: ConnId, bytes: &[u8], view: &View<'_>) -> Progress {
+        let mut consumed = 0;
+        loop {
+            consumed += self.burst(now, id.slot, bytes.get(consumed..).unwrap_or(&[]), view);
+            let (used, flow) = self.step(now, id.slot, bytes.get(consumed..).unwrap_or(&[]), view);
+            match flow {
+                Flow::Continue => consumed += used,
+                Flow::Stop(next) => return Progress { consumed: consumed + used, next },
+                Flow::Again(next) => return Progress { consumed, next },
+            }
+        }
+    }
+
+    /// Deals with the packet at the front of `bytes`.
+    #[inline]
+    fn step(&mut self, now: Time, slot: u32, bytes: &[u8], view: &View<'_>) -> (usize, Flow) {
+        let Some(connection) = self.hub.connections.at_mut(slot) else {
+            return (bytes.len(), Flow::Stop(Next::Close));
+        };
+        match connection.stage {
+            Stage::Open | Stage::Unwelcome(_) | Stage::Answered(_) => {}
+            Stage::Committing => return (0, Flow::Again(Next::Commit)),
+            Stage::Asked => return (0, Flow::Again(Next::Wait)),
+            Stage::Ended => return (bytes.len(), Flow::Stop(Next::Close)),
+        }
+        match connection.engine.receive(now, bytes) {
+            Ok(Received::Packet { packet, len }) => {
+                self.hub.stats.messages_received += 1;
+                self.hub.stats.bytes_received += len as u64;
+                let frame = bytes.get(..len).unwrap_or(&[]);
+                (len, self.packet(now, slot, &packet, frame, view))
+            }
+            Ok(Received::Incomplete { .. }) => (0, Flow::Stop(Next::Read)),
+            Err(violation) => {
+                self.violated(now, slot, violation, bytes);
+                (bytes.len(), Flow::Stop(Next::Close))
+            }
+        }
+    }
+
+    fn packet(
+        &mut self,
+        now: Time,
+        slot: u32,
+        packet: &Packet<'_>,
+        frame: &[u8],
+        view: &View<'_>,
+    ) -> Flow {
+        let done = match packet {
+            Packet::Publish(publish) => self.publish(now, slot, publish, frame, view),
+            Packet::PubAck(ack) => self.acknowledged(now, slot, ack),
+            Packet::PubRec(ack) => self.received(now, slot, ack),
+            Packet::PubRel(ack) => self.released(now, slot, ack, view),
+            Packet::PubComp(ack) => self.completed(now, slot, ack),
+            Packet::PingReq => self.ping(slot),
+            Packet::Connect(connect) => return self.connect(now, slot, connect, frame, view),
+            Packet::Subscribe(subscribe) => return self.subscribe(now, slot, subscribe),
+            Packet::Unsubscribe(unsubscribe) => return self.unsubscribe(now, slot, unsubscribe),
+            Packet::Disconnect(disconnect) => return self.disconnect(now, slot, disconnect),
+            Packet::Auth(_) => Err(Violation::AuthWithoutMethod),
+            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
+                Err(Violation::PacketNotAllowedFromClient { packet_type: packet.packet_type() })
+            }
+        };
+        match done {
+            Ok(()) => Flow::Continue,
+            Err(violation) => {
+                self.violated(now, slot, violation, &[]);
+                Flow::Stop(Next::Close)
+            }
+        }
+    }
+
+    /// [MQTT-3.12.4-1]
+    fn ping(&mut self, slot: u32) -> Result<(), Violation> {
+        if let Some(buffer) = self.hub.buffer(slot) {
+            buffer.extend_from_slice(&[0xD0, 0x00]);
+            self.hub.stats.messages_sent += 1;
+            self.hub.stats.bytes_sent += 2;
+        }
+        Ok(())
+    }
+
+    /// Whether subscription changes wait for [`Self::commit`].
+    #[must_use]
+    pub const fn needs_commit(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Applies the subscription changes that wait, answers them and begins to send retained messages.
+    pub fn commit(&mut self, now: Time, index: &mut Index, commons: &dyn Commons) {
+        for change in mem::take(&mut self.pending) {
+            self.apply(now, change, index, commons);
+        }
+    }
+
+    /// Messages from another shard.
+    pub fn mail(&mut self, now: Time, mail: &Mail, view: &View<'_>) {
+        for (index, target) in &mail.targets {
+            if let Some(message) = mail.messages.get(*index as usize) {
+                self.hub.receive(now, message, target, view);
+            }
+        }
+    }
+
+    /// What there is for another shard.
+    pub fn take_mail(&mut self, shard: u16) -> Option<Mail> {
+        let mail = self.hub.mails.get_mut(usize::from(shard))?;
+        (!mail.is_empty()).then(|| mem::take(mail))
+    }
+
+    /// Adds the connections that have something to write, or are to be closed.
+    pub fn take_dirty(&mut self, into: &mut Vec<ConnId>) {
+        for slot in mem::take(&mut self.hub.dirty) {
+            if let Some(connection) = self.hub.connections.at_mut(slot) {
+                connection.output.dirty = false;
+                into.push(self.hub.id(slot));
+            }
+        }
+    }
+
+    /// What is to be written to a connection.
+    pub fn output(&mut self, id: ConnId) -> Option<&mut Output> {
+        Some(&mut self.hub.connections.get_mut(id.slot, id.epoch)?.output)
+    }
+
+    /// Something was written: what waits in the session may follow.
+    pub fn sent(&mut self, now: Time, id: ConnId, view: &View<'_>) {
+        let Some(connection) = self.hub.connections.get(id.slot, id.epoch) else { return };
+        let session = connection.session;
+        self.hub.reclaim(id.slot);
+        if session != NONE {
+            self.go_on(now, session, view.commons);
+        }
+    }
+
+    /// Whether a connection is to be read: not while too much waits to be written to it.
+    #[must_use]
+    pub fn should_read(&self, id: ConnId) -> bool {
+        self.hub.connections.get(id.slot, id.epoch).is_some_and(|connection| {
+            connection.output.pending() < self.hub.settings.maximum_output
+        })
+    }
+
+    /// The connection was moved to another shard.
+    pub fn abandon(&mut self, id: ConnId) {
+        if self.hub.connections.get(id.slot, id.epoch).is_some() {
+            self.connection_timers.clear(id.slot);
+            self.hub.connections.remove(id.slot);
+            self.hub.stats.connections_opened -= 1;
+        }
+    }
+
+    /// The socket of a connection is gone.
+    pub fn closed(&mut self, now: Time, id: ConnId, cause: CloseCause, view: &View<'_>) {
+        if self.hub.connections.get(id.slot, id.epoch).is_none() {
+            return;
+        }
+        let end = match cause {
+            CloseCause::PeerClosed | CloseCause::Finished => End::PeerClosed,
+            CloseCause::Error(kind) => End::Broken(kind),
+            CloseCause::Shutdown => End::ShuttingDown,
+        };
+        self.end(now, id.slot, end);
+        self.connection_timers.clear(id.slot);
+        self.hub.connections.remove(id.slot);
+        self.settle(now, view);
+    }
+
+    /// When to call [`Self::tick`] at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        match (self.connection_timers.next(), self.session_timers.next()) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Counters.
+    #[must_use]
+    pub const fn stats(&self) -> &Stats {
+        &self.hub.stats
+    }
+
+    /// Adds what is worth a line in the log.
+    pub fn take_events(&mut self, into: &mut Vec<Event>) {
+        into.append(&mut self.hub.events);
+    }
+
+    /// Adds the questions that CONNECTs wait for.
+    pub fn take_questions(&mut self, into: &mut Vec<Question>) {
+        into.append(&mut self.questions);
+    }
+
+    /// Answers a question.
+    pub fn answer(&mut self, id: ConnId, verdict: Verdict) {
+        if let Some(connection) = self.hub.connections.get_mut(id.slot, id.epoch)
+            && matches!(connection.stage, Stage::Asked)
+        {
+            connection.stage = Stage::Answered(verdict);
+            self.resumed.push(id);
+        }
+    }
+
+    /// Adds the connections whose unread bytes are to be offered again.
+    pub fn take_resumed(&mut self, into: &mut Vec<ConnId>) {
+        into.append(&mut self.resumed);
+    }
+
+    pub(crate) fn engine(&self, now: Time) -> server::Connection {
+        let settings = &self.hub.settings;
+        server::Connection::new(
+            server::Limits {
+                maximum_packet_size: settings.maximum_packet_size,
+                receive_maximum: settings.receive_maximum,
+                topic_alias_maximum: settings.topic_alias_maximum,
+                ..server::Limits::default()
+            },
+            now,
+        )
+    }
+
+    /// Slot of the session of a client identifier.
+    pub(crate) fn session_of(&self, client_id: &str) -> Option<u32> {
+        let sessions = &self.hub.sessions;
+        self.clients
+            .find(self.hasher.hash_one(client_id), |slot| {
+                sessions.at(*slot).is_some_and(|session| *session.client_id == *client_id)
+            })
+            .copied()
+    }
+
+    /// The next number that nobody can guess (SplitMix64).
+    pub(crate) const fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}

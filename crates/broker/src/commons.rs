@@ -1,0 +1,45 @@
+//! What all shards share, as the broker sees it.
+
+use std::sync::Arc;
+
+use dunlin_proto::Time;
+use dunlin_proto::topic::{TopicFilter, TopicName};
+
+use crate::message::Message;
+use crate::router::{Cursor, Index};
+
+/// The shared state a shard may look at while it handles input.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The subscription index, under one read guard for the turn.
+    pub index: &'a Index,
+    /// Everything else.
+    pub commons: &'a dyn Commons,
+}
+
+/// State that all shards share besides the subscription index.
+///
+/// A publisher stores a retained message before it looks up who is subscribed, and a subscriber is
+/// in the index before its retained messages are read: so whichever comes first, no subscriber misses
+/// a retained message that it was not sent live.
+pub trait Commons {
+    /// The shard at home for this client identifier: looked up, or claimed now.
+    fn home(&self, client_id: &str, here: u16) -> u16;
+    /// A session of this client identifier has ended.
+    fn release(&self, client_id: &str);
+    /// Stores the retained message of a topic.
+    fn retain(&self, topic: TopicName<'_>, message: Arc<Message>);
+    /// Removes the retained message of a topic.
+    fn unretain(&self, topic: TopicName<'_>);
+    /// Appends up to `limit` retained messages that match; returns where to go on, if there is more.
+    fn retained_page(
+        &self,
+        filter: TopicFilter<'_>,
+        from: Option<&Cursor>,
+        limit: usize,
+        now: Time,
+        into: &mut Vec<Arc<Message>>,
+    ) -> Option<Cursor>;
+    /// Number of retained messages.
+    fn retained_count(&self) -> usize;
+}

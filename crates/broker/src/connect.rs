@@ -1,0 +1,408 @@
+//! CONNECT: who comes in, with which session, and what is told in CONNACK (3.1, 3.2).
+
+use core::hash::BuildHasher;
+use std::sync::Arc;
+
+use dunlin_proto::Time;
+use dunlin_proto::alias::AliasOut;
+use dunlin_proto::codec;
+use dunlin_proto::packet::{ConnAck, Connect, Packet, Will as ConnectWill};
+use dunlin_proto::property::{Property, PropertyBuf, PropertyId};
+use dunlin_proto::reason::ReasonCode;
+use dunlin_proto::version::Version;
+
+use crate::broker::{Broker, Flow};
+use crate::commons::{Commons, View};
+use crate::connection::{Next, Question, Stage, Verdict};
+use crate::event::{End, Event, Refusal};
+use crate::message::Message;
+use crate::pending::Pending;
+use crate::publish::{forwardable, publishable};
+use crate::session::{NEVER, Session, Will};
+use crate::settings::ReasonStrings;
+
+impl Broker {
+    pub(crate) fn connect(
+        &mut self,
+        now: Time,
+        slot: u32,
+        connect: &Connect<'_>,
+        frame: &[u8],
+        view: &View<'_>,
+    ) -> Flow {
+        self.note_wishes(slot, connect);
+        let assigned = connect.client_id.is_empty().then(|| self.assign_id());
+        let client_id = assigned.as_deref().unwrap_or(connect.client_id);
+        if let Err(refusal) = self.admit(slot, connect, frame) {
+            self.refuse(now, slot, connect.version, client_id, refusal);
+            return Flow::Stop(Next::Close);
+        }
+        let home = view.commons.home(client_id, self.hub.shard);
+        if home != self.hub.shard {
+            return Flow::Again(Next::Handover(home));
+        }
+        if let Some(flow) = self.ask(now, slot, connect, view) {
+            return flow;
+        }
+        let session_present = self.attach(now, slot, connect, client_id);
+        self.accept(slot, connect, assigned.as_deref(), session_present);
+        self.settle(now, view);
+        self.resume(now, slot, view.commons);
+        Flow::Continue
+    }
+
+    /// What the client wants to be told, which also decides the form of a refusal.
+    fn note_wishes(&mut self, slot: u32, connect: &Connect<'_>) {
+        let settings = &self.hub.settings;
+        let Some(connection) = self.hub.connections.at_mut(slot) else { return };
+        let asked = connect.properties.find(PropertyId::RequestProblemInformation);
+        connection.explain = connect.version.is_v5()
+            && match (settings.reason_strings, asked) {
+                // [MQTT-3.1.2-29]
+                (ReasonStrings::Never, _)
+                | (_, Some(Property::RequestProblemInformation(false)))
+                | (ReasonStrings::Asked, None) => false,
+                (ReasonStrings::Asked | ReasonStrings::Always, _) => true,
+            };
+        let client = connect.properties.receive_maximum().unwrap_or(u16::MAX);
+        connection.window = settings.maximum_inflight.min(client).max(1);
+    }
+
+    /// [MQTT-3.1.3-6], [MQTT-3.1.3-7]: an identifier that nobody else has.
+    fn assign_id(&mut self) -> String {
+        let (a, b) = (self.random(), self.random());
+        format!(
+            "{}{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            self.hub.settings.assigned_id_prefix,
+            a >> 32,
+            (a >> 16) & 0xFFFF,
+            a & 0x0FFF,
+            0x8000 | (b >> 48) & 0x3FFF,
+            b & 0xFFFF_FFFF_FFFF,
+        )
+    }
+
+    fn admit(&self, slot: u32, connect: &Connect<'_>, frame: &[u8]) -> Result<(), Refusal> {
+        let settings = &self.hub.settings;
+        if let Some(connection) = self.hub.connections.at(slot)
+            && let Stage::Unwelcome(refusal) = connection.stage
+        {
+            return Err(refusal);
+        }
+        if self.stopping {
+            return Err(Refusal::ShuttingDown);
+        }
+        // [MQTT-4.12.0-1]
+        if connect.properties.find(PropertyId::AuthenticationMethod).is_some() {
+            return Err(Refusal::AuthenticationMethod);
+        }
+        // [MQTT-3.1.3-8]; MQTT 3.1 knows no empty identifier.
+        let may_be_empty = match connect.version {
+            Version::V3_1 => false,
+            Version::V3_1_1 => connect.clean_start,
+            Version::V5_0 => true,
+        };
+        if connect.client_id.is_empty() && !may_be_empty {
+            return Err(Refusal::ClientIdRequired);
+        }
+        let limit = settings.maximum_keep_alive;
+        let asked = connect.keep_alive;
+        if !connect.version.is_v5() && (asked > limit || asked == 0 && limit < u16::MAX) {
+            return Err(Refusal::KeepAlive { asked, limit });
+        }
+        if let Some(will) = &connect.will {
+            if !publishable(will.topic.as_str()) {
+                return Err(Refusal::WillTopic);
+            }
+            let limit = settings.maximum_packet_size;
+            if frame.len() > limit as usize {
+                return Err(Refusal::WillTooLarge { size: frame.len(), limit });
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks who it is, where that is wanted; `None` to go on.
+    fn ask(
+        &mut self,
+        now: Time,
+        slot: u32,
+        connect: &Connect<'_>,
+        view: &View<'_>,
+    ) -> Option<Flow> {
+        if !self.hub.settings.authenticate {
+            return None;
+        }
+        let id = self.hub.id(slot);
+        let engine = self.engine(now);
+        let connection = self.hub.connections.at_mut(slot)?;
+        match connection.stage {
+            Stage::Answered(Verdict::Allow) => {
+                connection.stage = Stage::Open;
+                None
+            }
+            Stage::Answered(Verdict::Deny(refusal)) => {
+                if self.session_of(connect.client_id).is_none() {
+                    view.commons.release(connect.client_id);
+                }
+                self.refuse(now, slot, connect.version, connect.client_id, refusal);
+                Some(Flow::Stop(Next::Close))
+            }
+            _ => {
+                connection.stage = Stage::Asked;
+                // The same CONNECT is read again once the answer is there.
+                connection.engine = engine;
+                self.questions.push(Question {
+                    connection: id,
+                    address: connection.address,
+                    client_id: connect.client_id.into(),
+                    username: connect.username.map(Into::into),
+                    password: connect.password.map(Into::into),
+                });
+                Some(Flow::Again(Next::Wait))
+            }
+        }
+    }
+
+    /// Finds or makes the session and ties it to the connection; true if it was there before.
+    fn attach(&mut self, now: Time, slot: u32, connect: &Connect<'_>, client_id: &str) -> bool {
+        let known = self.session_of(client_id);
+        if let Some(session) = known {
+            self.take_over(now, session);
+        }
+        // The old connection's end may have ended its session.
+        let known = self.session_of(client_id);
+        let (session, present) = match known {
+            // [MQTT-3.1.2-5]
+            Some(session) if !connect.clean_start => (session, true),
+            Some(session) => {
+                // [MQTT-3.1.2-4]: the old session goes, and its will with it.
+                self.end_session(session);
+                (self.new_session(client_id), false)
+            }
+            // [MQTT-3.1.2-6]
+            None => (self.new_session(client_id), false),
+        };
+        let expiry = self.expiry_of(connect);
+        let will = connect.will.as_ref().map(|will| Box::new(self.arm(will)));
+        if let Some(session) = self.hub.sessions.at_mut(session) {
+            session.connection = slot;
+            session.expiry = expiry;
+            session.ends_at = Time::MAX;
+            // [MQTT-3.1.3-9]: back before the delay was over, so the old will is not sent.
+            session.will = will;
+            session.told = 0;
+        }
+        self.session_timers.clear(session);
+        if let Some(connection) = self.hub.connections.at_mut(slot) {
+            connection.session = session;
+        }
+        self.announce(session, true);
+        present
+    }
+
+    fn new_session(&mut self, client_id: &str) -> u32 {
+        let client_id: Arc<str> = client_id.into();
+        let hash = self.hasher.hash_one(&*client_id);
+        let (slot, _) = self.hub.sessions.insert(Session::new(client_id));
+        let (sessions, hasher) = (&self.hub.sessions, &self.hasher);
+        self.clients.insert_unique(hash, slot, |slot| {
+            sessions.at(*slot).map_or(0, |session| hasher.hash_one(&*session.client_id))
+        });
+        self.hub.stats.sessions += 1;
+        slot
+    }
+
+    /// Seconds the session outlives the connection [MQTT-3.1.2-23].
+    fn expiry_of(&self, connect: &Connect<'_>) -> u32 {
+        let asked = match connect.version {
+            Version::V5_0 => connect.properties.session_expiry_interval().unwrap_or(0),
+            Version::V3_1 | Version::V3_1_1 if connect.clean_start => 0,
+            Version::V3_1 | Version::V3_1_1 => NEVER,
+        };
+        asked.min(self.hub.settings.maximum_session_expiry)
+    }
+
+    /// [MQTT-3.1.2-7]: the will is kept with the session while the connection lives.
+    fn arm(&mut self, will: &ConnectWill<'_>) -> Will {
+        let expiry = will.properties.message_expiry_interval();
+        forwardable(will.properties, &mut self.forwarded);
+        let delay = will.properties.will_delay_interval().unwrap_or(0);
+        Will {
+            message: Arc::new(Message {
+                topic: will.topic.as_str().into(),
+                payload: will.payload.into(),
+                properties: self.forwarded.clone(),
+                expires: Time::MAX,
+                qos: will.qos,
+                retain: will.retain,
+            }),
+            expiry,
+            delay: delay.min(self.hub.settings.maximum_will_delay),
+            due: Time::MAX,
+        }
+    }
+
+    /// Sends CONNACK with success and starts the keep alive.
+    fn accept(
+        &mut self,
+        slot: u32,
+        connect: &Connect<'_>,
+        assigned: Option<&str>,
+        session_present: bool,
+    ) {
+        let keep_alive = self.agreed_keep_alive(connect);
+        let mut properties = PropertyBuf::new();
+        if connect.version.is_v5() {
+            self.fill_connack(slot, connect, assigned, keep_alive, &mut properties);
+        }
+        let connack = ConnAck {
+            session_present,
+            reason: ReasonCode::Success,
+            properties: properties.as_properties(),
+        };
+        self.reply(slot, connect.version, &Packet::ConnAck(connack));
+        let Some(connection) = self.hub.connections.at_mut(slot) else { return };
+        connection.engine.accept(Some(keep_alive));
+        let aliases = connection.engine.alias_out.maximum();
+        connection.engine.alias_out =
+            AliasOut::new(aliases.min(self.hub.settings.topic_alias_maximum_out));
+        match connection.engine.deadline() {
+            Time::MAX => self.connection_timers.clear(slot),
+            deadline => self.connection_timers.set(slot, deadline),
+        }
+        let (address, session) = (connection.address, connection.session);
+        self.hub.stats.clients_connected += 1;
+        self.hub.stats.connects_accepted += 1;
+        let Some(session) = self.hub.sessions.at(session) else { return };
+        self.hub.events.push(Event::Connected {
+            client: Arc::clone(&session.client_id),
+            address,
+            version: connect.version,
+            keep_alive,
+            clean_start: connect.clean_start,
+            session_present,
+        });
+    }
+
+    /// [MQTT-3.1.2-21]: the server's keep alive is the one that counts.
+    fn agreed_keep_alive(&self, connect: &Connect<'_>) -> u16 {
+        let limit = self.hub.settings.maximum_keep_alive;
+        if connect.keep_alive == 0 && limit < u16::MAX {
+            limit
+        } else {
+            connect.keep_alive.min(limit)
+        }
+    }
+
+    /// What differs from the client's wish first, then the limits of the broker; what is at its
+    /// protocol default is left out (3.2.2.3).
+    fn fill_connack(
+        &self,
+        slot: u32,
+        connect: &Connect<'_>,
+        assigned: Option<&str>,
+        keep_alive: u16,
+        properties: &mut PropertyBuf,
+    ) {
+        let settings = &self.hub.settings;
+        let expiry = self.expiry_of(connect);
+        if expiry != connect.properties.session_expiry_interval().unwrap_or(0) {
+            properties.push(Property::SessionExpiryInterval(expiry));
+        }
+        // [MQTT-3.2.2-16]
+        if let Some(id) = assigned {
+            properties.push(Property::AssignedClientIdentifier(id));
+        }
+        if keep_alive != connect.keep_alive {
+            properties.push(Property::ServerKeepAlive(keep_alive));
+        }
+        // [MQTT-3.1.2-28]
+        let wanted = connect.properties.find(PropertyId::RequestResponseInformation);
+        if let Some(prefix) = &settings.response_information
+            && wanted == Some(Property::RequestResponseInformation(true))
+        {
+            let client = self.hub.connections.at(slot).map(|connection| connection.session);
+            let client = client.and_then(|session| self.hub.sessions.at(session));
+            let id = client.map_or("", |session| &*session.client_id);
+            properties.push(Property::ResponseInformation(&format!("{prefix}{id}/")));
+        }
+        if settings.topic_alias_maximum > 0 {
+            properties.push(Property::TopicAliasMaximum(settings.topic_alias_maximum));
+        }
+        properties.push(Property::MaximumPacketSize(settings.maximum_packet_size));
+        if settings.receive_maximum < u16::MAX {
+            properties.push(Property::ReceiveMaximum(settings.receive_maximum));
+        }
+    }
+
+    /// CONNACK with a reason, then the end [MQTT-3.2.2-6].
+    pub(crate) fn refuse(
+        &mut self,
+        now: Time,
+        slot: u32,
+        version: Version,
+        client_id: &str,
+        refusal: Refusal,
+    ) {
+        let mut properties = PropertyBuf::new();
+        let text = refusal.to_string();
+        if self.hub.connections.at(slot).is_some_and(|connection| connection.explain) {
+            properties.push(Property::ReasonString(&text));
+        }
+        let connack = ConnAck {
+            session_present: false,
+            reason: refusal.reason(),
+            properties: properties.as_properties(),
+        };
+        self.reply(slot, version, &Packet::ConnAck(connack));
+        self.hub.stats.refused += 1;
+        if let Some(connection) = self.hub.connections.at_mut(slot) {
+            connection.stage = Stage::Ended;
+            self.hub.events.push(Event::Refused {
+                client: (!client_id.is_empty()).then(|| client_id.into()),
+                address: connection.address,
+                end: End::Refused(refusal),
+            });
+        }
+        self.finish(now, slot, End::Refused(refusal));
+    }
+
+    /// What was in flight when the client left is sent again, and then what came in meanwhile.
+    fn resume(&mut self, now: Time, slot: u32, commons: &dyn Commons) {
+        let Some(connection) = self.hub.connections.at(slot) else { return };
+        let session = connection.session;
+        if let Some(outbound) =
+            self.hub.sessions.at_mut(session).and_then(|session| session.outbound.as_mut())
+        {
+            outbound.window.restart();
+        }
+        self.go_on(now, session, commons);
+    }
+
+    /// Appends a packet that is not on the hot path.
+    pub(crate) fn reply(&mut self, slot: u32, version: Version, packet: &Packet<'_>) {
+        let Some(buffer) = self.hub.buffer(slot) else { return };
+        let before = buffer.len();
+        let written = codec::encode(packet, version, buffer);
+        debug_assert!(written.is_ok(), "what the broker sends can be encoded: {written:?}");
+        let size = buffer.len() - before;
+        self.hub.stats.messages_sent += 1;
+        self.hub.stats.bytes_sent += size as u64;
+    }
+
+    /// Shared subscriptions choose among members that are connected.
+    pub(crate) fn announce(&mut self, session: u32, online: bool) {
+        let Some(held) = self.hub.sessions.at(session) else { return };
+        let shared: Vec<Box<str>> = held
+            .subscriptions
+            .iter()
+            .filter(|held| held.shared)
+            .map(|held| held.filter.clone())
+            .collect();
+        if !shared.is_empty() {
+            let session = self.hub.key(session);
+            self.pending.push(Pending::Online { session, filters: shared, online });
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! One connection as the broker sees it: bytes in, bytes out, and who is behind it.
+
+use std::net::SocketAddr;
+
+use dunlin_proto::server;
+
+use crate::event::Refusal;
+use crate::output::Output;
+use crate::slab::NONE;
+
+/// A connection of a shard. Slots are reused; the epoch tells the tenants apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConnId {
+    /// Place in dense tables.
+    pub slot: u32,
+    /// Which tenant of the slot.
+    pub epoch: u32,
+}
+
+/// Who has connected.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// From where.
+    pub address: SocketAddr,
+    /// Whether there is room; a refusal is told in the answer to CONNECT.
+    pub admission: Admission,
+}
+
+/// Whether a connection may be used at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It may.
+    Admit,
+    /// Its CONNECT is answered with this.
+    Refuse(Refusal),
+}
+
+/// How the socket of a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseCause {
+    /// The other side closed it.
+    PeerClosed,
+    /// It broke.
+    Error(std::io::ErrorKind),
+    /// The broker wanted it closed, and it is.
+    Finished,
+    /// The process ends.
+    Shutdown,
+}
+
+/// What became of the bytes offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// How many were used.
+    pub consumed: usize,
+    /// What to do with the connection now.
+    pub next: Next,
+}
+
+/// What to do with a connection after it was offered bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Keep the rest, read more.
+    Read,
+    /// Subscription changes wait: commit, then offer the rest again.
+    Commit,
+    /// The session lives in that shard: move the socket there with all unread bytes.
+    Handover(u16),
+    /// An answer is awaited: offer the rest again when the connection is resumed.
+    Wait,
+    /// Read no more; flush, then close.
+    Close,
+}
+
+/// State of a connection.
+pub(crate) struct Connection {
+    pub(crate) engine: server::Connection,
+    /// Slot of its session, or `NONE` until CONNECT is accepted.
+    pub(crate) session: u32,
+    /// QoS 1 and 2 messages that may be in flight to it.
+    pub(crate) window: u16,
+    /// Whether reason strings are sent to it.
+    pub(crate) explain: bool,
+    /// The route of its previous PUBLISH.
+    pub(crate) route: u32,
+    pub(crate) output: Output,
+    pub(crate) address: SocketAddr,
+    pub(crate) stage: Stage,
+}
+
+/// What a connection waits for, besides its next packet.
+pub(crate) enum Stage {
+    /// Nothing: packets are taken as they come.
+    Open,
+    /// Its CONNECT will be refused.
+    Unwelcome(Refusal),
+    /// Subscription changes are to be committed.
+    Committing,
+    /// The question who it is was asked.
+    Asked,
+    /// And answered.
+    Answered(Verdict),
+    /// Its end: nothing is read any more.
+    Ended,
+}
+
+/// The answer to the question who a client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may connect.
+    Allow,
+    /// It may not.
+    Deny(Refusal),
+}
+
+/// The question who a client is.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// Where to send the answer.
+    pub connection: ConnId,
+    /// From where it comes.
+    pub address: SocketAddr,
+    /// Its client identifier; empty if it is to be assigned.
+    pub client_id: Box<str>,
+    /// The user name, if one was given.
+    pub username: Option<Box<str>>,
+    /// The password, if one was given.
+    pub password: Option<Box<[u8]>>,
+}
+
+impl Connection {
+    pub(crate) fn new(engine: server::Connection, peer: &Peer) -> Self {
+        Self {
+            engine,
+            session: NONE,
+            window: 0,
+            explain: false,
+            route: NONE,
+            output: Output::default(),
+            address: peer.address,
+            stage: match peer.admission {
+                Admission::Admit => Stage::Open,
+                Admission::Refuse(refusal) => Stage::Unwelcome(refusal),
+            },
+        }
+    }
+}

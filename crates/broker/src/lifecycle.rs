@@ -1,0 +1,390 @@
+//! How connections and sessions end: DISCONNECT, violations, takeover, time, shutdown.
+
+use core::hash::BuildHasher;
+use core::mem;
+use core::time::Duration;
+use std::sync::Arc;
+
+use dunlin_proto::packet::{ConnAck, Disconnect, Packet};
+use dunlin_proto::property::{Properties, Property, PropertyBuf};
+use dunlin_proto::qos::QoS;
+use dunlin_proto::reason::ReasonCode;
+use dunlin_proto::version::Version;
+use dunlin_proto::window::Resend;
+use dunlin_proto::{Time, Violation};
+
+use crate::broker::{Broker, Flow};
+use crate::commons::View;
+use crate::connection::{Next, Stage};
+use crate::event::{End, Event};
+use crate::hub::Incoming;
+use crate::message::Message;
+use crate::pending::Pending;
+use crate::router::SessionKey;
+use crate::session::{Copy, NEVER, Outbound, Will};
+use crate::slab::NONE;
+
+/// A will whose time has come.
+pub(crate) struct ReadyWill {
+    client: Arc<str>,
+    session: SessionKey,
+    will: Box<Will>,
+}
+
+impl Broker {
+    /// DISCONNECT from the client (3.14).
+    pub(crate) fn disconnect(&mut self, now: Time, slot: u32, packet: &Disconnect<'_>) -> Flow {
+        let session = self.hub.connections.at(slot).map_or(NONE, |connection| connection.session);
+        if let Some(session) = self.hub.sessions.at_mut(session) {
+            if let Some(expiry) = packet.properties.session_expiry_interval() {
+                session.expiry = expiry.min(self.hub.settings.maximum_session_expiry);
+            }
+            // [MQTT-3.14.4-3], [MQTT-3.1.2-10]; any other reason leaves the will armed.
+            if packet.reason == ReasonCode::NORMAL_DISCONNECTION {
+                session.will = None;
+            }
+        }
+        self.finish(now, slot, End::Client(packet.reason));
+        Flow::Stop(Next::Close)
+    }
+
+    /// A rule was broken: says so, where the version has words for it, and ends the connection
+    /// [MQTT-4.13.1-1].
+    pub(crate) fn violated(&mut self, now: Time, slot: u32, violation: Violation, bytes: &[u8]) {
+        self.hub.stats.refused += 1;
+        let Some(connection) = self.hub.connections.at(slot) else { return };
+        let reason = violation.reason_code();
+        if connection.session != NONE {
+            self.say_goodbye(slot, reason, &violation);
+        } else if let Some(version) = answerable_connect(bytes, violation) {
+            let connack = ConnAck { session_present: false, reason, properties: Properties::EMPTY };
+            self.reply(slot, version, &Packet::ConnAck(connack));
+        }
+        self.finish(now, slot, End::Violation(violation));
+    }
+
+    /// DISCONNECT with a reason, for versions that have it.
+    fn say_goodbye(&mut self, slot: u32, reason: ReasonCode, text: &dyn core::fmt::Display) {
+        let Some(connection) = self.hub.connections.at(slot) else { return };
+        let version = connection.engine.version();
+        if !version.is_v5() {
+            return;
+        }
+        let mut properties = PropertyBuf::new();
+        if connection.explain {
+            properties.push(Property::ReasonString(&text.to_string()));
+        }
+        let packet = Disconnect { reason, properties: properties.as_properties() };
+        self.reply(slot, version, &Packet::Disconnect(packet));
+    }
+
+    /// Ends a connection from our side: nothing more is read, what is pending is still written.
+    pub(crate) fn finish(&mut self, now: Time, slot: u32, end: End) {
+        self.end(now, slot, end);
+        self.connection_timers.clear(slot);
+        // Marks it dirty, so that it is flushed and closed.
+        let _ = self.hub.buffer(slot);
+        if let Some(connection) = self.hub.connections.at_mut(slot) {
+            connection.output.close();
+        }
+    }
+
+    /// Parts a connection from its session and tells why it ended.
+    pub(crate) fn end(&mut self, now: Time, slot: u32, end: End) {
+        let Some(connection) = self.hub.connections.at_mut(slot) else { return };
+        if matches!(mem::replace(&mut connection.stage, Stage::Ended), Stage::Ended) {
+            return;
+        }
+        let address = connection.address;
+        let session = mem::replace(&mut connection.session, NONE);
+        if session == NONE {
+            self.hub.events.push(Event::Refused { client: None, address, end });
+            return;
+        }
+        self.hub.stats.clients_connected -= 1;
+        if let Some(session) = self.hub.sessions.at(session) {
+            let client = Arc::clone(&session.client_id);
+            self.hub.events.push(Event::Disconnected { client, address, end });
+        }
+        self.detach(now, session);
+    }
+
+    /// The session goes on without its connection, or ends with it.
+    fn detach(&mut self, now: Time, slot: u32) {
+        let Some(session) = self.hub.sessions.at_mut(slot) else { return };
+        session.connection = NONE;
+        if session.expiry == 0 {
+            self.end_session(slot);
+            return;
+        }
+        session.ends_at = if session.expiry == NEVER {
+            Time::MAX
+        } else {
+            now.saturating_add(Duration::from_secs(u64::from(session.expiry)))
+        };
+        // [MQTT-3.1.2-8]: when the delay has passed or the session ends, whichever is first.
+        if let Some(will) = &mut session.will {
+            let delayed = now.saturating_add(Duration::from_secs(u64::from(will.delay)));
+            will.due = delayed.min(session.ends_at);
+        }
+        self.take_due_will(now, slot);
+        if let Some(session) = self.hub.sessions.at(slot)
+            && session.deadline() != Time::MAX
+        {
+            self.session_timers.set(slot, session.deadline());
+        }
+        self.announce(slot, false);
+        self.give_back_queued(slot);
+    }
+
+    /// A newer connection uses the same client identifier [MQTT-3.1.4-3].
+    pub(crate) fn take_over(&mut self, now: Time, session: u32) {
+        let Some(connection) = self.hub.sessions.at(session).map(|session| session.connection)
+        else {
+            return;
+        };
+        if connection != NONE {
+            self.hub.stats.takeovers += 1;
+            self.say_goodbye(connection, ReasonCode::SessionTakenOver, &End::TakenOver);
+            self.finish(now, connection, End::TakenOver);
+        }
+    }
+
+    /// Forgets a session and all that belongs to it.
+    pub(crate) fn end_session(&mut self, slot: u32) {
+        let key = self.hub.key(slot);
+        let Some(mut session) = self.hub.sessions.remove(slot) else { return };
+        self.session_timers.clear(slot);
+        let hash = self.hasher.hash_one(&*session.client_id);
+        if let Ok(entry) = self.clients.find_entry(hash, |known| *known == slot) {
+            entry.remove();
+        }
+        self.hub.stats.sessions -= 1;
+        if let Some(will) = session.will.take() {
+            let client = Arc::clone(&session.client_id);
+            self.wills.push(ReadyWill { client, session: key, will });
+        }
+        let mut returned = Vec::new();
+        if let Some(outbound) = session.outbound.take() {
+            self.hub.stats.queued_messages -= outbound.held() as u64;
+            self.hub.stats.queued_bytes -= outbound.queued_bytes as u64;
+            // QoS 1 may go to another member of the group; QoS 2 must not [MQTT-4.8.2-5].
+            returned.extend(unacknowledged(&outbound));
+            returned.extend(outbound.queue);
+        }
+        self.returned.extend(
+            returned.into_iter().filter(|copy| copy.group.is_some()).map(|copy| (key, copy)),
+        );
+        self.left.push(session.client_id);
+        if !session.subscriptions.is_empty() {
+            let filters = session.subscriptions.into_iter().map(|held| held.filter).collect();
+            self.pending.push(Pending::Ended { session: key, filters });
+        }
+    }
+
+    /// Messages of shared subscriptions that were not sent yet go to other members.
+    fn give_back_queued(&mut self, slot: u32) {
+        let key = self.hub.key(slot);
+        let Some(outbound) =
+            self.hub.sessions.at_mut(slot).and_then(|session| session.outbound.as_mut())
+        else {
+            return;
+        };
+        if outbound.queue.iter().all(|copy| copy.group.is_none()) {
+            return;
+        }
+        let mut kept = mem::take(&mut outbound.queue);
+        let mut moved_bytes = 0;
+        kept.retain(|copy| {
+            if copy.group.is_some() {
+                moved_bytes += copy.message.bytes();
+                self.returned.push((key, copy.clone()));
+            }
+            copy.group.is_none()
+        });
+        let moved = self.returned.len() as u64;
+        outbound.queue = kept;
+        outbound.queued_bytes -= moved_bytes;
+        self.hub.stats.queued_messages = self.hub.stats.queued_messages.saturating_sub(moved);
+        self.hub.stats.queued_bytes -= moved_bytes as u64;
+    }
+
+    fn take_due_will(&mut self, now: Time, slot: u32) {
+        let key = self.hub.key(slot);
+        let Some(session) = self.hub.sessions.at_mut(slot) else { return };
+        if session.will.as_ref().is_some_and(|will| will.due <= now)
+            && let Some(will) = session.will.take()
+        {
+            let client = Arc::clone(&session.client_id);
+            self.wills.push(ReadyWill { client, session: key, will });
+        }
+    }
+
+    /// Does what the end of connections and sessions left to do: wills to publish, messages of shared
+    /// subscriptions to hand on, client identifiers to give up.
+    #[inline]
+    pub(crate) fn settle(&mut self, now: Time, view: &View<'_>) {
+        if !self.wills.is_empty() || !self.returned.is_empty() || !self.left.is_empty() {
+            self.settle_all(now, view);
+        }
+    }
+
+    fn settle_all(&mut self, now: Time, view: &View<'_>) {
+        for ReadyWill { client, session, will } in mem::take(&mut self.wills) {
+            self.publish_will(now, &client, session, &will, view);
+        }
+        for (session, copy) in mem::take(&mut self.returned) {
+            if let Some(group) = copy.group {
+                let message = Arc::clone(&copy.message);
+                let incoming = Incoming::of(&message);
+                self.hub.deliver_shared(now, group, Some(session), &incoming, view);
+            }
+        }
+        for client_id in mem::take(&mut self.left) {
+            if self.session_of(&client_id).is_none() {
+                view.commons.release(&client_id);
+            }
+        }
+    }
+
+    /// [MQTT-3.1.2-8], [MQTT-3.1.2-14], [MQTT-3.1.2-15]
+    fn publish_will(
+        &mut self,
+        now: Time,
+        client: &Arc<str>,
+        session: SessionKey,
+        will: &Will,
+        view: &View<'_>,
+    ) {
+        let armed = &will.message;
+        let expires = will.expiry.map_or(Time::MAX, |seconds| {
+            now.saturating_add(Duration::from_secs(u64::from(seconds)))
+        });
+        let message = Arc::new(Message {
+            topic: Arc::clone(&armed.topic),
+            payload: armed.payload.clone(),
+            properties: armed.properties.clone(),
+            expires,
+            qos: armed.qos,
+            retain: armed.retain,
+        });
+        self.distribute(now, Some(session), &message, view);
+        let topic = Arc::clone(&message.topic);
+        self.hub.events.push(Event::WillPublished { client: Arc::clone(client), topic });
+    }
+
+    /// Deals with every deadline that has come.
+    pub fn tick(&mut self, now: Time, view: &View<'_>) {
+        let mut due = mem::take(&mut self.due);
+        self.connection_timers.expire(now, &mut due);
+        for slot in due.drain(..) {
+            self.connection_due(now, slot);
+        }
+        self.session_timers.expire(now, &mut due);
+        for slot in due.drain(..) {
+            self.session_due(now, slot);
+        }
+        self.due = due;
+        self.settle(now, view);
+    }
+
+    fn connection_due(&mut self, now: Time, slot: u32) {
+        let Some(connection) = self.hub.connections.at(slot) else { return };
+        if connection.session == NONE {
+            self.finish(now, slot, End::ConnectTimeout);
+            return;
+        }
+        match connection.engine.deadline() {
+            Time::MAX => {}
+            // The deadline moves with every packet; the timer follows when it is looked at.
+            deadline if deadline > now => self.connection_timers.set(slot, deadline),
+            _ => {
+                let keep_alive = connection.engine.keep_alive();
+                let end = End::KeepAlive { keep_alive };
+                self.say_goodbye(slot, ReasonCode::KeepAliveTimeout, &end);
+                self.finish(now, slot, end);
+            }
+        }
+    }
+
+    fn session_due(&mut self, now: Time, slot: u32) {
+        self.take_due_will(now, slot);
+        let Some(session) = self.hub.sessions.at(slot) else { return };
+        if session.connected() {
+            return;
+        }
+        if session.ends_at <= now {
+            self.hub.stats.sessions_expired += 1;
+            let client = Arc::clone(&session.client_id);
+            self.hub.events.push(Event::SessionExpired { client });
+            self.end_session(slot);
+        } else if session.deadline() != Time::MAX {
+            self.session_timers.set(slot, session.deadline());
+        }
+    }
+
+    /// The broker stops: wills are published while their receivers are still there, then everybody is
+    /// told and let go.
+    pub fn shutdown(&mut self, now: Time, view: &View<'_>) {
+        self.stopping = true;
+        let sessions: Vec<u32> = self.hub.sessions.slots().map(|(slot, _)| slot).collect();
+        for slot in sessions {
+            let key = self.hub.key(slot);
+            let Some(session) = self.hub.sessions.at_mut(slot) else { continue };
+            if let Some(will) = session.will.take() {
+                let client = Arc::clone(&session.client_id);
+                self.wills.push(ReadyWill { client, session: key, will });
+            }
+        }
+        self.settle(now, view);
+        let connections: Vec<u32> = self.hub.connections.slots().map(|(slot, _)| slot).collect();
+        for slot in connections {
+            if self.hub.connections.at(slot).is_some_and(|connection| connection.session != NONE) {
+                self.say_goodbye(slot, ReasonCode::ServerShuttingDown, &End::ShuttingDown);
+            }
+            self.finish(now, slot, End::ShuttingDown);
+        }
+        self.settle(now, view);
+    }
+
+    /// Publishes what the broker itself has to say, retained.
+    pub fn publish_system(&mut self, now: Time, topic: &str, payload: &[u8], view: &View<'_>) {
+        let message = Arc::new(Message {
+            topic: topic.into(),
+            payload: payload.into(),
+            properties: PropertyBuf::new(),
+            expires: Time::MAX,
+            qos: QoS::ExactlyOnce,
+            retain: true,
+        });
+        self.distribute(now, None, &message, view);
+    }
+}
+
+/// QoS 1 messages in flight of shared subscriptions.
+fn unacknowledged(outbound: &Outbound) -> impl Iterator<Item = Copy> {
+    outbound.window.iter_resend().filter_map(|(_, resend)| match resend {
+        Resend::Publish { qos: QoS::AtLeastOnce, message } => Some(message.clone()),
+        Resend::Publish { .. } | Resend::Release => None,
+    })
+}
+
+/// The version in which a CONNECT that cannot be accepted is answered; `None` to close without a word.
+///
+/// A level that is not supported is told so in the form of 3.1.1, or of 5.0 if the level is above it
+/// [MQTT-3.1.2-2]. A broken CONNECT is answered only in 5.0, where CONNACK has a code for it.
+fn answerable_connect(bytes: &[u8], violation: Violation) -> Option<Version> {
+    if bytes.first()? >> 4 != 1 {
+        return None;
+    }
+    let length = bytes.iter().skip(1).take(4).position(|byte| byte & 0x80 == 0)? + 1;
+    let body = bytes.get(1 + length..)?;
+    let name = usize::from(*body.first()?) << 8 | usize::from(*body.get(1)?);
+    let level = *body.get(2 + name)?;
+    match violation {
+        Violation::ProtocolLevelUnsupported { .. } if level < 5 => Some(Version::V3_1_1),
+        Violation::ProtocolLevelUnsupported { .. } => Some(Version::V5_0),
+        _ if level == 5 && body.get(2..6) == Some(b"MQTT") => Some(Version::V5_0),
+        _ => None,
+    }
+}

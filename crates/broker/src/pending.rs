@@ -1,0 +1,189 @@
+//! Changes of the shared subscription index, collected while input is handled under a read guard and
+//! applied together under a write guard.
+
+use dunlin_proto::Time;
+use dunlin_proto::packet::{Packet, RetainHandling, SubAck};
+use dunlin_proto::property::Properties;
+use dunlin_proto::qos::{PacketId, QoS};
+use dunlin_proto::reason::ReasonCode;
+use dunlin_proto::topic::TopicFilter;
+use dunlin_proto::version::Version;
+
+use crate::broker::Broker;
+use crate::commons::Commons;
+use crate::connection::{ConnId, Stage};
+use crate::router::{Index, SessionKey, Subscriber};
+use crate::session::Replay;
+
+/// A change that waits.
+pub(crate) enum Pending {
+    /// A SUBSCRIBE to be carried out and answered.
+    Subscribe { connection: ConnId, session: SessionKey, packet_id: PacketId, wishes: Vec<Wish> },
+    /// An UNSUBSCRIBE to be carried out and answered.
+    Unsubscribe {
+        connection: ConnId,
+        session: SessionKey,
+        packet_id: PacketId,
+        filters: Vec<Box<str>>,
+    },
+    /// A session that ended.
+    Ended { session: SessionKey, filters: Vec<Box<str>> },
+    /// A session with shared subscriptions came or went.
+    Online { session: SessionKey, filters: Vec<Box<str>>, online: bool },
+}
+
+/// One topic filter of a SUBSCRIBE.
+pub(crate) struct Wish {
+    pub(crate) filter: Box<str>,
+    pub(crate) subscriber: Subscriber,
+    pub(crate) retain_handling: RetainHandling,
+    /// Already refused, with this.
+    pub(crate) refused: Option<ReasonCode>,
+}
+
+/// A filter without its `$share/group/`, and the group.
+pub(crate) fn unshare(filter: &str) -> (Option<&str>, &str) {
+    match filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/')) {
+        Some((group, rest)) => (Some(group), rest),
+        None => (None, filter),
+    }
+}
+
+fn parsed(filter: &str) -> TopicFilter<'_> {
+    TopicFilter::new(filter).expect("only valid filters are held")
+}
+
+impl Broker {
+    pub(crate) fn apply(
+        &mut self,
+        now: Time,
+        change: Pending,
+        index: &mut Index,
+        commons: &dyn Commons,
+    ) {
+        match change {
+            Pending::Subscribe { connection, session, packet_id, wishes } => {
+                let replays = self.apply_subscribe(session, connection, packet_id, wishes, index);
+                self.start_replays(now, session, replays, commons);
+            }
+            Pending::Unsubscribe { connection, session, packet_id, filters } => {
+                let mut reasons = Vec::with_capacity(filters.len());
+                for filter in &filters {
+                    let existed = self.drop_subscription(session, filter, index);
+                    // [MQTT-3.11.3-2]
+                    reasons.push(if existed {
+                        ReasonCode::Success
+                    } else {
+                        ReasonCode::NoSubscriptionExisted
+                    });
+                }
+                self.answer_change(connection, packet_id, reasons, Packet::UnsubAck);
+            }
+            Pending::Ended { session, filters } => {
+                for filter in &filters {
+                    remove(session, filter, index);
+                }
+            }
+            Pending::Online { session, filters, online } => {
+                for filter in &filters {
+                    if let (Some(group), filter) = unshare(filter) {
+                        index.set_online(group, parsed(filter), session, online);
+                    }
+                }
+            }
+        }
+    }
+
+    fn apply_subscribe(
+        &mut self,
+        key: SessionKey,
+        connection: ConnId,
+        packet_id: PacketId,
+        wishes: Vec<Wish>,
+        index: &mut Index,
+    ) -> Vec<Replay> {
+        let mut reasons = Vec::with_capacity(wishes.len());
+        let mut replays = Vec::new();
+        let limit = self.hub.settings.maximum_subscriptions;
+        for wish in wishes {
+            let Some(session) = self.hub.sessions.get_mut(key.slot, key.generation) else { break };
+            if let Some(reason) = wish.refused {
+                reasons.push(reason);
+                continue;
+            }
+            let (group, filter) = unshare(&wish.filter);
+            if session.subscriptions.len() >= limit && !session.holds(&wish.filter) {
+                reasons.push(ReasonCode::QuotaExceeded);
+                continue;
+            }
+            session.hold(&wish.filter, group.is_some());
+            let online = session.connected();
+            let existed = match group {
+                Some(group) => {
+                    index.subscribe_shared(group, parsed(filter), wish.subscriber, online)
+                }
+                None => index.subscribe(parsed(filter), wish.subscriber),
+            };
+            reasons.push(ReasonCode::granted(wish.subscriber.qos));
+            // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]; never for shared subscriptions (4.8.2).
+            let wanted = match wish.retain_handling {
+                RetainHandling::Always => true,
+                RetainHandling::IfNew => !existed,
+                RetainHandling::Never => false,
+            };
+            if wanted && group.is_none() {
+                replays.push(Replay {
+                    filter: filter.into(),
+                    cursor: None,
+                    identifier: wish.subscriber.identifier,
+                    qos: wish.subscriber.qos,
+                });
+            }
+        }
+        self.answer_change(connection, packet_id, reasons, Packet::SubAck);
+        replays
+    }
+
+    fn drop_subscription(&mut self, key: SessionKey, filter: &str, index: &mut Index) -> bool {
+        let Some(session) = self.hub.sessions.get_mut(key.slot, key.generation) else {
+            return false;
+        };
+        session.release(filter) && remove(key, filter, index)
+    }
+
+    /// Sends SUBACK or UNSUBACK and lets the connection go on [MQTT-3.8.4-1], [MQTT-3.10.4-4].
+    fn answer_change(
+        &mut self,
+        id: ConnId,
+        packet_id: PacketId,
+        reasons: Vec<ReasonCode>,
+        packet: impl FnOnce(SubAck<'static>) -> Packet<'static>,
+    ) {
+        let Some(connection) = self.hub.connections.get_mut(id.slot, id.epoch) else { return };
+        if matches!(connection.stage, Stage::Committing) {
+            connection.stage = Stage::Open;
+            let version = connection.engine.version();
+            let mut reasons = reasons;
+            if version != Version::V5_0 {
+                // [MQTT-3.9.3-2] of 3.1.1: one code for all failures.
+                for reason in reasons.iter_mut().filter(|reason| reason.is_error()) {
+                    *reason = ReasonCode::UnspecifiedError;
+                }
+            }
+            let ack = SubAck { packet_id, properties: Properties::EMPTY, reasons };
+            self.reply(id.slot, version, &packet(ack));
+        }
+    }
+
+    /// A subscriber as it goes into the index.
+    pub(crate) fn subscriber(key: SessionKey, qos: QoS, identifier: u32) -> Subscriber {
+        Subscriber { session: key, identifier, qos, no_local: false, retain_as_published: false }
+    }
+}
+
+fn remove(session: SessionKey, filter: &str, index: &mut Index) -> bool {
+    match unshare(filter) {
+        (Some(group), filter) => index.unsubscribe_shared(group, parsed(filter), session),
+        (None, filter) => index.unsubscribe(parsed(filter), session),
+    }
+}

@@ -1,0 +1,180 @@
+//! Who receives a topic, remembered from one publish to the next.
+//!
+//! Devices publish to the same few topics again and again. Each shard keeps, for the topics it has
+//! seen last, the subscribers that the index named, and asks the index again only when the index has
+//! changed. A publisher remembers the route of its previous message, so that the usual case is one
+//! comparison of the topic.
+
+use core::hash::BuildHasher;
+use std::sync::Arc;
+
+use dunlin_proto::topic::TopicName;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use crate::router::{GroupId, Index, Matches, Subscriber};
+
+/// Topics remembered. 65 536: about 10 MB when each has one subscriber.
+const MAXIMUM_ROUTES: usize = 65_536;
+/// Subscribers remembered over all topics. 1 M: about 20 MB.
+const MAXIMUM_RECEIVERS: usize = 1 << 20;
+
+/// The receivers of one topic at one version of the index.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) topic: Arc<str>,
+    version: u64,
+    hash: u64,
+    /// Used since the clock hand passed.
+    warm: bool,
+    pub(crate) local: Vec<Subscriber>,
+    pub(crate) remote: Vec<Subscriber>,
+    pub(crate) groups: Vec<GroupId>,
+}
+
+impl Route {
+    /// Nobody is subscribed.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.local.is_empty() && self.remote.is_empty() && self.groups.is_empty()
+    }
+
+    const fn receivers(&self) -> usize {
+        self.local.len() + self.remote.len()
+    }
+}
+
+/// The routes that one shard remembers.
+pub(crate) struct Routes {
+    shard: u16,
+    hasher: FixedState,
+    table: HashTable<u32>,
+    routes: Vec<Route>,
+    receivers: usize,
+    hand: usize,
+    scratch: Matches,
+}
+
+impl Routes {
+    pub(crate) fn new(shard: u16, seed: u64) -> Self {
+        Self {
+            shard,
+            hasher: FixedState::with_seed(seed),
+            table: HashTable::new(),
+            routes: Vec::new(),
+            receivers: 0,
+            hand: 0,
+            scratch: Matches::default(),
+        }
+    }
+
+    /// The route with this number.
+    #[inline]
+    pub(crate) fn get(&self, route: u32) -> &Route {
+        &self.routes[route as usize]
+    }
+
+    /// The route with this number, if it is there and up to date.
+    #[inline]
+    pub(crate) fn current(&self, route: u32, index: &Index) -> Option<&Route> {
+        self.routes.get(route as usize).filter(|route| route.version == index.version())
+    }
+
+    /// Number of the up-to-date route of `topic`; `hint` is where it was the last time.
+    #[inline]
+    pub(crate) fn find(&mut self, topic: TopicName<'_>, hint: u32, index: &Index) -> u32 {
+        if let Some(route) = self.routes.get(hint as usize)
+            && route.version == index.version()
+            && *route.topic == *topic.as_str()
+        {
+            return hint;
+        }
+        self.look_up(topic, index)
+    }
+
+    fn look_up(&mut self, topic: TopicName<'_>, index: &Index) -> u32 {
+        let name = topic.as_str();
+        let hash = self.hasher.hash_one(name);
+        let routes = &self.routes;
+        let known = self.table.find(hash, |route| *routes[*route as usize].topic == *name).copied();
+        let number = known.unwrap_or_else(|| self.add(name, hash));
+        let route = &mut self.routes[number as usize];
+        route.warm = true;
+        if route.version != index.version() {
+            self.refresh(number, topic, index);
+        }
+        number
+    }
+
+    fn refresh(&mut self, number: u32, topic: TopicName<'_>, index: &Index) {
+        index.matches(topic, &mut self.scratch);
+        let route = &mut self.routes[number as usize];
+        self.receivers -= route.receivers();
+        route.local.clear();
+        route.remote.clear();
+        for subscriber in &self.scratch.plain {
+            if subscriber.session.shard == self.shard {
+                route.local.push(*subscriber);
+            } else {
+                route.remote.push(*subscriber);
+            }
+        }
+        route.groups.clear();
+        route.groups.extend_from_slice(&self.scratch.groups);
+        route.version = index.version();
+        self.receivers += route.receivers();
+        if self.receivers > MAXIMUM_RECEIVERS {
+            self.forget_all_but(number);
+        }
+    }
+
+    fn add(&mut self, name: &str, hash: u64) -> u32 {
+        let route = Route {
+            topic: name.into(),
+            version: u64::MAX,
+            hash,
+            warm: true,
+            local: Vec::new(),
+            remote: Vec::new(),
+            groups: Vec::new(),
+        };
+        let number = if self.routes.len() < MAXIMUM_ROUTES {
+            self.routes.push(route);
+            self.routes.len() - 1
+        } else {
+            let number = self.coldest();
+            self.receivers -= self.routes[number].receivers();
+            let old = core::mem::replace(&mut self.routes[number], route);
+            if let Ok(entry) = self.table.find_entry(old.hash, |entry| *entry as usize == number) {
+                entry.remove();
+            }
+            number
+        };
+        let number = u32::try_from(number).expect("below MAXIMUM_ROUTES");
+        let routes = &self.routes;
+        self.table.insert_unique(hash, number, |other| routes[*other as usize].hash);
+        number
+    }
+
+    /// The first route from the hand on that was not used since the hand passed it last.
+    fn coldest(&mut self) -> usize {
+        loop {
+            self.hand = (self.hand + 1) % self.routes.len();
+            let route = &mut self.routes[self.hand];
+            if !core::mem::take(&mut route.warm) {
+                return self.hand;
+            }
+        }
+    }
+
+    /// Drops the receivers of all other routes; they are looked up again when needed.
+    fn forget_all_but(&mut self, keep: u32) {
+        for (route, number) in self.routes.iter_mut().zip(0u32..) {
+            if number != keep {
+                self.receivers -= route.receivers();
+                route.version = u64::MAX;
+                route.local = Vec::new();
+                route.remote = Vec::new();
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! One session: what the broker remembers of a client from one connection to the next (4.1).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use dunlin_proto::Time;
+use dunlin_proto::qos::QoS;
+use dunlin_proto::window;
+
+use crate::message::Message;
+use crate::router::{Cursor, GroupId};
+use crate::slab::NONE;
+
+/// Session expiry interval that means "never" [MQTT-3.1.2-23].
+pub(crate) const NEVER: u32 = u32::MAX;
+
+/// The state of one client identifier.
+pub(crate) struct Session {
+    pub(crate) client_id: Arc<str>,
+    /// Slot of its connection, or `NONE`.
+    pub(crate) connection: u32,
+    /// Seconds it outlives its connection.
+    pub(crate) expiry: u32,
+    /// When it ends, while it is without a connection.
+    pub(crate) ends_at: Time,
+    /// Sorted by filter.
+    pub(crate) subscriptions: Vec<Held>,
+    /// Messages on their way to the client.
+    pub(crate) outbound: Option<Box<Outbound>>,
+    /// QoS 2 messages received and not yet released.
+    pub(crate) inbound: Option<Box<window::Inbound<Arc<Message>>>>,
+    pub(crate) will: Option<Box<Will>>,
+    /// Retained messages still to be sent for new subscriptions.
+    pub(crate) replays: Option<Box<VecDeque<Replay>>>,
+    /// Causes of drops already told about since it connected, a bit for each.
+    pub(crate) told: u8,
+}
+
+/// A subscription as its session remembers it.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// As it was subscribed, `$share/...` included.
+    pub(crate) filter: Box<str>,
+    pub(crate) shared: bool,
+}
+
+/// Messages on their way to one client.
+#[derive(Default)]
+pub(crate) struct Outbound {
+    /// Sent and not yet acknowledged.
+    pub(crate) window: window::Outbound<Copy>,
+    /// Waiting for room in the window, or for the client to come back.
+    pub(crate) queue: VecDeque<Copy>,
+    pub(crate) queued_bytes: usize,
+}
+
+/// A message as it goes to one receiver.
+#[derive(Debug, Clone)]
+pub(crate) struct Copy {
+    pub(crate) message: Arc<Message>,
+    /// Identifier of the subscription it matched; 0 when that has none.
+    pub(crate) identifier: u32,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    /// The shared subscription it was taken from.
+    pub(crate) group: Option<GroupId>,
+}
+
+/// A will that is armed, or waiting for its delay.
+pub(crate) struct Will {
+    pub(crate) message: Arc<Message>,
+    /// Expiry interval in seconds, counted from the moment it is published.
+    pub(crate) expiry: Option<u32>,
+    /// Seconds.
+    pub(crate) delay: u32,
+    /// When it is published; `Time::MAX` while the connection lives.
+    pub(crate) due: Time,
+}
+
+/// Retained messages being sent for one new subscription, page by page.
+pub(crate) struct Replay {
+    pub(crate) filter: Box<str>,
+    pub(crate) cursor: Option<Cursor>,
+    pub(crate) identifier: u32,
+    pub(crate) qos: QoS,
+}
+
+impl Session {
+    pub(crate) const fn new(client_id: Arc<str>) -> Self {
+        Self {
+            client_id,
+            connection: NONE,
+            expiry: 0,
+            ends_at: Time::MAX,
+            subscriptions: Vec::new(),
+            outbound: None,
+            inbound: None,
+            will: None,
+            replays: None,
+            told: 0,
+        }
+    }
+
+    pub(crate) const fn connected(&self) -> bool {
+        self.connection != NONE
+    }
+
+    /// Whether it has this subscription.
+    pub(crate) fn holds(&self, filter: &str) -> bool {
+        self.subscriptions.binary_search_by(|held| (*held.filter).cmp(filter)).is_ok()
+    }
+
+    /// Remembers a subscription; false if it was there already.
+    pub(crate) fn hold(&mut self, filter: &str, shared: bool) -> bool {
+        match self.subscriptions.binary_search_by(|held| (*held.filter).cmp(filter)) {
+            Ok(_) => false,
+            Err(place) => {
+                self.subscriptions.insert(place, Held { filter: filter.into(), shared });
+                true
+            }
+        }
+    }
+
+    /// Forgets a subscription; false if there was none.
+    pub(crate) fn release(&mut self, filter: &str) -> bool {
+        match self.subscriptions.binary_search_by(|held| (*held.filter).cmp(filter)) {
+            Ok(place) => {
+                self.subscriptions.remove(place);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// The earlier of the will's and the session's own end.
+    pub(crate) fn deadline(&self) -> Time {
+        let will = self.will.as_ref().map_or(Time::MAX, |will| will.due);
+        will.min(if self.connected() { Time::MAX } else { self.ends_at })
+    }
+}
+
+impl Outbound {
+    /// Messages held, in flight or waiting.
+    pub(crate) fn held(&self) -> usize {
+        self.queue.len() + usize::from(self.window.in_flight())
+    }
+
+    pub(crate) fn push(&mut self, copy: Copy) {
+        self.queued_bytes += copy.message.bytes();
+        self.queue.push_back(copy);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Copy> {
+        let copy = self.queue.pop_front()?;
+        self.queued_bytes -= copy.message.bytes();
+        Some(copy)
+    }
+
+    /// Drops what has expired; returns how many.
+    pub(crate) fn drop_expired(&mut self, now: Time) -> usize {
+        let before = self.queue.len();
+        self.queue.retain(|copy| !copy.message.expired(now));
+        self.queued_bytes = self.queue.iter().map(|copy| copy.message.bytes()).sum();
+        before - self.queue.len()
+    }
+}

@@ -1,0 +1,105 @@
+//! The limits of a broker, each with its unit, its default and the reason for it.
+
+use core::time::Duration;
+
+/// Everything about a broker that can be set. The defaults suit a small machine on a local network.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Largest packet accepted, in bytes. 2 000 000: what Mosquitto 2.1 allows, so that clients which
+    /// rely on it move over unnoticed.
+    pub maximum_packet_size: u32,
+    /// QoS 1 and 2 messages a 5.0 client may have unacknowledged towards us. 20, as Mosquitto.
+    pub receive_maximum: u16,
+    /// Topic aliases a client may use towards us. 10, as Mosquitto.
+    pub topic_alias_maximum: u16,
+    /// Topic aliases we use towards a client that allows them. 10: enough for the few topics of a
+    /// device, bounded memory for each connection.
+    pub topic_alias_maximum_out: u16,
+    /// QoS 1 and 2 messages in flight to one client, lowered by its own receive maximum. 1000: a window
+    /// of 20 makes the kernel's work per message three times as large.
+    pub maximum_inflight: u16,
+    /// QoS 1 and 2 messages that wait for one session. 1000, as Mosquitto.
+    pub maximum_queued_messages: usize,
+    /// Bytes of them. 16 MiB: 1000 messages of 16 KiB.
+    pub maximum_queued_bytes: usize,
+    /// What happens when a queue is full.
+    pub queue_full: QueueFull,
+    /// Bytes waiting to be written to one connection; beyond it QoS 0 is dropped, QoS 1 and 2 wait in the
+    /// session, and the connection is not read. 1 MiB: a second of 8 Mbit/s.
+    pub maximum_output: usize,
+    /// Bytes that all queues of a shard may hold together. 1 GiB.
+    pub maximum_shard_queue_bytes: usize,
+    /// Time from opening a connection to its CONNECT. 10 s: long for a slow radio link, short for
+    /// those who hold connections without using them.
+    pub connect_timeout: Duration,
+    /// Longest keep alive, in seconds; a longer one is lowered for 5.0 and refused before. 65 535: any.
+    pub maximum_keep_alive: u16,
+    /// Longest session expiry interval, in seconds. `u32::MAX`: any, never ending included.
+    pub maximum_session_expiry: u32,
+    /// Subscriptions of one session. 100 000: a session is no database.
+    pub maximum_subscriptions: usize,
+    /// Levels of a topic name or filter. 200, as Mosquitto.
+    pub maximum_topic_levels: usize,
+    /// Longest will delay interval, in seconds. `u32::MAX`: any.
+    pub maximum_will_delay: u32,
+    /// Retained messages. 10 million.
+    pub maximum_retained: usize,
+    /// Empty client identifiers of 3.1.1 and 5.0 are assigned one that begins so.
+    pub assigned_id_prefix: String,
+    /// Where the Response Information of CONNACK points clients that ask for it: this, the client
+    /// identifier and a slash. None is sent by default, as Mosquitto.
+    pub response_information: Option<String>,
+    /// When a refusal carries a reason string in words.
+    pub reason_strings: ReasonStrings,
+    /// Whether CONNECT waits for an answer to the question who it is.
+    pub authenticate: bool,
+}
+
+/// What to do with a message for a session whose queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueFull {
+    /// Drop the message that does not fit (as Mosquitto).
+    DropNewest,
+    /// Drop the one that has waited longest.
+    DropOldest,
+}
+
+/// When a 5.0 client is told in words why something was refused. Never against its Request Problem
+/// Information [MQTT-3.1.2-29].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasonStrings {
+    /// To clients that set Request Problem Information to 1 themselves: others get the shortest packets.
+    Asked,
+    /// To every client that did not set it to 0.
+    Always,
+    /// To none.
+    Never,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            maximum_packet_size: 2_000_000,
+            receive_maximum: 20,
+            topic_alias_maximum: 10,
+            topic_alias_maximum_out: 10,
+            maximum_inflight: 1000,
+            maximum_queued_messages: 1000,
+            maximum_queued_bytes: 16 << 20,
+            queue_full: QueueFull::DropNewest,
+            maximum_output: 1 << 20,
+            maximum_shard_queue_bytes: 1 << 30,
+            connect_timeout: Duration::from_secs(10),
+            maximum_keep_alive: u16::MAX,
+            maximum_session_expiry: u32::MAX,
+            maximum_subscriptions: 100_000,
+            maximum_topic_levels: 200,
+            maximum_will_delay: u32::MAX,
+            maximum_retained: 10_000_000,
+            assigned_id_prefix: "auto-".into(),
+            response_information: None,
+            reason_strings: ReasonStrings::Asked,
+            authenticate: false,
+        }
+    }
+}

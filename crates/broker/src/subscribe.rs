@@ -1,0 +1,88 @@
+//! SUBSCRIBE and UNSUBSCRIBE (3.8, 3.10): checked here, carried out at the next commit.
+
+use dunlin_proto::packet::{Subscribe, Unsubscribe};
+use dunlin_proto::property::Property;
+use dunlin_proto::topic::Subscription;
+use dunlin_proto::{Time, Violation};
+
+use crate::broker::{Broker, Flow};
+use crate::connection::{Next, Stage};
+use crate::pending::{Pending, Wish};
+use crate::router::SessionKey;
+use crate::slab::NONE;
+
+impl Broker {
+    pub(crate) fn subscribe(&mut self, now: Time, slot: u32, packet: &Subscribe<'_>) -> Flow {
+        let Some(session) = self.session_key(slot) else { return Flow::Stop(Next::Close) };
+        let version = self.version_at(slot);
+        let identifier = packet
+            .properties
+            .iter()
+            .find_map(|property| match property {
+                Property::SubscriptionIdentifier(identifier) => Some(identifier),
+                _ => None,
+            })
+            .unwrap_or(0);
+        let mut wishes = Vec::with_capacity(packet.filters.len());
+        for (filter, options) in &packet.filters {
+            let parsed = match Subscription::new(*filter, version) {
+                Ok(parsed) => parsed,
+                Err(violation) => return self.stop(now, slot, violation),
+            };
+            let maximum = self.hub.settings.maximum_topic_levels;
+            let levels = filter.level_count();
+            if levels > maximum {
+                return self.stop(now, slot, Violation::TopicTooDeep { levels, maximum });
+            }
+            // [MQTT-3.8.3-4]
+            if parsed.group.is_some() && options.no_local {
+                return self.stop(now, slot, Violation::NoLocalOnShared);
+            }
+            let mut subscriber = Self::subscriber(session, options.qos, identifier);
+            subscriber.no_local = options.no_local;
+            subscriber.retain_as_published = options.retain_as_published;
+            wishes.push(Wish {
+                filter: filter.as_str().into(),
+                subscriber,
+                retain_handling: options.retain_handling,
+                refused: None,
+            });
+        }
+        let connection = self.hub.id(slot);
+        let packet_id = packet.packet_id;
+        self.pending.push(Pending::Subscribe { connection, session, packet_id, wishes });
+        self.wait_for_commit(slot)
+    }
+
+    pub(crate) fn unsubscribe(&mut self, now: Time, slot: u32, packet: &Unsubscribe<'_>) -> Flow {
+        let Some(session) = self.session_key(slot) else { return Flow::Stop(Next::Close) };
+        let version = self.version_at(slot);
+        for filter in &packet.filters {
+            if let Err(violation) = Subscription::new(*filter, version) {
+                return self.stop(now, slot, violation);
+            }
+        }
+        let filters = packet.filters.iter().map(|filter| filter.as_str().into()).collect();
+        let connection = self.hub.id(slot);
+        let packet_id = packet.packet_id;
+        self.pending.push(Pending::Unsubscribe { connection, session, packet_id, filters });
+        self.wait_for_commit(slot)
+    }
+
+    fn session_key(&self, slot: u32) -> Option<SessionKey> {
+        let session = self.hub.connections.at(slot)?.session;
+        (session != NONE).then(|| self.hub.key(session))
+    }
+
+    fn wait_for_commit(&mut self, slot: u32) -> Flow {
+        if let Some(connection) = self.hub.connections.at_mut(slot) {
+            connection.stage = Stage::Committing;
+        }
+        Flow::Stop(Next::Commit)
+    }
+
+    fn stop(&mut self, now: Time, slot: u32, violation: Violation) -> Flow {
+        self.violated(now, slot, violation, &[]);
+        Flow::Stop(Next::Close)
+    }
+}
