@@ -1,2 +1,63 @@
-//! Placeholder.
-fn main() {}
+//! Rules of this repository as code.
+//!
+//! `cargo run -p xtask -- tidy` checks them all, and so does `cargo test`;
+//! `cargo run -p xtask -- spec-matrix` writes `docs/conformance.md`.
+
+mod clauses;
+mod directions;
+mod lints;
+mod matrix;
+mod sizes;
+mod source;
+mod spec;
+mod words;
+
+use std::process::ExitCode;
+
+use source::Repository;
+
+/// What is wrong, in the form `path:line: what`, as editors understand it.
+type Findings = Vec<String>;
+
+fn main() -> ExitCode {
+    let repository = Repository::find();
+    let command = std::env::args().nth(1).unwrap_or_default();
+    match command.as_str() {
+        "tidy" => report(&tidy(&repository)),
+        "spec-matrix" => report(&matrix::write(&repository)),
+        _ => {
+            eprintln!("usage: cargo run -p xtask -- tidy | spec-matrix");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn report(findings: &Findings) -> ExitCode {
+    for finding in findings {
+        eprintln!("{finding}");
+    }
+    if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn tidy(repository: &Repository) -> Findings {
+    [
+        sizes::check(repository),
+        words::check(repository),
+        directions::check(repository),
+        lints::check(repository),
+        clauses::check(repository),
+        matrix::check(repository),
+    ]
+    .concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_repository_is_tidy() {
+        let findings = tidy(&Repository::find());
+        assert!(findings.is_empty(), "\n{}", findings.join("\n"));
+    }
+}
