@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use dunlin_testkit::property::{self, Properties};
-use dunlin_testkit::{Bytes, Connect, Publish, Version, Will};
+use dunlin_testkit::{Bytes, Connect, Event, Packet, Publish, Version, Will};
 
 use crate::support::{
-    address, broken_connect, client, connect, nothing_before_marker, open, refused, unique,
+    broken_connect, client, connect, nothing_before_marker, open, refused, unique,
 };
 
 // shows 3.1.1: MQTT-3.1.4-4, MQTT-3.2.0-1, MQTT-3.2.2-1, MQTT-3.1.3-3, MQTT-7.1.1-1
@@ -60,11 +62,27 @@ fn a_second_connect_ends_the_connection() {
 // shows 5.0: MQTT-3.1.2-1
 #[test]
 fn an_unknown_protocol_name_is_not_served() {
-    for (name, level) in [("MQTX", 4), ("mqtt", 4), ("MQTT ", 5), ("", 4), ("HTTP", 5)] {
-        let bytes = Bytes::new().text(name).u8(level).u8(2).u16(60).u8(0).text("c").frame(0x10);
-        let mut client = open(Version::V311);
-        client.send(&bytes);
-        client.expect_close();
+    for (name, level) in [("MQTX", 4), ("mqtt", 4), ("", 4), ("MQIsdp", 4), ("MQTT", 3)] {
+        let bytes = Bytes::new().text(name).u8(level).u8(2).u16(60).text("c").frame(0x10);
+        not_served(Version::V311, &bytes, 1);
+    }
+    for name in ["MQTX", "MQTT ", "HTTP"] {
+        let bytes = Bytes::new().text(name).u8(5).u8(2).u16(60).u8(0).text("c").frame(0x10);
+        not_served(Version::V5, &bytes, 0x84);
+    }
+}
+
+/// The server may say that it is one, by a refusal of the version; it must close.
+fn not_served(version: Version, bytes: &[u8], code: u8) {
+    let mut client = open(version);
+    client.send(bytes);
+    match client.next(Duration::from_secs(10)) {
+        Event::Closed => {}
+        Event::Packet(Packet::ConnAck(answer)) => {
+            assert_eq!(answer.code, code);
+            client.expect_close();
+        }
+        other => panic!("{bytes:02x?} led to {other:?}"),
     }
 }
 
@@ -177,6 +195,8 @@ fn an_empty_client_identifier_is_replaced_by_a_unique_one() {
 fn an_empty_client_identifier_with_a_kept_session_is_refused() {
     let packet = Connect { clean_start: false, ..Connect::new(Version::V311, "") };
     assert_eq!(refused(Version::V311, &packet.bytes()), 2);
+    // In 3.1 it is refused with a clean session too.
+    assert_eq!(refused(Version::V31, &Connect::new(Version::V31, "").bytes()), 2);
 }
 
 // shows 3.1.1: MQTT-3.1.4-5
@@ -254,23 +274,40 @@ fn properties_that_connect_may_not_carry_end_the_connection() {
     }
 }
 
-// shows 5.0: MQTT-3.2.2-19, MQTT-3.14.2-3
-#[test]
-fn a_refusal_fits_the_maximum_packet_size_of_the_client() {
-    let small = Properties::new().four(property::MAXIMUM_PACKET_SIZE, 16);
-    let packet = Connect::new(Version::V5, &unique("c"))
-        .properties(small.text(property::AUTHENTICATION_METHOD, "none"));
-    let mut refused = open(Version::V5);
-    refused.send(&packet.bytes());
-    assert_eq!(refused.expect_connack().code, 0x8c);
-    assert!(refused.largest_packet() <= 16);
+/// A CONNECT that asks for explanations and takes packets up to this size.
+fn curious(maximum_packet_size: u32) -> Connect {
+    let properties = Properties::new()
+        .byte(property::REQUEST_PROBLEM_INFORMATION, 1)
+        .four(property::MAXIMUM_PACKET_SIZE, maximum_packet_size);
+    Connect::new(Version::V5, &unique("c")).properties(properties)
+}
 
-    let mut client = dunlin_testkit::RawClient::open(address(), Version::V5);
-    let packet = Connect::new(Version::V5, &unique("c"))
-        .properties(Properties::new().four(property::MAXIMUM_PACKET_SIZE, 20));
-    client.send(&packet.bytes());
-    assert_eq!(client.expect_connack().code, 0);
-    client.send(&packet.bytes());
-    client.expect_disconnect(&[0x82]);
-    assert!(client.largest_packet() <= 20);
+// shows 5.0: MQTT-3.2.2-19
+#[test]
+fn a_refusal_explains_itself_where_the_explanation_fits() {
+    for (maximum, explained) in [(1000, true), (16, false)] {
+        let mut packet = curious(maximum);
+        packet.properties = packet.properties.text(property::AUTHENTICATION_METHOD, "none");
+        let mut refused = open(Version::V5);
+        refused.send(&packet.bytes());
+        let answer = refused.expect_connack();
+        assert_eq!(answer.code, 0x8c);
+        assert_eq!(answer.properties.get(property::REASON_STRING).is_some(), explained);
+        assert!(refused.largest_packet() <= maximum as usize);
+    }
+}
+
+// shows 5.0: MQTT-3.14.2-3
+#[test]
+fn a_disconnect_explains_itself_where_the_explanation_fits() {
+    for (maximum, explained) in [(1000, true), (20, false)] {
+        let packet = curious(maximum);
+        let (mut client, _) = connect(&packet);
+        client.send(&packet.bytes());
+        let Packet::Disconnect(answer) = client.expect() else { panic!("DISCONNECT was due") };
+        assert_eq!(answer.reason, 0x82);
+        assert_eq!(answer.properties.get(property::REASON_STRING).is_some(), explained);
+        client.expect_close();
+        assert!(client.largest_packet() <= maximum as usize);
+    }
 }

@@ -52,7 +52,6 @@ fn disconnect_with_what_it_may_not_carry_ends_the_connection() {
     let none = Properties::new;
     for bytes in [
         request::disconnect_with(0x01, &none()),
-        request::disconnect_with(0x8e, &none()),
         request::disconnect_with(0, &none().two(property::TOPIC_ALIAS, 1)),
         request::disconnect_with(0, &none().byte(0x70, 1)),
         frame(0xe0, &[0, 5, 0x11, 0]),

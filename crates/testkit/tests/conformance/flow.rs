@@ -66,11 +66,31 @@ fn more_than_the_receive_maximum_of_the_broker_ends_the_connection() {
         publisher.send(&Publish::new(&topic, "p").qos(2, packet_id).bytes(Version::V5));
         publisher.expect_ack(PUBREC, packet_id);
     }
-    // A repetition takes no further place.
-    publisher.send(&Publish::new(&topic, "p").qos(2, 20).dup().bytes(Version::V5));
-    publisher.expect_ack(PUBREC, 20);
     publisher.send(&Publish::new(&topic, "p").qos(2, 21).bytes(Version::V5));
     publisher.expect_disconnect(&[0x93]);
+}
+
+#[test]
+fn a_full_receive_maximum_can_be_sent_again_when_a_session_is_resumed() {
+    let topic = unique("t");
+    let packet = Connect::persistent(Version::V5, &unique("c"));
+    let (mut publisher, _) = connect(&packet);
+    for packet_id in 1..=20 {
+        publisher.send(&Publish::new(&topic, "p").qos(2, packet_id).bytes(Version::V5));
+        publisher.expect_ack(PUBREC, packet_id);
+    }
+    publisher.drop_connection();
+    let (mut publisher, answer) = connect(&packet);
+    assert!(answer.session_present);
+    for packet_id in 1..=20 {
+        publisher.send(&Publish::new(&topic, "p").qos(2, packet_id).dup().bytes(Version::V5));
+        publisher.expect_ack(PUBREC, packet_id);
+    }
+    for packet_id in 1..=20 {
+        publisher.send(&request::ack(PUBREL, packet_id));
+        publisher.expect_ack(PUBCOMP, packet_id);
+    }
+    publisher.publish(&topic, "room again", 2);
 }
 
 // shows 5.0: MQTT-3.1.2-24, MQTT-3.1.2-25
