@@ -8,7 +8,7 @@ use dunlin_broker::{Index, Mail, Settings};
 use parking_lot::{Mutex, RwLock};
 
 use crate::clock::Clock;
-use crate::commons::SharedCommons;
+use crate::commons::{Loads, SharedCommons};
 use crate::connection::Moving;
 use crate::mailbox::Mailbox;
 use crate::sys::Snapshot;
@@ -35,6 +35,7 @@ pub(crate) struct Shared {
 #[derive(Debug, Clone)]
 pub(crate) struct Tuning {
     pub(crate) max_connections: usize,
+    pub(crate) sessions_ahead: u32,
     pub(crate) pacing_cap: Duration,
     pub(crate) sys_interval: Duration,
     pub(crate) stop_grace: Duration,
@@ -69,12 +70,13 @@ impl Shared {
         seed: u64,
     ) -> Self {
         let shards = mailboxes.len();
+        let loads = Loads::new(u16::try_from(shards).unwrap_or(u16::MAX), tuning.sessions_ahead);
         Self {
             clock,
             settings: Arc::new(settings),
             tuning,
             index: RwLock::new(Index::new(seed)),
-            commons: SharedCommons::new(u16::try_from(shards).unwrap_or(u16::MAX), clock, seed),
+            commons: SharedCommons::new(loads, clock, seed),
             snapshots: (0..shards).map(|_| Mutex::default()).collect(),
             mailboxes,
             connections: AtomicUsize::new(0),

@@ -133,6 +133,7 @@ fn tune(options: &ServerOptions) -> Tuning {
     }
     Tuning {
         max_connections,
+        sessions_ahead: options.sessions_ahead.max(1),
         pacing_cap: options.pacing_cap,
         sys_interval: options.sys_interval,
         stop_grace: options.stop_grace,

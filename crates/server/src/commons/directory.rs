@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     fn directory(shards: u16) -> Directory {
-        Directory::new(Loads::new(shards), Clock::start())
+        Directory::new(Loads::new(shards, 1_000), Clock::start())
     }
 
     #[test]

@@ -27,11 +27,8 @@ pub(crate) struct SharedCommons {
 }
 
 impl SharedCommons {
-    pub(crate) fn new(shards: u16, clock: Clock, seed: u64) -> Self {
-        Self {
-            directory: Directory::new(Loads::new(shards), clock),
-            retained: RwLock::new(Retained::new(seed)),
-        }
+    pub(crate) fn new(loads: Loads, clock: Clock, seed: u64) -> Self {
+        Self { directory: Directory::new(loads, clock), retained: RwLock::new(Retained::new(seed)) }
     }
 
     /// How busy the shards are; each keeps its own entry.

@@ -12,16 +12,14 @@ use dunlin_broker::Time;
 /// Busy share in per mille from which on a shard gets no new sessions while others have room.
 const BUSY: u32 = 600;
 
-/// Sessions a shard may have more than the emptiest one. At 20 messages a second each, a
-/// thousand keep a core about a third busy.
-const AHEAD: u32 = 1_000;
-
 /// Busy shares are averages over about this time.
 const MEMORY: Duration = Duration::from_millis(500);
 
 /// The load of every shard.
 pub(crate) struct Loads {
     shards: Vec<Load>,
+    /// Sessions a shard may have more than the emptiest one.
+    ahead: u32,
 }
 
 #[derive(Default)]
@@ -34,8 +32,8 @@ struct Load {
 }
 
 impl Loads {
-    pub(crate) fn new(shards: u16) -> Self {
-        Self { shards: (0..shards).map(|_| Load::default()).collect() }
+    pub(crate) fn new(shards: u16, ahead: u32) -> Self {
+        Self { shards: (0..shards).map(|_| Load::default()).collect(), ahead }
     }
 
     /// A shard reports that it worked for `busy` since its last report.
@@ -77,7 +75,7 @@ impl Loads {
         };
         let fewest = loads().map(|(_, _, sessions)| sessions).min().unwrap_or(0);
         loads()
-            .find(|&(_, busy, sessions)| busy < BUSY && sessions < fewest + AHEAD)
+            .find(|&(_, busy, sessions)| busy < BUSY && sessions < fewest + self.ahead)
             .or_else(|| loads().min_by_key(|&(_, busy, sessions)| (busy, sessions)))
             .map_or(0, |(shard, _, _)| shard)
     }
@@ -100,6 +98,8 @@ fn remembered(since: Duration) -> f64 {
 mod tests {
     use super::*;
 
+    const AHEAD: u32 = 1_000;
+
     fn work(loads: &Loads, shard: u16, share: f64, from: Time) -> Time {
         let mut now = from;
         for _ in 0..50 {
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn sessions_are_packed_while_the_first_shard_has_time() {
-        let loads = Loads::new(2);
+        let loads = Loads::new(2, AHEAD);
         let now = work(&loads, 0, 0.4, Time::ZERO);
         assert!((350..450).contains(&loads.busy(0, now)));
         assert_eq!(loads.choose(now), 0);
@@ -119,14 +119,14 @@ mod tests {
 
     #[test]
     fn a_busy_shard_gets_no_more() {
-        let loads = Loads::new(2);
+        let loads = Loads::new(2, AHEAD);
         let now = work(&loads, 0, 0.9, Time::ZERO);
         assert_eq!(loads.choose(now), 1);
     }
 
     #[test]
     fn among_busy_shards_the_least_busy_is_chosen() {
-        let loads = Loads::new(2);
+        let loads = Loads::new(2, AHEAD);
         work(&loads, 0, 0.95, Time::ZERO);
         let now = work(&loads, 1, 0.8, Time::ZERO);
         assert_eq!(loads.choose(now), 1);
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn many_idle_sessions_are_spread_as_well() {
-        let loads = Loads::new(2);
+        let loads = Loads::new(2, AHEAD);
         for _ in 0..AHEAD {
             loads.add_session(loads.choose(Time::ZERO));
         }
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_sleeping_shard_becomes_idle() {
-        let loads = Loads::new(2);
+        let loads = Loads::new(2, AHEAD);
         let now = work(&loads, 0, 1.0, Time::ZERO);
         assert_eq!(loads.busy(0, now.saturating_add(Duration::from_secs(10))), 0);
     }

@@ -1,0 +1,65 @@
+//! What happens at the limits of the server.
+
+use dunlin_server::{ServerOptions, StartError, start};
+
+use super::wire::{Server, Wire, connect};
+
+#[test]
+fn one_connection_too_many_is_told_so() {
+    let options = ServerOptions { max_connections: Some(1), ..ServerOptions::default() };
+    let server = Server::with(options);
+    let first = Wire::connect(&server, "first");
+    let mut second = Wire::open(&server);
+    second.send(&connect(5, "second"));
+    let (packet, body) = second.packet();
+    // CONNACK with 0x97, Quota exceeded.
+    assert_eq!((packet, body[1]), (0x20, 0x97));
+    second.expect_end();
+    drop((first, second));
+    // Room again, as soon as the server has seen the end of the first.
+    let admitted = (0..100).any(|_| {
+        let mut third = Wire::open(&server);
+        third.send(&connect(5, "third"));
+        third.packet().1[1] == 0
+    });
+    assert!(admitted);
+}
+
+#[test]
+fn a_violation_can_be_read_although_more_was_sent() {
+    let server = Server::with_shards(1);
+    let mut wire = Wire::open(&server);
+    wire.send(&connect(5, "rude"));
+    assert_eq!(wire.packet().0, 0x20);
+    // A second CONNECT, and a lot behind it that nobody reads.
+    let mut bytes = connect(5, "rude");
+    bytes.resize(200_000, 0);
+    wire.send(&bytes);
+    assert_eq!(wire.packet().0, 0xE0);
+    wire.expect_end();
+}
+
+#[test]
+fn garbage_closes_only_its_own_connection() {
+    let server = Server::with_shards(2);
+    let mut good = Wire::connect(&server, "good");
+    let mut bad = Wire::open(&server);
+    bad.send(b"GET / HTTP/1.1\r\n\r\n");
+    bad.expect_end();
+    good.send(&[0xC0, 0]);
+    good.expect(&[0xD0, 0]);
+}
+
+#[test]
+fn a_server_without_a_listener_does_not_start() {
+    let nowhere = ServerOptions { listeners: Vec::new(), ..ServerOptions::default() };
+    assert!(matches!(start(nowhere), Err(StartError::NoListener)));
+}
+
+#[test]
+fn a_port_in_use_is_told_by_address() {
+    let server = Server::with_shards(1);
+    let same = ServerOptions { listeners: vec![server.address], ..ServerOptions::default() };
+    let Err(error) = start(same) else { panic!("the port is in use") };
+    assert!(error.to_string().contains(&server.address.to_string()), "{error}");
+}

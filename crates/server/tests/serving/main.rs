@@ -1,0 +1,8 @@
+//! The whole server over real sockets.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod exchange;
+mod limits;
+mod stopping;
+mod system;
+mod wire;

@@ -1,0 +1,67 @@
+//! How a server ends.
+
+use std::time::{Duration, Instant};
+
+use dunlin_server::ServerOptions;
+
+use super::wire::{Server, Wire, connect, publish};
+
+#[test]
+fn a_graceful_stop_tells_clients_and_is_quick() {
+    let server = Server::with_shards(2);
+    let mut old = Wire::connect(&server, "old");
+    let mut new = Wire::open(&server);
+    new.send(&connect(5, "new"));
+    assert_eq!(new.packet().0, 0x20);
+    let begun = Instant::now();
+    server.handle().stop();
+    // DISCONNECT, Server shutting down; before 5.0 there is no such packet.
+    let (packet, body) = new.packet();
+    assert_eq!((packet, body[0]), (0xE0, 0x8B));
+    new.expect_end();
+    old.expect_end();
+    server.join();
+    assert!(Instant::now().duration_since(begun) < Duration::from_secs(1));
+}
+
+#[test]
+fn a_stop_waits_no_longer_than_its_grace_for_a_reader_that_does_not_read() {
+    let stop_grace = Duration::from_millis(300);
+    let server = Server::with(ServerOptions { stop_grace, ..ServerOptions::default() });
+    let mut silent = Wire::connect(&server, "silent");
+    silent.subscribe("flood", 0);
+    let mut publisher = Wire::connect(&server, "publisher");
+    let flood = publish("flood", 0, 0, &[0; 1000]).repeat(1_000);
+    for _ in 0..20 {
+        publisher.send(&flood);
+    }
+    publisher.send(&[0xC0, 0]);
+    publisher.expect(&[0xD0, 0]);
+    let begun = Instant::now();
+    server.handle().stop();
+    server.join();
+    let took = Instant::now().duration_since(begun);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn an_idle_server_stops_at_once() {
+    let server = Server::with_shards(3);
+    let begun = Instant::now();
+    server.handle().stop();
+    server.join();
+    assert!(Instant::now().duration_since(begun) < Duration::from_millis(500));
+}
+
+#[test]
+fn a_stopped_server_frees_its_port() {
+    let server = Server::with_shards(1);
+    let address = server.address;
+    let _open = Wire::connect(&server, "still here");
+    server.handle().stop();
+    server.join();
+    let again = ServerOptions { listeners: vec![address], ..ServerOptions::default() };
+    let handle = dunlin_server::start(again).unwrap();
+    handle.stop_now();
+    handle.join().unwrap();
+}

@@ -1,0 +1,177 @@
+//! A client that speaks bytes, and a server to speak to.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use dunlin_server::{Handle, ServerOptions, start};
+
+/// Long enough for a loaded machine; only a failing test waits it out.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long nothing must come for a test to believe that nothing will.
+const SILENCE: Duration = Duration::from_millis(150);
+
+/// A server on a free port that ends with the test.
+pub(crate) struct Server {
+    handle: Option<Handle>,
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// With so many shards, and sessions dealt out evenly among them.
+    pub(crate) fn with_shards(shards: usize) -> Self {
+        Self::with(ServerOptions { shards, sessions_ahead: 1, ..ServerOptions::default() })
+    }
+
+    pub(crate) fn with(options: ServerOptions) -> Self {
+        let listeners = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))];
+        let handle = start(ServerOptions { listeners, ..options }).unwrap();
+        let address = handle.addresses()[0];
+        Self { handle: Some(handle), address }
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        self.handle.as_ref().unwrap()
+    }
+
+    /// Waits for the end of a server that was told to stop.
+    pub(crate) fn join(mut self) {
+        self.handle.take().unwrap().join().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            handle.stop_now();
+            handle.join().unwrap();
+        }
+    }
+}
+
+/// A connection that sends and expects bytes.
+pub(crate) struct Wire(pub(crate) TcpStream);
+
+impl Wire {
+    pub(crate) fn open(server: &Server) -> Self {
+        let stream = TcpStream::connect(server.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self(stream)
+    }
+
+    /// Connected as `id`, MQTT 3.1.1, clean session.
+    pub(crate) fn connect(server: &Server, id: &str) -> Self {
+        let mut wire = Self::open(server);
+        wire.send(&connect(4, id));
+        wire.expect(&[0x20, 2, 0, 0]);
+        wire
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).unwrap();
+    }
+
+    /// The next bytes are these.
+    pub(crate) fn expect(&mut self, bytes: &[u8]) {
+        let mut got = vec![0; bytes.len()];
+        self.0.read_exact(&mut got).unwrap();
+        assert_eq!(got, bytes);
+    }
+
+    /// Reads one packet: its first byte and what follows the length.
+    pub(crate) fn packet(&mut self) -> (u8, Vec<u8>) {
+        let first = self.byte();
+        let (mut length, mut shift) = (0, 0);
+        loop {
+            let byte = self.byte();
+            length |= usize::from(byte & 0x7F) << shift;
+            shift += 7;
+            if byte < 0x80 {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).unwrap();
+        (first, body)
+    }
+
+    fn byte(&mut self) -> u8 {
+        let mut byte = [0];
+        self.0.read_exact(&mut byte).unwrap();
+        byte[0]
+    }
+
+    /// The server closes the connection and says nothing more before.
+    pub(crate) fn expect_end(&mut self) {
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, []);
+    }
+
+    pub(crate) fn expect_silence(&mut self) {
+        self.0.set_read_timeout(Some(SILENCE)).unwrap();
+        let mut byte = [0];
+        assert!(self.0.read(&mut byte).is_err(), "nothing was to come, but 0x{:02x}", byte[0]);
+        self.0.set_read_timeout(Some(PATIENCE)).unwrap();
+    }
+
+    pub(crate) fn subscribe(&mut self, filter: &str, qos: u8) {
+        self.send(&subscribe(1, filter, qos));
+        self.expect(&[0x90, 3, 0, 1, qos]);
+    }
+}
+
+/// CONNECT of protocol level 4 or 5, clean, keep alive off.
+pub(crate) fn connect(level: u8, id: &str) -> Vec<u8> {
+    let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', level, 0x02, 0, 0];
+    if level == 5 {
+        body.push(0);
+    }
+    text(&mut body, id);
+    packet(0x10, &body)
+}
+
+pub(crate) fn subscribe(packet_id: u16, filter: &str, qos: u8) -> Vec<u8> {
+    let mut body = packet_id.to_be_bytes().to_vec();
+    text(&mut body, filter);
+    body.push(qos);
+    packet(0x82, &body)
+}
+
+/// PUBLISH before 5.0; the packet identifier is for QoS 1 and 2.
+pub(crate) fn publish(topic: &str, qos: u8, packet_id: u16, payload: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    text(&mut body, topic);
+    if qos > 0 {
+        body.extend(packet_id.to_be_bytes());
+    }
+    body.extend(payload);
+    packet(0x30 | qos << 1, &body)
+}
+
+/// PUBACK, PUBREC, PUBREL or PUBCOMP.
+pub(crate) fn ack(first: u8, packet_id: u16) -> Vec<u8> {
+    packet(first, &packet_id.to_be_bytes())
+}
+
+fn text(body: &mut Vec<u8>, text: &str) {
+    body.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
+    body.extend(text.as_bytes());
+}
+
+fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    let mut length = body.len();
+    loop {
+        let low = (length & 0x7F) as u8;
+        length >>= 7;
+        bytes.push(if length > 0 { low | 0x80 } else { low });
+        if length == 0 {
+            break;
+        }
+    }
+    bytes.extend(body);
+    bytes
+}
