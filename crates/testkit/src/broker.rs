@@ -55,6 +55,7 @@ impl Broker {
             .args(["-p", &address.port().to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(log())
             .spawn()
             .expect("there is a shell");
         let stdout = child.stdout.take().expect("standard output is piped");
@@ -101,6 +102,10 @@ impl Drop for Broker {
             drop(child.wait());
         }
     }
+}
+
+fn log() -> Stdio {
+    if std::env::var_os("DUNLIN_TEST_LOG").is_some() { Stdio::inherit() } else { Stdio::null() }
 }
 
 /// A port that was free a moment ago.
