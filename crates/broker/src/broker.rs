@@ -23,7 +23,6 @@ use crate::output::Output;
 use crate::pending::Pending;
 use crate::router::{Index, SessionKey};
 use crate::routes::Routes;
-use crate::session::Copy;
 use crate::settings::Settings;
 use crate::slab::NONE;
 use crate::stats::Stats;
@@ -52,8 +51,8 @@ pub struct Broker {
     pub(crate) stopping: bool,
     /// Wills whose time has come.
     pub(crate) wills: Vec<ReadyWill>,
-    /// Messages of shared subscriptions that their member could not take.
-    pub(crate) returned: Vec<(SessionKey, Copy)>,
+    /// Sessions with shared subscriptions whose connection is gone.
+    pub(crate) leaving: Vec<SessionKey>,
     /// Client identifiers whose session ended.
     pub(crate) left: Vec<Arc<str>>,
     pub(crate) due: Vec<u32>,
@@ -87,7 +86,7 @@ impl Broker {
             forwarded: PropertyBuf::new(),
             stopping: false,
             wills: Vec::new(),
-            returned: Vec::new(),
+            leaving: Vec::new(),
             left: Vec::new(),
             due: Vec::new(),
         }
@@ -199,14 +198,16 @@ impl Broker {
     /// Whether subscription changes wait for [`Self::commit`].
     #[must_use]
     pub const fn needs_commit(&self) -> bool {
-        !self.pending.is_empty()
+        !self.pending.is_empty() || !self.hub.returned.is_empty()
     }
 
-    /// Applies the subscription changes that wait, answers them and begins to send retained messages.
+    /// Applies the subscription changes that wait, answers them, begins to send retained messages and
+    /// hands on what members of shared subscriptions left behind.
     pub fn commit(&mut self, now: Time, index: &mut Index, commons: &dyn Commons) {
         for change in mem::take(&mut self.pending) {
             self.apply(now, change, index, commons);
         }
+        self.redistribute(now, &View { index, commons });
     }
 
     /// Messages from another shard.

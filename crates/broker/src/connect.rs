@@ -192,6 +192,10 @@ impl Broker {
             // [MQTT-3.1.3-9]: back before the delay was over, so the old will is not sent.
             session.will = will;
             session.told = 0;
+            // Before anything new comes in, so that it stays behind what is to be sent again.
+            if let Some(outbound) = &mut session.outbound {
+                outbound.window.restart();
+            }
         }
         self.session_timers.clear(session);
         if let Some(connection) = self.hub.connections.at_mut(slot) {
@@ -371,13 +375,7 @@ impl Broker {
     /// What was in flight when the client left is sent again, and then what came in meanwhile.
     fn resume(&mut self, now: Time, slot: u32, commons: &dyn Commons) {
         let Some(connection) = self.hub.connections.at(slot) else { return };
-        let session = connection.session;
-        if let Some(outbound) =
-            self.hub.sessions.at_mut(session).and_then(|session| session.outbound.as_mut())
-        {
-            outbound.window.restart();
-        }
-        self.go_on(now, session, commons);
+        self.go_on(now, connection.session, commons);
     }
 
     /// Appends a packet that is not on the hot path.

@@ -46,6 +46,9 @@ pub(crate) struct Hub {
     pub(crate) dirty: Vec<u32>,
     pub(crate) stats: Stats,
     pub(crate) events: Vec<Event>,
+    /// Messages of shared subscriptions that a member could not take, and which member that was; the
+    /// next commit hands them on.
+    pub(crate) returned: Vec<(SessionKey, Copy)>,
     shapes: Shapes,
     spare: Vec<Vec<u8>>,
 }
@@ -156,6 +159,7 @@ impl Hub {
             dirty: Vec::new(),
             stats: Stats::default(),
             events: Vec::new(),
+            returned: Vec::new(),
             shapes: Shapes::default(),
             spare: Vec::new(),
         }
@@ -186,6 +190,15 @@ impl Hub {
         }
     }
 
+    /// Gives a message that a member of a shared subscription could not take to another member.
+    pub(crate) fn hand_on(&mut self, now: Time, from: SessionKey, copy: &Copy, view: &View<'_>) {
+        let Some(group) = copy.group else { return };
+        self.shapes.clear();
+        if let Some(to) = view.index.pick(group, Some(from)) {
+            self.offer(now, &to, group, &Incoming::of(&copy.message));
+        }
+    }
+
     /// Sends a message to one receiver that another shard chose.
     pub(crate) fn receive(&mut self, now: Time, m: &Arc<Message>, to: &Target, view: &View<'_>) {
         self.shapes.clear();
@@ -197,8 +210,9 @@ impl Hub {
         }
     }
 
-    /// Sends a message to one member of a shared subscription (4.8.2).
-    pub(crate) fn deliver_shared(
+    /// Sends a message to one member of a shared subscription (4.8.2). If that member's session has
+    /// ended just now, the choice is made anew once the index knows.
+    fn deliver_shared(
         &mut self,
         now: Time,
         group: GroupId,
@@ -206,12 +220,22 @@ impl Hub {
         m: &Incoming<'_>,
         view: &View<'_>,
     ) {
-        let Some(subscriber) = view.index.pick(group, exclude) else { return };
-        if subscriber.session.shard == self.shard {
-            self.deliver(now, &subscriber, Some(group), m);
-        } else {
-            self.post(subscriber, Some(group), m.message());
+        let Some(to) = view.index.pick(group, exclude) else { return };
+        if !self.offer(now, &to, group, m) {
+            let message = Arc::clone(m.message());
+            let (identifier, qos, retain) = (to.identifier, to.qos, m.retain);
+            let copy = Copy { message, identifier, qos, retain, group: Some(group) };
+            self.returned.push((to.session, copy));
         }
+    }
+
+    /// Gives a message to a member; false if its session was here and is gone.
+    fn offer(&mut self, now: Time, to: &Subscriber, group: GroupId, m: &Incoming<'_>) -> bool {
+        if to.session.shard == self.shard {
+            return self.deliver(now, to, Some(group), m);
+        }
+        self.post(*to, Some(group), m.message());
+        true
     }
 
     fn post(&mut self, subscriber: Subscriber, group: Option<GroupId>, message: &Arc<Message>) {

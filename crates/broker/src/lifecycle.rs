@@ -17,7 +17,7 @@ use crate::broker::{Broker, Flow};
 use crate::commons::View;
 use crate::connection::{Next, Stage};
 use crate::event::{End, Event};
-use crate::hub::Incoming;
+use crate::hub::Hub;
 use crate::message::Message;
 use crate::pending::Pending;
 use crate::router::SessionKey;
@@ -134,7 +134,6 @@ impl Broker {
             self.session_timers.set(slot, session.deadline());
         }
         self.announce(slot, false);
-        self.give_back_queued(slot);
     }
 
     /// A newer connection uses the same client identifier [MQTT-3.1.4-3].
@@ -172,9 +171,8 @@ impl Broker {
             returned.extend(unacknowledged(&outbound));
             returned.extend(outbound.queue);
         }
-        self.returned.extend(
-            returned.into_iter().filter(|copy| copy.group.is_some()).map(|copy| (key, copy)),
-        );
+        let returned = returned.into_iter().filter(|copy| copy.group.is_some());
+        self.hub.returned.extend(returned.map(|copy| (key, copy)));
         self.left.push(session.client_id);
         if !session.subscriptions.is_empty() {
             let filters = session.subscriptions.into_iter().map(|held| held.filter).collect();
@@ -182,31 +180,34 @@ impl Broker {
         }
     }
 
-    /// Messages of shared subscriptions that were not sent yet go to other members.
-    fn give_back_queued(&mut self, slot: u32) {
-        let key = self.hub.key(slot);
-        let Some(outbound) =
-            self.hub.sessions.at_mut(slot).and_then(|session| session.outbound.as_mut())
-        else {
-            return;
-        };
-        if outbound.queue.iter().all(|copy| copy.group.is_none()) {
-            return;
+    /// Messages of shared subscriptions go to members who are there, when those that had them left.
+    /// Called when the index knows who that is.
+    pub(crate) fn redistribute(&mut self, now: Time, view: &View<'_>) {
+        for key in mem::take(&mut self.leaving) {
+            self.give_back_queued(key, view);
         }
-        let mut kept = mem::take(&mut outbound.queue);
-        let mut moved_bytes = 0;
-        kept.retain(|copy| {
-            if copy.group.is_some() {
-                moved_bytes += copy.message.bytes();
-                self.returned.push((key, copy.clone()));
+        for (session, copy) in mem::take(&mut self.hub.returned) {
+            self.hub.hand_on(now, session, &copy, view);
+        }
+    }
+
+    /// Takes out of the queue of a session without connection what another member can have at once.
+    fn give_back_queued(&mut self, key: SessionKey, view: &View<'_>) {
+        let Hub { sessions, stats, returned, .. } = &mut self.hub;
+        let Some(session) = sessions.get_mut(key.slot, key.generation) else { return };
+        let connected = session.connected();
+        let Some(outbound) = session.outbound.as_mut().filter(|_| !connected) else { return };
+        for copy in mem::take(&mut outbound.queue) {
+            if copy.group.is_some_and(|group| view.index.has_online(group)) {
+                let bytes = copy.message.bytes();
+                outbound.queued_bytes -= bytes;
+                stats.queued_bytes -= bytes as u64;
+                stats.queued_messages -= 1;
+                returned.push((key, copy));
+            } else {
+                outbound.queue.push_back(copy);
             }
-            copy.group.is_none()
-        });
-        let moved = self.returned.len() as u64;
-        outbound.queue = kept;
-        outbound.queued_bytes -= moved_bytes;
-        self.hub.stats.queued_messages = self.hub.stats.queued_messages.saturating_sub(moved);
-        self.hub.stats.queued_bytes -= moved_bytes as u64;
+        }
     }
 
     fn take_due_will(&mut self, now: Time, slot: u32) {
@@ -220,11 +221,11 @@ impl Broker {
         }
     }
 
-    /// Does what the end of connections and sessions left to do: wills to publish, messages of shared
-    /// subscriptions to hand on, client identifiers to give up.
+    /// Does what the end of connections and sessions left to do: wills to publish, client identifiers
+    /// to give up.
     #[inline]
     pub(crate) fn settle(&mut self, now: Time, view: &View<'_>) {
-        if !self.wills.is_empty() || !self.returned.is_empty() || !self.left.is_empty() {
+        if !self.wills.is_empty() || !self.left.is_empty() {
             self.settle_all(now, view);
         }
     }
@@ -232,13 +233,6 @@ impl Broker {
     fn settle_all(&mut self, now: Time, view: &View<'_>) {
         for ReadyWill { client, session, will } in mem::take(&mut self.wills) {
             self.publish_will(now, &client, session, &will, view);
-        }
-        for (session, copy) in mem::take(&mut self.returned) {
-            if let Some(group) = copy.group {
-                let message = Arc::clone(&copy.message);
-                let incoming = Incoming::of(&message);
-                self.hub.deliver_shared(now, group, Some(session), &incoming, view);
-            }
         }
         for client_id in mem::take(&mut self.left) {
             if self.session_of(&client_id).is_none() {

@@ -90,6 +90,9 @@ impl Broker {
                         index.set_online(group, parsed(filter), session, online);
                     }
                 }
+                if !online {
+                    self.leaving.push(session);
+                }
             }
         }
     }

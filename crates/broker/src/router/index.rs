@@ -206,6 +206,12 @@ impl Index {
         self.groups.pick(group, exclude)
     }
 
+    /// Whether any member of a group is online.
+    #[must_use]
+    pub fn has_online(&self, group: GroupId) -> bool {
+        self.groups.has_online(group)
+    }
+
     /// Distinct filters, those of shared subscriptions included.
     #[must_use]
     pub const fn filter_count(&self) -> usize {

@@ -132,6 +132,11 @@ impl Groups {
         slot.group.as_ref()?.pick(exclude)
     }
 
+    pub(super) fn has_online(&self, id: GroupId) -> bool {
+        let slot = self.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation);
+        slot.and_then(|slot| slot.group.as_ref()).is_some_and(|group| group.online > 0)
+    }
+
     pub(super) fn memory_bytes(&self) -> usize {
         let groups = self.slots.iter().filter_map(|slot| slot.group.as_ref());
         groups.map(|group| group.name.len() + group.members.memory_bytes()).sum::<usize>()

@@ -1,16 +1,15 @@
 //! How messages travel from publishers to subscribers.
 
-mod world;
-
 use dunlin_proto::property::Property;
 use dunlin_proto::qos::QoS;
 use dunlin_proto::version::Version;
-use world::{Options, World, options};
+
+use crate::world::{Options, World, options};
 
 #[test]
 fn a_message_reaches_its_subscribers_and_nobody_else() {
     for shards in [1, 2, 3] {
-        let mut world = World::with(Default::default(), shards);
+        let mut world = World::with_shards(shards);
         let publisher = world.connect(Options::new("publisher"));
         let plus = world.connect(Options::new("plus").version(Version::V3_1_1));
         let hash = world.connect(Options::new("hash").version(Version::V3_1));

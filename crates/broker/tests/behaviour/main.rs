@@ -1,0 +1,19 @@
+//! What the broker does, on virtual time and without sockets. Each file is one subject.
+#![allow(unreachable_pub, reason = "the whole crate is private")]
+
+mod aliases;
+mod delivery;
+mod expiry;
+mod flow;
+mod fuzz;
+mod hostile;
+mod limits;
+mod qos2;
+mod refusals;
+mod retained;
+mod sessions;
+mod shared;
+mod shutdown;
+mod takeover;
+mod wills;
+mod world;

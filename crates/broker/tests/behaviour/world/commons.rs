@@ -1,0 +1,75 @@
+//! What shards share, without locks: there is one thread.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dunlin_broker::{Commons, Cursor, Message, Retained, Time};
+use dunlin_proto::topic::{TopicFilter, TopicName};
+
+pub struct Shared {
+    pub retained: RefCell<Retained<Arc<Message>>>,
+    pub homes: RefCell<BTreeMap<String, u16>>,
+    next: Cell<u16>,
+    shards: u16,
+}
+
+impl Shared {
+    pub fn new(shards: u16) -> Self {
+        Self {
+            retained: RefCell::new(Retained::new(7)),
+            homes: RefCell::default(),
+            next: Cell::new(0),
+            shards,
+        }
+    }
+}
+
+impl Commons for Shared {
+    /// New sessions go round; as in the server, a shard claims only for itself, and shard 0 accepts.
+    fn home(&self, client_id: &str, here: u16) -> u16 {
+        let mut homes = self.homes.borrow_mut();
+        if let Some(home) = homes.get(client_id) {
+            return *home;
+        }
+        let home = if here == 0 {
+            let next = self.next.get();
+            self.next.set((next + 1) % self.shards);
+            next
+        } else {
+            here
+        };
+        if home == here {
+            homes.insert(client_id.to_owned(), home);
+        }
+        home
+    }
+
+    fn release(&self, client_id: &str) {
+        self.homes.borrow_mut().remove(client_id);
+    }
+
+    fn retain(&self, topic: TopicName<'_>, message: Arc<Message>) {
+        let (expires, bytes) = (message.expires(), message.bytes());
+        self.retained.borrow_mut().put(topic, expires, bytes, message);
+    }
+
+    fn unretain(&self, topic: TopicName<'_>) {
+        self.retained.borrow_mut().remove(topic);
+    }
+
+    fn retained_page(
+        &self,
+        filter: TopicFilter<'_>,
+        from: Option<&Cursor>,
+        limit: usize,
+        now: Time,
+        into: &mut Vec<Arc<Message>>,
+    ) -> Option<Cursor> {
+        self.retained.borrow().page(filter, from, limit, now, into)
+    }
+
+    fn retained_count(&self) -> usize {
+        self.retained.borrow().count()
+    }
+}
