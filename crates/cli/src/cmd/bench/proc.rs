@@ -14,8 +14,10 @@ impl Process {
     /// Looks the process up, so that a wrong id is told before the run.
     pub(super) fn new(pid: u32) -> Result<Self> {
         let process = Self { pid };
-        process.cpu_ns()?;
-        process.resident_bytes()?;
+        process
+            .cpu_ns()
+            .and_then(|_| process.resident_bytes())
+            .with_context(|| format!("the broker's process {pid} cannot be watched"))?;
         Ok(process)
     }
 

@@ -69,10 +69,14 @@ pub(super) fn run(plan: &Plan, target: &TargetArgs, progress: &Progress) -> Resu
 
     let timeline = plan.timeline(now_ns() + SETTLE_NS);
     let run = Run::start(plan, target, broker, timeline, (publishers, subscribers), progress)?;
-    let (begin, end) = run.measure(timeline)?;
-    let resident_end = broker.map(Process::resident_bytes).transpose()?;
-    run.drain();
+    let measured = run.measure(timeline);
+    if measured.is_ok() {
+        run.drain();
+    }
+    // What a worker complains of comes first: a broker that vanished fails the counters as well.
     let (counts, latency, lag) = run.finish()?;
+    let (begin, end) = measured?;
+    let resident_end = broker.map(Process::resident_bytes).transpose()?;
 
     let mut outcome = Outcome::default();
     rates(&mut outcome, plan, begin, end);
