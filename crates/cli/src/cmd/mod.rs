@@ -2,6 +2,9 @@
 
 mod bench;
 mod broker;
+mod client;
+mod pub_;
+mod sub;
 
 use std::process::ExitCode;
 
@@ -27,6 +30,10 @@ pub(crate) struct Cli {
 enum Command {
     /// Run the broker (the default)
     Broker(broker::BrokerArgs),
+    /// Publish messages
+    Pub(Box<pub_::PubOptions>),
+    /// Subscribe and print messages
+    Sub(Box<sub::SubOptions>),
     /// Load a broker and measure it
     Bench(bench::BenchArgs),
 }
@@ -35,6 +42,8 @@ enum Command {
 pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command.unwrap_or(Command::Broker(cli.broker)) {
         Command::Broker(args) => broker::run(args)?,
+        Command::Pub(options) => return Ok(pub_::run(*options)),
+        Command::Sub(options) => return Ok(sub::run(*options)),
         Command::Bench(args) => bench::run(args)?,
     }
     Ok(ExitCode::SUCCESS)

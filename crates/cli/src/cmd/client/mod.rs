@@ -1,0 +1,11 @@
+//! What the commands that connect to a broker have in common.
+
+pub(crate) mod failure;
+pub(crate) mod format;
+pub(crate) mod link;
+pub(crate) mod options;
+
+mod civil_time;
+mod json;
+mod property_args;
+mod socket;
