@@ -38,7 +38,6 @@ class Client:
         self.inbox = queue.Queue()
         self.session_present = None
         self.connack = None
-        self.disconnect_reason = None
         self.gone = threading.Event()
         self._connected = threading.Event()
         self._answers = {}
@@ -93,10 +92,8 @@ class Client:
             self._answers[mid] = [number(code) for code in codes]
             self._answered.notify_all()
 
-    def _on_disconnect(self, _client, _data, *rest):
-        reasons = [number(one) for one in rest if isinstance(one, int) or hasattr(one, "value")]
-        if not self.gone.is_set():  # A DISCONNECT is followed by a second call for the socket.
-            self.disconnect_reason = reasons[0] if reasons else None
+    def _on_disconnect(self, *_):
+        # Not the reason: paho looks for it only in packets that also have properties.
         self.gone.set()
 
     def _answer(self, mid, packet):

@@ -93,11 +93,16 @@ behaviour("a normal disconnect discards the will", ALL, async (open) => {
   await watcher.nothingBefore(publisher, topic);
 });
 
-behaviour("a second connection with the same identifier closes the first", ALL, async (open) => {
+behaviour("a second connection with the same identifier closes the first", ALL, async (open, version) => {
   const clientId = unique("twin");
   const first = await open({ clientId });
+  let reason;
+  first.mqtt.on("disconnect", ({ reasonCode }) => {
+    reason = reasonCode;
+  });
   await open({ clientId });
   await first.closed;
+  if (version === "5") assert.equal(reason, 0x8e, "reason code of the DISCONNECT");
 });
 
 behaviour("nothing comes after unsubscribe", ALL, async (open) => {
