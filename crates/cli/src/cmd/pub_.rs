@@ -46,8 +46,8 @@ pub(crate) struct PubOptions {
     /// Seconds between repetitions
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "0")]
     repeat_delay: Duration,
-    /// QoS 1 and 2 messages that may be on their way; brokers before MQTT 5 cannot say how many
-    /// they take, and some drop what is more than twenty
+    /// QoS 1 and 2 messages that are on their way at the same time
+    // Brokers cannot say before MQTT 5 how many they take, and some drop what is more than 20.
     #[arg(short = 'M', long, value_name = "COUNT", default_value_t = 20)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=65_535))]
     max_inflight: u64,

@@ -60,13 +60,13 @@ pub(crate) struct ClientOptions {
     #[command(flatten)]
     will: WillOptions,
     /// Say on standard error what is sent and received
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = "Other")]
     debug: bool,
     /// Do not print errors
-    #[arg(long)]
+    #[arg(long, help_heading = "Other")]
     quiet: bool,
     /// Print help
-    #[arg(long, action = ArgAction::Help)]
+    #[arg(long, action = ArgAction::Help, help_heading = "Other")]
     help: Option<bool>,
 }
 
