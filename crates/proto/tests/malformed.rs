@@ -1,4 +1,5 @@
 //! Each way a packet can be wrong in itself, as bytes, with the violation it is.
+#![allow(clippy::too_many_lines, reason = "tables")]
 
 use dunlin_proto::codec;
 use dunlin_proto::property::PropertyId;

@@ -1,4 +1,5 @@
 //! The exact bytes of what is sent.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use dunlin_proto::codec::{self, AckKind, EncodeError};
 use dunlin_proto::packet::{Ack, ConnAck, Delivery, Disconnect, Packet, Publish, SubAck};
@@ -98,9 +99,11 @@ fn the_packet_identifier_of_a_head_can_be_patched() {
     assert_eq!(codec::encode_publish_head(&quick, 0, Version::V5_0, &mut out), Ok(None));
 }
 
+type Make = fn(Ack<'static>) -> Packet<'static>;
+
 #[test]
 fn quick_acknowledgements_are_those_of_the_encoder() {
-    let make: [(AckKind, fn(Ack<'static>) -> Packet<'static>); 4] = [
+    let make: [(AckKind, Make); 4] = [
         (AckKind::PubAck, Packet::PubAck),
         (AckKind::PubRec, Packet::PubRec),
         (AckKind::PubRel, Packet::PubRel),

@@ -163,12 +163,11 @@ impl Connection {
         message: Message,
     ) -> Result<(), Violation> {
         let maximum = self.link.asked.receive_maximum;
-        // [MQTT-3.3.4-9]
-        if self.session.inbound.len() >= usize::from(maximum)
-            && !self.session.inbound.contains(packet_id)
-        {
+        // [MQTT-3.3.4-9]; before 5.0 the server was not told.
+        if self.link.unreleased >= maximum && self.link.version.is_v5() {
             return Err(Violation::ReceiveMaximumExceeded { maximum });
         }
+        self.link.unreleased = self.link.unreleased.saturating_add(1);
         // [MQTT-4.3.3-10]
         if self.session.inbound.accept(packet_id, ()) == Accepted::New {
             self.events.push_back(Event::Message(message));
@@ -205,6 +204,7 @@ impl Connection {
     }
 
     fn handle_pubrel(&mut self, ack: &Ack<'_>) {
+        self.link.unreleased = self.link.unreleased.saturating_sub(1);
         // [MQTT-4.3.3-11]
         if self.session.inbound.release(ack.packet_id).is_some() {
             codec::encode_ack(AckKind::PubComp, ack.packet_id, &mut self.transmit);

@@ -69,6 +69,8 @@ struct Link {
     alias_in: AliasIn,
     alias_out: AliasOut,
     ping: PingSchedule,
+    /// QoS 2 messages that came on this connection and were not released yet.
+    unreleased: u16,
     /// When the CONNACK is overdue.
     connect_deadline: Time,
     /// From the options of the CONNECT.
@@ -129,6 +131,7 @@ impl Connection {
             alias_in: AliasIn::new(options.topic_alias_maximum),
             alias_out: AliasOut::new(0),
             ping: PingSchedule::new(0, now),
+            unreleased: 0,
             connect_deadline: now.saturating_add(options.connect_timeout),
             asked: options.asked(),
         };
@@ -261,6 +264,7 @@ impl Link {
             alias_in: AliasIn::new(0),
             alias_out: AliasOut::new(0),
             ping: PingSchedule::new(0, Time::ZERO),
+            unreleased: 0,
             connect_deadline: Time::MAX,
             asked: ConnectOptions::default().asked(),
         }

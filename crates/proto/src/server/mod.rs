@@ -211,6 +211,19 @@ impl Connection {
         self.last_received = now;
     }
 
+    /// Counts a QoS 1 or 2 message that did not go through [`Connection::receive`]; false if the
+    /// receive maximum has no room for it.
+    #[inline]
+    pub const fn inbound_published(&mut self) -> bool {
+        if self.version.is_v5() {
+            if self.unacknowledged >= self.limits.receive_maximum {
+                return false;
+            }
+            self.unacknowledged += 1;
+        }
+        true
+    }
+
     /// A PUBACK, a PUBCOMP or a PUBREC that reports failure goes out: the client may send one
     /// message more.
     #[inline]

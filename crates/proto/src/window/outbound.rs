@@ -235,6 +235,13 @@ impl<T> Outbound<T> {
         self.unsent = len_u16(self.slots.len());
     }
 
+    /// Whether messages of an earlier connection wait to be sent again.
+    #[inline]
+    #[must_use]
+    pub const fn resending(&self) -> bool {
+        self.unsent > 0
+    }
+
     /// The next message to send again on this connection, in the original order
     /// [MQTT-4.4.0-1], or `None` if there is none or the peer takes no more for now.
     ///

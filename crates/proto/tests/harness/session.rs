@@ -1,6 +1,6 @@
 //! Whole connections: bytes from anywhere against each engine.
 
-use dunlin_proto::client::{self, ConnectOptions, Message, Session};
+use dunlin_proto::client::{self, CommandError, ConnectOptions, Message, Session};
 use dunlin_proto::packet::{RetainHandling, SubscribeOptions};
 use dunlin_proto::property::{Properties, PropertyBuf};
 use dunlin_proto::server::{self, Limits, Received};
@@ -94,8 +94,7 @@ fn command(client: &mut client::Connection, entropy: &mut Entropy<'_>) {
         retain_as_published: false,
         retain_handling: RetainHandling::Always,
     };
-    // A full queue is no fault here.
-    let _ = match entropy.below(8) {
+    let result = match entropy.below(8) {
         0 => client.subscribe(&[(filter, options)], PropertyBuf::new()),
         1 => client.unsubscribe(&[filter], PropertyBuf::new()),
         2 if entropy.below(8) == 0 => {
@@ -104,6 +103,7 @@ fn command(client: &mut client::Connection, entropy: &mut Entropy<'_>) {
         }
         _ => client.publish(Message::new(topic, vec![0; entropy.below(9)]).with_qos(qos)),
     };
+    assert!(matches!(result, Ok(_) | Err(CommandError::QueueFull)));
 }
 
 fn connect_bytes(version: Version) -> &'static [u8] {
