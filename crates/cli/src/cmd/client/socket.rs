@@ -11,8 +11,9 @@ use super::options::Login;
 
 /// How long one address may take: what a lost SYN and its repetitions need on a slow path.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a broker may take to read the rest and close after DISCONNECT.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a broker may take to read the rest and close after DISCONNECT. The rest may be what
+/// its and our socket buffers hold, some megabytes.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes read at a time.
 const READ_SIZE: usize = 64 * 1024;
 
@@ -93,7 +94,7 @@ impl Socket {
         self.received.truncate(start + result.as_ref().copied().unwrap_or(0));
         self.has_ended = match result {
             Ok(received) => received == 0,
-            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
+            Err(error) => !is_for_later(&error),
         };
     }
 
@@ -112,8 +113,11 @@ impl Socket {
                 return Ok(());
             }
             self.stream.set_read_timeout(Some(left))?;
-            if self.stream.read(&mut rest)? == 0 {
-                return Ok(());
+            match self.stream.read(&mut rest) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if is_for_later(&error) => {}
+                Err(error) => return Err(error),
             }
         }
     }
@@ -123,6 +127,11 @@ impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
+}
+
+/// Whether the same may succeed when tried again.
+fn is_for_later(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 /// Says what failed, where, and what to look at.
