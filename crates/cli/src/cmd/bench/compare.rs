@@ -37,9 +37,6 @@ pub(super) struct CompareArgs {
     /// Pin brokers that are started to this CPU; several separated by commas
     #[arg(long, value_delimiter = ',')]
     broker_cpu: Vec<usize>,
-    /// First of the ports given to brokers that are started
-    #[arg(long, default_value_t = 21_883)]
-    base_port: u16,
     /// Print a Markdown table
     #[arg(long)]
     pub(super) markdown: bool,
@@ -84,13 +81,8 @@ impl CompareArgs {
             for row in &mut rows {
                 for (at, broker) in self.brokers.iter().enumerate() {
                     let place = format!("round {} {}: {}", round + 1, broker.name, row.title);
-                    let port = self.base_port.wrapping_add(at as u16);
-                    let outcome = self.run_once(
-                        (broker, port),
-                        &row.scenario,
-                        common,
-                        &progress.with_prefix(&place),
-                    );
+                    let progress = progress.with_prefix(&place);
+                    let outcome = self.run_once(broker, &row.scenario, common, &progress);
                     match outcome {
                         Ok(outcome) => row.results[at].rounds.push(outcome),
                         Err(error) => row.results[at].errors.push(format!("{error:#}")),
@@ -107,13 +99,13 @@ impl CompareArgs {
 
     fn run_once(
         &self,
-        (broker, port): (&BrokerSpec, u16),
+        broker: &BrokerSpec,
         scenario: &Scenario,
         common: &TargetArgs,
         progress: &Progress,
     ) -> Result<Outcome> {
         progress.say("starting");
-        let broker = broker.start(port, &self.broker_cpu)?;
+        let broker = broker.start(&self.broker_cpu)?;
         scenario.run(&broker.target(common), progress)
     }
 

@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::args::TargetArgs;
 use super::clock::now_ns;
 use super::frames::{Credentials, Version};
-use super::handshake::{Handshake, connect_packet};
+use super::handshake::{FILTERS_UNDER_WAY, Handshake, connect_packet};
 
 /// Connections opened before the first of them is waited for.
 const BATCH: usize = 128;
@@ -54,34 +54,17 @@ impl Crowd {
         Ok(Self { broker, version: target.mqtt, credentials, run, keep_alive_seconds, opened: 0 })
     }
 
-    /// Opens the connections `prefix0`, `prefix1` and so on, and subscribes each to its filters.
-    pub(super) fn open(
-        &mut self,
-        prefix: &str,
-        count: u32,
-        qos: u8,
-        filters: impl Fn(u32) -> Vec<String>,
-    ) -> Result<Vec<Connected>> {
-        let mut all = Vec::with_capacity(count as usize);
-        while all.len() < count as usize {
-            let first = all.len();
-            let names: Vec<String> = (first..(first + BATCH).min(count as usize))
-                .map(|index| format!("{prefix}{index}"))
-                .collect();
-            for (connected, index) in self.open_batch(&names)?.into_iter().zip(first..) {
-                let mut connected = connected;
-                let filters = filters(index as u32);
-                connected
-                    .handshake
-                    .subscribe(&filters, qos)
-                    .with_context(|| format!("client {prefix}{index}"))?;
-                all.push(connected);
-            }
+    /// Opens the connections `prefix0`, `prefix1` and so on.
+    pub(super) fn open(&mut self, prefix: &str, count: u32) -> Result<Vec<Connected>> {
+        let names: Vec<String> = (0..count).map(|index| format!("{prefix}{index}")).collect();
+        let mut all = Vec::with_capacity(names.len());
+        for batch in names.chunks(BATCH) {
+            all.extend(self.open_batch(batch)?);
         }
         Ok(all)
     }
 
-    /// Opens one batch without subscriptions.
+    /// Opens one batch.
     pub(super) fn open_batch(&mut self, names: &[String]) -> Result<Vec<Connected>> {
         let mut batch = Vec::with_capacity(names.len());
         for name in names {
@@ -121,6 +104,31 @@ impl Crowd {
         }
         Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), 0))
     }
+}
+
+/// Subscribes each client to its filters.
+pub(super) fn subscribe_all(
+    clients: &mut [Connected],
+    qos: u8,
+    filters: impl Fn(u32) -> Vec<String>,
+) -> Result<()> {
+    for (batch, first) in clients.chunks_mut(BATCH).zip((0..).step_by(BATCH)) {
+        let filters: Vec<Vec<String>> = (first..).take(batch.len()).map(&filters).collect();
+        let most = filters.iter().map(Vec::len).max().unwrap_or(0);
+        for from in (0..most).step_by(FILTERS_UNDER_WAY) {
+            let part = |filters: &'_ Vec<String>| {
+                let to = (from + FILTERS_UNDER_WAY).min(filters.len());
+                from.min(to)..to
+            };
+            for (client, filters) in batch.iter_mut().zip(&filters) {
+                client.handshake.subscribe(&filters[part(filters)], qos)?;
+            }
+            for (client, filters) in batch.iter_mut().zip(&filters) {
+                client.handshake.granted(&filters[part(filters)])?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Raises the descriptor limit to what is allowed, for this process and those it starts.

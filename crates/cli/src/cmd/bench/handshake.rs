@@ -18,8 +18,8 @@ const MAX_ANSWER: usize = 256 * 1024;
 /// Filters in one SUBSCRIBE.
 const FILTERS_PER_SUBSCRIBE: usize = 200;
 
-/// SUBSCRIBE packets sent before their answers are read.
-const SUBSCRIBES_UNDER_WAY: usize = 8;
+/// Filters asked for before the answers are read.
+pub(super) const FILTERS_UNDER_WAY: usize = 8 * FILTERS_PER_SUBSCRIBE;
 
 /// In flight allowed by a CONNACK that does not say.
 const DEFAULT_RECEIVE_MAXIMUM: u16 = u16::MAX;
@@ -66,19 +66,18 @@ impl Handshake {
         Ok(receive_maximum(body.get(2..).unwrap_or_default()).unwrap_or(DEFAULT_RECEIVE_MAXIMUM))
     }
 
-    /// Subscribes to all filters and waits until the broker granted each.
+    /// Asks for filters, at most `FILTERS_UNDER_WAY` of them before `granted`.
     pub(super) fn subscribe(&mut self, filters: &[String], qos: u8) -> Result<()> {
-        for batch in filters.chunks(FILTERS_PER_SUBSCRIBE * SUBSCRIBES_UNDER_WAY) {
-            let packets = batch.chunks(FILTERS_PER_SUBSCRIBE);
-            for (packet_id, part) in (1..).zip(packets.clone()) {
-                let bytes = frames::subscribe(self.version, packet_id, part, qos);
-                self.stream.write_all(&bytes).context("sending SUBSCRIBE")?;
-            }
-            for part in packets {
-                self.granted(part)?;
-            }
+        for (packet_id, part) in (1..).zip(filters.chunks(FILTERS_PER_SUBSCRIBE)) {
+            let bytes = frames::subscribe(self.version, packet_id, part, qos);
+            self.stream.write_all(&bytes).context("sending SUBSCRIBE")?;
         }
         Ok(())
+    }
+
+    /// Waits until the broker granted what was asked for.
+    pub(super) fn granted(&mut self, filters: &[String]) -> Result<()> {
+        filters.chunks(FILTERS_PER_SUBSCRIBE).try_for_each(|part| self.granted_part(part))
     }
 
     /// Sends DISCONNECT.
@@ -98,7 +97,7 @@ impl Handshake {
         self.stream
     }
 
-    fn granted(&mut self, filters: &[String]) -> Result<()> {
+    fn granted_part(&mut self, filters: &[String]) -> Result<()> {
         let (first, body) = read_packet(&mut self.stream).context("waiting for SUBACK")?;
         if first != 0x90 {
             bail!("the broker answered SUBSCRIBE with packet 0x{first:02x}, not with SUBACK");

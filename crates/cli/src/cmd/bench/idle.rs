@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::args::TargetArgs;
 use super::clock::{SECOND_NS, now_ns, sleep_towards};
-use super::crowd::{Crowd, allow_connections};
+use super::crowd::{Crowd, allow_connections, subscribe_all};
 use super::outcome::{Measure, Outcome};
 use super::plan::{in_seconds, run_tag};
 use super::proc::Process;
@@ -33,7 +33,8 @@ pub(super) fn run(
     let before = broker.resident_bytes()?;
     progress.say(&format!("opening {connections} connections"));
     let from_ns = now_ns();
-    let open = crowd.open("i", connections, 0, |index| vec![format!("bench/{run:08x}/{index}")])?;
+    let mut open = crowd.open("i", connections)?;
+    subscribe_all(&mut open, 0, |index| vec![format!("bench/{run:08x}/{index}")])?;
     let opening_ns = now_ns() - from_ns;
 
     progress.say("settling");

@@ -1,7 +1,8 @@
 //! The brokers of a comparison: already running, or started for each run and stopped after it.
 
 use std::fs;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
@@ -17,6 +18,9 @@ use super::plan::run_tag;
 
 /// Patience with a broker that starts, and with one that stops.
 const PATIENCE_NS: u64 = 15 * SECOND_NS;
+
+/// Ports for brokers that are started.
+const PORTS: Range<u16> = 20_000..32_000;
 
 /// Between two looks at it.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -68,7 +72,7 @@ pub(super) struct Broker {
 
 impl BrokerSpec {
     /// Starts the broker, if it has to be, on `cpus` and waits until it accepts.
-    pub(super) fn start(&self, port: u16, cpus: &[usize]) -> Result<Broker> {
+    pub(super) fn start(&self, cpus: &[usize]) -> Result<Broker> {
         let words = match &self.source {
             Source::Running { host, port, pid } => {
                 let host = host.clone();
@@ -76,6 +80,7 @@ impl BrokerSpec {
             }
             Source::Command(words) => words,
         };
+        let port = free_port()?;
         let directory = std::env::temp_dir().join(format!("dunlin-bench-{:08x}", run_tag()));
         fs::create_dir(&directory).with_context(|| format!("creating {}", directory.display()))?;
         let mut broker = Broker {
@@ -95,9 +100,6 @@ impl BrokerSpec {
                     .replace("{dir}", &directory.to_string_lossy())
             })
             .collect();
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            bail!("port {port} is taken by another process");
-        }
         let child = pinned(cpus, || spawn(&words, &directory))?;
         broker.pid = Some(child.id());
         broker.child = Some(child);
@@ -115,19 +117,25 @@ impl Broker {
     fn wait_until_it_accepts(&mut self) -> Result<()> {
         let deadline = now_ns() + PATIENCE_NS;
         loop {
-            if let Some(child) = &mut self.child
-                && let Some(status) = child.try_wait()?
-            {
-                bail!("it ended with {status} (its output goes nowhere: try it by hand)");
-            }
+            self.still_runs()?;
             if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
                 std::thread::sleep(SETTLE);
-                return Ok(());
+                return self.still_runs();
             }
             if now_ns() > deadline {
                 bail!("it does not accept connections on port {}", self.port);
             }
             std::thread::sleep(GLANCE);
+        }
+    }
+
+    fn still_runs(&mut self) -> Result<()> {
+        let Some(child) = &mut self.child else { return Ok(()) };
+        match child.try_wait()? {
+            Some(status) => {
+                bail!("it ended with {status} (its output goes nowhere: try it by hand)")
+            }
+            None => Ok(()),
         }
     }
 }
@@ -168,6 +176,16 @@ fn spawn(words: &[String], directory: &PathBuf) -> Result<Child> {
         .stderr(Stdio::null())
         .spawn()
         .with_context(|| format!("starting {program}"))
+}
+
+/// A port nobody listens on: below the range that outgoing connections take theirs from, and
+/// begun at a place that differs between two comparisons at the same time.
+fn free_port() -> Result<u16> {
+    let first = run_tag() as u16 % PORTS.len() as u16;
+    (0..PORTS.len() as u16)
+        .map(|step| PORTS.start + (first + step) % PORTS.len() as u16)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .with_context(|| format!("every port of {PORTS:?} is taken"))
 }
 
 /// Mosquitto without limits on queues and windows, and without log: what saturation needs.
@@ -238,7 +256,7 @@ mod tests {
     #[test]
     fn a_command_that_ends_at_once_is_an_error() {
         let spec: BrokerSpec = "false=false".parse().unwrap();
-        let error = spec.start(1, &[]).unwrap_err();
+        let error = spec.start(&[]).unwrap_err();
         assert!(format!("{error:#}").contains("it ended"), "{error:#}");
     }
 }

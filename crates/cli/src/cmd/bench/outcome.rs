@@ -36,6 +36,7 @@ pub(super) enum Measure {
     OwnCpuUsPerDelivery,
     OwnCpuUsPerConnection,
     OwnLagP99Us,
+    OwnCpuPercent,
 }
 
 impl Measure {
@@ -69,6 +70,7 @@ impl Measure {
             Self::OwnCpuUsPerDelivery => "generator CPU per delivery",
             Self::OwnCpuUsPerConnection => "generator CPU per connection",
             Self::OwnLagP99Us => "generator late p99",
+            Self::OwnCpuPercent => "generator CPU",
         }
     }
 
@@ -77,7 +79,7 @@ impl Measure {
         match self {
             Self::DeliveredPerS | Self::PublishedPerS => "msg/s",
             Self::ConnectionsPerS | Self::FiltersPerS => "1/s",
-            Self::BrokerCpuPercent => "%",
+            Self::BrokerCpuPercent | Self::OwnCpuPercent => "%",
             Self::Lost
             | Self::Duplicated
             | Self::OutOfOrder
@@ -114,7 +116,8 @@ impl Measure {
         )
     }
 
-    /// Whether it says something about the generator, not about the broker.
+    /// Whether it says something about the generator that a comparison of brokers can do without;
+    /// how busy it was stays, as a generator at its limit measures itself.
     pub(super) fn is_own(self) -> bool {
         matches!(self, Self::OwnCpuUsPerDelivery | Self::OwnCpuUsPerConnection | Self::OwnLagP99Us)
     }

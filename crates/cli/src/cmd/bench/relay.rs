@@ -1,5 +1,5 @@
-//! A stand-in for a broker that understands nothing: the i-th client that subscribes gets the
-//! bytes of the i-th client that does not. Enough to test the generator and to weigh its cost.
+//! A stand-in for a broker that understands nothing: of 2n clients the i-th gets the bytes of the
+//! (n+i)-th. Enough to test the generator and to weigh its cost.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,16 +7,16 @@ use std::net::{TcpListener, TcpStream};
 /// Bytes of one copy.
 const COPY_BYTES: usize = 256 * 1024;
 
-/// Serves `pairs` pairs, one after the other connecting subscribers first; ends with them.
+/// Serves `pairs` pairs, of which all subscribers connect first; ends with them.
 pub(crate) fn serve(listener: &TcpListener, pairs: usize) -> io::Result<()> {
     let subscribers = accept_all(listener, pairs)?;
+    let publishers = accept_all(listener, pairs)?;
     for subscriber in &subscribers {
         let mut subscriber = subscriber;
         // Fixed header, packet identifier; the rest is left alone.
         let subscribe = read_packet(&mut subscriber)?;
         subscriber.write_all(&[0x90, 3, subscribe[0], subscribe[1], 0])?;
     }
-    let publishers = accept_all(listener, pairs)?;
     let copies: Vec<_> = publishers
         .into_iter()
         .zip(subscribers)

@@ -9,7 +9,7 @@ use super::outcome::{Measure, Outcome};
 const LABEL_WIDTH: usize = 30;
 
 /// Width of one broker's column.
-const VALUE_WIDTH: usize = 16;
+const VALUE_WIDTH: usize = 18;
 
 /// Prints one scenario, a measure a line.
 pub(super) fn print_outcome(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {

@@ -12,7 +12,7 @@ use hdrhistogram::Histogram;
 use super::args::TargetArgs;
 use super::board::{Board, Counts};
 use super::clock::{SECOND_NS, now_ns, own_cpu_ns, sleep_towards};
-use super::crowd::{Connected, Crowd, allow_connections};
+use super::crowd::{Connected, Crowd, allow_connections, subscribe_all};
 use super::outcome::{Measure, Outcome};
 use super::plan::{Layout, Plan, Timeline, in_seconds};
 use super::proc::Process;
@@ -57,14 +57,15 @@ struct Run<'a> {
 pub(super) fn run(plan: &Plan, target: &TargetArgs, progress: &Progress) -> Result<Outcome> {
     let broker = target.pid.map(Process::new).transpose()?;
     allow_connections(u64::from(plan.publishers) + u64::from(plan.subscribers))?;
-    let resident_before = broker.map(Process::resident_bytes).transpose()?;
     progress.say("connecting");
     let mut crowd = Crowd::new(target, plan.run, 0)?;
-    let subscribe_from = now_ns();
-    let subscribers =
-        crowd.open("s", plan.subscribers, plan.sub_qos, |index| plan.filters(index))?;
-    let subscribe_ns = now_ns() - subscribe_from;
-    let publishers = crowd.open("p", plan.publishers, 0, |_| Vec::new())?;
+    let mut subscribers = crowd.open("s", plan.subscribers)?;
+    let publishers = crowd.open("p", plan.publishers)?;
+    progress.say("subscribing");
+    let (resident_before, subscribing_ns) =
+        (broker.map(Process::resident_bytes).transpose()?, now_ns());
+    subscribe_all(&mut subscribers, plan.sub_qos, |index| plan.filters(index))?;
+    let subscribed_ns = now_ns();
     let resident_ready = broker.map(Process::resident_bytes).transpose()?;
 
     let timeline = plan.timeline(now_ns() + SETTLE_NS);
@@ -87,7 +88,7 @@ pub(super) fn run(plan: &Plan, target: &TargetArgs, progress: &Progress) -> Resu
         let filters = f64::from(groups) * plan.deliveries_per_publish() as f64;
         let grown = resident_ready.zip(resident_before).map(|(now, was)| now as f64 - was as f64);
         outcome.set_known(Measure::RssBytesPerFilter, grown.map(|bytes| bytes / filters));
-        outcome.set(Measure::FiltersPerS, filters / in_seconds(subscribe_ns));
+        outcome.set(Measure::FiltersPerS, filters / in_seconds(subscribed_ns - subscribing_ns));
     }
     Ok(outcome)
 }
@@ -219,6 +220,7 @@ fn rates(outcome: &mut Outcome, plan: &Plan, begin: Snapshot, end: Snapshot) {
     outcome.set(Measure::PublishedPerS, sent / in_seconds(elapsed_ns));
     let own_us = (end.own_cpu_ns - begin.own_cpu_ns) as f64 / 1000.0;
     outcome.set(Measure::OwnCpuUsPerDelivery, own_us / received);
+    outcome.set(Measure::OwnCpuPercent, own_us * 1000.0 / elapsed_ns as f64 * 100.0);
     let Some((end_ns, begin_ns)) = end.broker_cpu_ns.zip(begin.broker_cpu_ns) else { return };
     let broker_ns = end_ns.saturating_sub(begin_ns) as f64;
     outcome.set(Measure::BrokerCpuUsPerDelivery, broker_ns / 1000.0 / received);
