@@ -4,6 +4,7 @@ use core::hash::BuildHasher;
 use core::mem;
 use std::sync::Arc;
 
+use dunlin_proto::codec::AckKind;
 use dunlin_proto::packet::Packet;
 use dunlin_proto::property::PropertyBuf;
 use dunlin_proto::server::{self, Received};
@@ -162,10 +163,22 @@ impl Broker {
     ) -> Flow {
         let done = match packet {
             Packet::Publish(publish) => self.publish(now, slot, publish, frame, view),
-            Packet::PubAck(ack) => self.acknowledged(now, slot, ack),
-            Packet::PubRec(ack) => self.received(now, slot, ack),
-            Packet::PubRel(ack) => self.released(now, slot, ack, view),
-            Packet::PubComp(ack) => self.completed(now, slot, ack),
+            Packet::PubAck(ack) => {
+                self.ack(now, slot, AckKind::PubAck, ack.packet_id, ack.reason, view);
+                Ok(())
+            }
+            Packet::PubRec(ack) => {
+                self.ack(now, slot, AckKind::PubRec, ack.packet_id, ack.reason, view);
+                Ok(())
+            }
+            Packet::PubRel(ack) => {
+                self.ack(now, slot, AckKind::PubRel, ack.packet_id, ack.reason, view);
+                Ok(())
+            }
+            Packet::PubComp(ack) => {
+                self.ack(now, slot, AckKind::PubComp, ack.packet_id, ack.reason, view);
+                Ok(())
+            }
             Packet::PingReq => self.ping(slot),
             Packet::Connect(connect) => return self.connect(now, slot, connect, frame, view),
             Packet::Subscribe(subscribe) => return self.subscribe(now, slot, subscribe),

@@ -1,108 +1,165 @@
-//! Bursts: one publisher, one topic, QoS 0, message after message.
+//! Bursts: the packets that come in great numbers, one after another.
 //!
-//! This is the densest traffic there is, and all its messages but the first go where the one before
-//! went. Their topic was validated, limited and looked up already, so comparing it is enough; what is
-//! left is to append the frame to the receivers' output. Whatever differs (another topic, a flag, a
-//! property, an incomplete packet) ends the burst and goes the ordinary way.
+//! A PUBLISH without flags and properties to the topic of the one before needs no second validation,
+//! limit or look-up: comparing the topic is enough, and what is left is to send it on. Nor need the
+//! acknowledgements in their shortest form be decoded as packets. Whatever differs (another topic, a flag,
+//! a property, an incomplete packet) ends the burst and goes the ordinary way.
 
 use dunlin_proto::Time;
-use dunlin_proto::qos::QoS;
+use dunlin_proto::codec::AckKind;
+use dunlin_proto::packet::Delivery;
+use dunlin_proto::qos::PacketId;
+use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::server;
 
 use crate::broker::Broker;
 use crate::commons::View;
 use crate::connection::Stage;
-use crate::hub::Incoming;
-use crate::publish::publishable;
+use crate::incoming::{Incoming, Wire};
+use crate::publish::{Origin, publishable};
 use crate::slab::NONE;
 
-/// PUBLISH, QoS 0, neither DUP nor RETAIN.
-const PLAIN: u8 = 0x30;
-
 impl Broker {
-    /// Takes the messages at the front of `bytes` that go where the previous one went; returns how many
-    /// bytes they had.
+    /// Takes the packets at the front of `bytes` that are part of a burst; returns how many bytes they had.
     #[inline]
     pub(crate) fn burst(&mut self, now: Time, slot: u32, bytes: &[u8], view: &View<'_>) -> usize {
-        if bytes.first() != Some(&PLAIN) {
-            return 0;
-        }
-        self.take_burst(now, slot, bytes, view)
-    }
-
-    fn take_burst(&mut self, now: Time, slot: u32, bytes: &[u8], view: &View<'_>) -> usize {
-        let Some(connection) = self.hub.connections.at(slot) else { return 0 };
-        let Some(route) = self.routes.current(connection.route, view.index) else { return 0 };
-        if !matches!(connection.stage, Stage::Open)
+        let burst = match bytes.first() {
+            Some(0x30 | 0x32 | 0x34) => Self::publishes,
+            Some(0x40 | 0x50 | 0x62 | 0x70) => Self::short_acks,
+            _ => return 0,
+        };
+        let Some(connection) = self.hub.connections.at_mut(slot) else { return 0 };
+        if connection.session == NONE
+            || !matches!(connection.stage, Stage::Open)
             || connection.engine.state() != server::State::Open
-            || connection.session == NONE
-            || !publishable(&route.topic)
         {
             return 0;
         }
-        let v5 = connection.engine.version().is_v5();
-        let limit = self.hub.settings.maximum_packet_size as usize;
-        let publisher = Some(self.hub.key(connection.session));
-        let topic = route.topic.as_bytes();
-        let (mut consumed, mut count, mut payloads) = (0, 0, 0);
-        while let Some((frame, payload)) =
-            plain_publish(bytes.get(consumed..).unwrap_or(&[]), topic, v5)
-        {
-            if frame.len() > limit {
-                break;
-            }
-            consumed += frame.len();
-            count += 1;
-            payloads += payload.len();
-            let mut incoming = Incoming::new(&route.topic, QoS::AtMostOnce, false, payload);
-            incoming.frame = Some((frame, v5));
-            incoming.publisher = publisher;
-            self.hub.send(now, route, &incoming, view);
-        }
-        if count > 0
+        let consumed = burst(self, now, slot, bytes, view);
+        if consumed > 0
             && let Some(connection) = self.hub.connections.at_mut(slot)
         {
             connection.engine.heard(now);
-            let stats = &mut self.hub.stats;
-            stats.messages_received += count;
-            stats.publish_received += count;
-            stats.bytes_received += consumed as u64;
-            stats.publish_bytes_received += payloads as u64;
+            self.hub.stats.bytes_received += consumed as u64;
         }
+        consumed
+    }
+
+    /// Messages that go where the previous one of this connection went.
+    fn publishes(&mut self, now: Time, slot: u32, bytes: &[u8], view: &View<'_>) -> usize {
+        let Some(connection) = self.hub.connections.at(slot) else { return 0 };
+        let Some(route) = self.routes.current(connection.route, view.index) else { return 0 };
+        if !publishable(&route.topic) {
+            return 0;
+        }
+        let (version, session) = (connection.engine.version(), connection.session);
+        let from = Origin { connection: slot, session, version };
+        let limit = self.hub.settings.maximum_packet_size as usize;
+        let publisher = Some(self.hub.key(session));
+        let topic = route.topic.as_bytes();
+        let (mut consumed, mut count, mut payloads) = (0, 0, 0);
+        while let Some(plain) =
+            Plain::parse(bytes.get(consumed..).unwrap_or(&[]), topic, version.is_v5())
+        {
+            let Plain { wire, payload, delivery } = plain;
+            if wire.frame.len() > limit || !self.hub.may_publish(slot, delivery) {
+                break;
+            }
+            consumed += wire.frame.len();
+            count += 1;
+            payloads += payload.len();
+            let mut incoming = Incoming::new(&route.topic, delivery.qos(), false, payload);
+            incoming.wire = Some(wire);
+            incoming.publisher = publisher;
+            if delivery == Delivery::AtMostOnce {
+                self.hub.send(now, route, &incoming, view);
+            } else {
+                self.hub.take(now, from, delivery, route, &incoming, view);
+            }
+        }
+        self.hub.stats.messages_received += count;
+        self.hub.stats.publish_received += count;
+        self.hub.stats.publish_bytes_received += payloads as u64;
+        consumed
+    }
+
+    /// Acknowledgements that report success, four bytes each.
+    fn short_acks(&mut self, now: Time, slot: u32, bytes: &[u8], view: &View<'_>) -> usize {
+        let mut consumed = 0;
+        while let Some((&[first, 2, high, low], _)) =
+            bytes.get(consumed..).and_then(<[u8]>::split_first_chunk)
+        {
+            let kind = match first {
+                0x40 => AckKind::PubAck,
+                0x50 => AckKind::PubRec,
+                0x62 => AckKind::PubRel,
+                0x70 => AckKind::PubComp,
+                _ => break,
+            };
+            let Some(packet_id) = PacketId::new(u16::from_be_bytes([high, low])) else { break };
+            self.ack(now, slot, kind, packet_id, ReasonCode::Success, view);
+            consumed += 4;
+        }
+        self.hub.stats.messages_received += consumed as u64 / 4;
         consumed
     }
 }
 
-/// The PUBLISH at the front of `bytes` and its payload, if it is whole, plain, without properties, and to
-/// this topic.
-#[inline]
-fn plain_publish<'a>(bytes: &'a [u8], topic: &[u8], v5: bool) -> Option<(&'a [u8], &'a [u8])> {
-    let (&first, rest) = bytes.split_first()?;
-    let (&low, rest) = rest.split_first()?;
-    if first != PLAIN {
-        return None;
+/// A PUBLISH without DUP, RETAIN and properties.
+#[derive(Clone, Copy)]
+struct Plain<'a> {
+    wire: Wire<'a>,
+    payload: &'a [u8],
+    delivery: Delivery,
+}
+
+impl<'a> Plain<'a> {
+    /// The PUBLISH at the front of `bytes`, if it is whole, plain, and to this topic.
+    #[inline]
+    fn parse(bytes: &'a [u8], topic: &[u8], v5: bool) -> Option<Self> {
+        let (&first, rest) = bytes.split_first()?;
+        let (&low, rest) = rest.split_first()?;
+        let (remaining, rest) = if low < 0x80 {
+            (usize::from(low), rest)
+        } else {
+            // Longer ones than 16 383 bytes are not worth the haste.
+            let (&high, rest) = rest.split_first().filter(|(high, _)| **high < 0x80)?;
+            (usize::from(low & 0x7F) | usize::from(high) << 7, rest)
+        };
+        let body = rest.get(..remaining)?;
+        let frame = bytes.get(..bytes.len() - rest.len() + remaining)?;
+        let (length, body) = body.split_first_chunk::<2>()?;
+        if usize::from(u16::from_be_bytes(*length)) != topic.len() {
+            return None;
+        }
+        let body = body.strip_prefix(topic)?;
+        let packet_id_at = frame.len() - body.len();
+        let (delivery, body) = match first {
+            0x30 => (Delivery::AtMostOnce, body),
+            0x32 | 0x34 => {
+                let (id, body) = body.split_first_chunk::<2>()?;
+                let packet_id = PacketId::new(u16::from_be_bytes(*id))?;
+                let delivery = if first == 0x32 {
+                    Delivery::AtLeastOnce { packet_id, dup: false }
+                } else {
+                    Delivery::ExactlyOnce { packet_id, dup: false }
+                };
+                (delivery, body)
+            }
+            _ => return None,
+        };
+        let payload = if v5 { body.strip_prefix(&[0])? } else { body };
+        Some(Self { wire: Wire { frame, v5, packet_id_at }, payload, delivery })
     }
-    let (remaining, rest) = if low < 0x80 {
-        (usize::from(low), rest)
-    } else {
-        // Longer ones than 16 383 bytes are not worth the haste.
-        let (&high, rest) = rest.split_first().filter(|(high, _)| **high < 0x80)?;
-        (usize::from(low & 0x7F) | usize::from(high) << 7, rest)
-    };
-    let body = rest.get(..remaining)?;
-    let (length, body) = body.split_first_chunk::<2>()?;
-    if usize::from(u16::from_be_bytes(*length)) != topic.len() {
-        return None;
-    }
-    let payload = body.strip_prefix(topic)?;
-    let payload = if v5 { payload.strip_prefix(&[0])? } else { payload };
-    let length = bytes.len() - rest.len() + remaining;
-    Some((bytes.get(..length)?, payload))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::plain_publish;
+    use super::Plain;
+
+    fn plain_publish<'a>(bytes: &'a [u8], topic: &[u8], v5: bool) -> Option<(&'a [u8], &'a [u8])> {
+        Plain::parse(bytes, topic, v5).map(|plain| (plain.wire.frame, plain.payload))
+    }
 
     #[test]
     fn only_whole_plain_messages_to_the_topic_are_taken() {
@@ -117,7 +174,8 @@ mod tests {
             ("a cut packet", b"\x30\x05\x00\x01ta", false),
             ("a topic beyond the packet", b"\x30\x02\x00\x01t", false),
             ("retained", b"\x31\x05\x00\x01tab", false),
-            ("QoS 1", b"\x32\x05\x00\x01t\x00\x01", false),
+            ("packet identifier 0", b"\x32\x05\x00\x01t\x00\x00", false),
+            ("a repeated one", b"\x3A\x05\x00\x01t\x00\x01", false),
             ("properties", b"\x30\x06\x00\x01t\x02\x01\x01", true),
             ("no property length", b"\x30\x03\x00\x01t", true),
             ("nothing", b"", false),

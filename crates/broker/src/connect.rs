@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use dunlin_proto::Time;
 use dunlin_proto::alias::AliasOut;
-use dunlin_proto::codec;
 use dunlin_proto::packet::{ConnAck, Connect, Packet, Will as ConnectWill};
 use dunlin_proto::property::{Property, PropertyBuf, PropertyId};
 use dunlin_proto::reason::ReasonCode;
@@ -31,7 +30,11 @@ impl Broker {
         view: &View<'_>,
     ) -> Flow {
         self.note_wishes(slot, connect);
-        let assigned = connect.client_id.is_empty().then(|| self.assign_id());
+        let claimed = self.hub.connections.at_mut(slot).and_then(|held| held.claimed.take());
+        let assigned = connect
+            .client_id
+            .is_empty()
+            .then(|| claimed.map_or_else(|| self.assign_id(), String::from));
         let client_id = assigned.as_deref().unwrap_or(connect.client_id);
         if let Err(refusal) = self.admit(slot, connect, frame) {
             self.refuse(now, slot, connect.version, client_id, refusal);
@@ -41,7 +44,7 @@ impl Broker {
         if home != self.hub.shard {
             return Flow::Again(Next::Handover(home));
         }
-        if let Some(flow) = self.ask(now, slot, connect, view) {
+        if let Some(flow) = self.ask(now, slot, connect, client_id) {
             return flow;
         }
         let session_present = self.attach(now, slot, connect, client_id);
@@ -128,7 +131,7 @@ impl Broker {
         now: Time,
         slot: u32,
         connect: &Connect<'_>,
-        view: &View<'_>,
+        client_id: &str,
     ) -> Option<Flow> {
         if !self.hub.settings.authenticate {
             return None;
@@ -142,14 +145,13 @@ impl Broker {
                 None
             }
             Stage::Answered(Verdict::Deny(refusal)) => {
-                if self.session_of(connect.client_id).is_none() {
-                    view.commons.release(connect.client_id);
-                }
+                self.left.push(client_id.into());
                 self.refuse(now, slot, connect.version, connect.client_id, refusal);
                 Some(Flow::Stop(Next::Close))
             }
             _ => {
                 connection.stage = Stage::Asked;
+                connection.claimed = Some(client_id.into());
                 // The same CONNECT is read again once the answer is there.
                 connection.engine = engine;
                 self.questions.push(Question {
@@ -265,7 +267,7 @@ impl Broker {
             reason: ReasonCode::Success,
             properties: properties.as_properties(),
         };
-        self.reply(slot, connect.version, &Packet::ConnAck(connack));
+        self.hub.reply(slot, connect.version, &Packet::ConnAck(connack));
         let Some(connection) = self.hub.connections.at_mut(slot) else { return };
         connection.engine.accept(Some(keep_alive));
         let aliases = connection.engine.alias_out.maximum();
@@ -359,7 +361,7 @@ impl Broker {
             reason: refusal.reason(),
             properties: properties.as_properties(),
         };
-        self.reply(slot, version, &Packet::ConnAck(connack));
+        self.hub.reply(slot, version, &Packet::ConnAck(connack));
         self.hub.stats.refused += 1;
         if let Some(connection) = self.hub.connections.at_mut(slot) {
             connection.stage = Stage::Ended;
@@ -376,17 +378,6 @@ impl Broker {
     fn resume(&mut self, now: Time, slot: u32, commons: &dyn Commons) {
         let Some(connection) = self.hub.connections.at(slot) else { return };
         self.go_on(now, connection.session, commons);
-    }
-
-    /// Appends a packet that is not on the hot path.
-    pub(crate) fn reply(&mut self, slot: u32, version: Version, packet: &Packet<'_>) {
-        let Some(buffer) = self.hub.buffer(slot) else { return };
-        let before = buffer.len();
-        let written = codec::encode(packet, version, buffer);
-        debug_assert!(written.is_ok(), "what the broker sends can be encoded: {written:?}");
-        let size = buffer.len() - before;
-        self.hub.stats.messages_sent += 1;
-        self.hub.stats.bytes_sent += size as u64;
     }
 
     /// Shared subscriptions choose among members that are connected.

@@ -75,6 +75,8 @@ pub enum Next {
 /// State of a connection.
 pub(crate) struct Connection {
     pub(crate) engine: server::Connection,
+    /// The client identifier, assigned ones included, while its CONNECT waits for an answer.
+    pub(crate) claimed: Option<Box<str>>,
     /// Slot of its session, or `NONE` until CONNECT is accepted.
     pub(crate) session: u32,
     /// QoS 1 and 2 messages that may be in flight to it.
@@ -132,6 +134,7 @@ impl Connection {
     pub(crate) fn new(engine: server::Connection, peer: &Peer) -> Self {
         Self {
             engine,
+            claimed: None,
             session: NONE,
             window: 0,
             explain: false,

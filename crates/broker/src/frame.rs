@@ -7,7 +7,7 @@ use dunlin_proto::property::{Properties, Property, PropertyBuf};
 use dunlin_proto::topic::TopicName;
 use dunlin_proto::version::Version;
 
-use crate::hub::{Form, Incoming};
+use crate::incoming::{Form, Incoming};
 
 /// Appends what stands before the payload of one receiver's PUBLISH; returns its size and where in it
 /// the packet identifier stands.

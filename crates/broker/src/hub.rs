@@ -1,27 +1,23 @@
 //! The sessions and connections of a shard, and how a message reaches them.
 
-use core::cell::OnceCell;
 use std::sync::Arc;
 
 use dunlin_proto::Time;
 use dunlin_proto::alias::{AliasOut, Assigned};
-use dunlin_proto::codec::{self, AckKind};
-use dunlin_proto::packet::Delivery;
-use dunlin_proto::property::{Properties, PropertyBuf};
-use dunlin_proto::qos::{PacketId, QoS};
+use dunlin_proto::qos::QoS;
 use dunlin_proto::topic::TopicName;
-use dunlin_proto::window::Resend;
 
 use crate::commons::View;
 use crate::connection::{ConnId, Connection};
 use crate::event::{Drop, Event};
 use crate::frame::{Shapes, append_head};
+use crate::incoming::{Form, Incoming};
 use crate::mail::{Mail, Target};
 use crate::message::Message;
 use crate::router::{GroupId, SessionKey, Subscriber};
 use crate::routes::Route;
-use crate::session::{Copy, Outbound, Session};
-use crate::settings::{QueueFull, Settings};
+use crate::session::{Copy, Session};
+use crate::settings::Settings;
 use crate::slab::{NONE, Slab};
 use crate::stats::Stats;
 
@@ -51,101 +47,6 @@ pub(crate) struct Hub {
     pub(crate) returned: Vec<(SessionKey, Copy)>,
     shapes: Shapes,
     spare: Vec<Vec<u8>>,
-}
-
-/// A message on its way through the router.
-pub(crate) struct Incoming<'a> {
-    pub(crate) publisher: Option<SessionKey>,
-    pub(crate) topic: &'a Arc<str>,
-    pub(crate) qos: QoS,
-    pub(crate) retain: bool,
-    /// The properties that travel on; the expiry interval is `expires`.
-    pub(crate) properties: Properties<'a>,
-    pub(crate) expires: Time,
-    pub(crate) payload: &'a [u8],
-    /// The bytes of the PUBLISH, if a receiver of the same protocol family can be sent just these at
-    /// QoS 0: no flag, alias, expiry or identifier to be changed.
-    pub(crate) frame: Option<(&'a [u8], bool)>,
-    /// Made when the first receiver needs to keep it.
-    message: OnceCell<Arc<Message>>,
-}
-
-impl<'a> Incoming<'a> {
-    /// A message that exists already.
-    pub(crate) fn of(message: &'a Arc<Message>) -> Self {
-        Self {
-            publisher: None,
-            topic: &message.topic,
-            qos: message.qos,
-            retain: message.retain,
-            properties: message.properties.as_properties(),
-            expires: message.expires,
-            payload: &message.payload,
-            frame: None,
-            message: OnceCell::from(Arc::clone(message)),
-        }
-    }
-
-    /// A message that so far is only bytes.
-    pub(crate) fn new(topic: &'a Arc<str>, qos: QoS, retain: bool, payload: &'a [u8]) -> Self {
-        Self {
-            publisher: None,
-            topic,
-            qos,
-            retain,
-            properties: Properties::EMPTY,
-            expires: Time::MAX,
-            payload,
-            frame: None,
-            message: OnceCell::new(),
-        }
-    }
-
-    /// The message to keep.
-    pub(crate) fn message(&self) -> &Arc<Message> {
-        self.message.get_or_init(|| {
-            Arc::new(Message {
-                topic: Arc::clone(self.topic),
-                payload: self.payload.into(),
-                properties: copied(self.properties),
-                expires: self.expires,
-                qos: self.qos,
-                retain: self.retain,
-            })
-        })
-    }
-}
-
-/// How one receiver gets a message.
-#[derive(Clone, Copy)]
-pub(crate) struct Form {
-    pub(crate) qos: QoS,
-    pub(crate) retain: bool,
-    pub(crate) dup: bool,
-    /// `None` for QoS 0.
-    pub(crate) packet_id: Option<PacketId>,
-    /// 0 when there is none.
-    pub(crate) identifier: u32,
-}
-
-impl Form {
-    pub(crate) const fn delivery(self) -> Delivery {
-        match (self.qos, self.packet_id) {
-            (QoS::AtLeastOnce, Some(packet_id)) => {
-                Delivery::AtLeastOnce { packet_id, dup: self.dup }
-            }
-            (QoS::ExactlyOnce, Some(packet_id)) => {
-                Delivery::ExactlyOnce { packet_id, dup: self.dup }
-            }
-            _ => Delivery::AtMostOnce,
-        }
-    }
-}
-
-fn copied(properties: Properties<'_>) -> PropertyBuf {
-    let mut copy = PropertyBuf::new();
-    copy.extend(properties);
-    copy
 }
 
 impl Hub {
@@ -266,9 +167,9 @@ impl Hub {
         let retain = m.retain && to.retain_as_published;
         let connection = session.connection;
         if qos == QoS::AtMostOnce {
-            if !self.forward(connection, to.identifier, retain, m) && connection != NONE {
-                let identifier = to.identifier;
-                let form = Form { qos, retain, dup: false, packet_id: None, identifier };
+            let identifier = to.identifier;
+            let form = Form { qos, retain, dup: false, packet_id: None, identifier };
+            if !self.forward(connection, form, m) && connection != NONE {
                 self.write_at_most_once(now, connection, form, m);
             }
             return true;
@@ -280,34 +181,48 @@ impl Hub {
             retain,
             group,
         };
-        self.accept(now, to.session.slot, copy, Some(m));
+        self.accept(now, to.session.slot, copy, m);
         true
     }
 
-    /// The frame as it came is the frame as it goes; false if that is not so for this receiver.
+    /// Sends the frame as it came, but for the packet identifier; false if this receiver needs another.
     #[inline]
-    fn forward(&mut self, slot: u32, identifier: u32, retain: bool, m: &Incoming<'_>) -> bool {
-        let Some((frame, v5)) = m.frame else { return false };
+    pub(crate) fn forward(&mut self, slot: u32, form: Form, m: &Incoming<'_>) -> bool {
+        let Some(wire) = m.wire else { return false };
         let Some(connection) = self.connections.at_mut(slot) else { return false };
         let engine = &connection.engine;
-        if identifier != 0
-            || retain
-            || engine.version().is_v5() != v5
+        let output = &mut connection.output;
+        if form.qos != m.qos
+            || form.identifier != 0
+            || form.retain
+            || engine.version().is_v5() != wire.v5
             || engine.alias_out.maximum() != 0
-            || frame.len() > engine.maximum_packet_size() as usize
+            || wire.frame.len() > engine.maximum_packet_size() as usize
             || m.payload.len() >= SHARED_PAYLOAD
-            || connection.output.pending() + frame.len() > self.settings.maximum_output
-            || !connection.output.has_buffer()
+            || output.pending() + wire.frame.len() > self.settings.maximum_output
         {
             return false;
         }
-        connection.output.buffer().extend_from_slice(frame);
+        if !output.has_buffer() {
+            output.lend(self.spare.pop().unwrap_or_default());
+        }
+        let buffer = output.buffer();
+        if let Some(packet_id) = form.packet_id
+            && let Some((before, rest)) = wire.frame.split_at_checked(wire.packet_id_at)
+            && let Some(after) = rest.get(2..)
+        {
+            buffer.extend_from_slice(before);
+            buffer.extend_from_slice(&packet_id.get().to_be_bytes());
+            buffer.extend_from_slice(after);
+        } else {
+            buffer.extend_from_slice(wire.frame);
+        }
         self.stats.publish_sent += 1;
         self.stats.messages_sent += 1;
         self.stats.publish_bytes_sent += m.payload.len() as u64;
-        self.stats.bytes_sent += frame.len() as u64;
-        if !connection.output.dirty {
-            connection.output.dirty = true;
+        self.stats.bytes_sent += wire.frame.len() as u64;
+        if !output.dirty {
+            output.dirty = true;
             self.dirty.push(slot);
         }
         true
@@ -380,156 +295,6 @@ impl Hub {
         true
     }
 
-    /// Gives a QoS 1 or 2 message to a session: on its way now if there is room, else to the queue.
-    pub(crate) fn accept(&mut self, now: Time, slot: u32, copy: Copy, live: Option<&Incoming<'_>>) {
-        let Some(session) = self.sessions.at_mut(slot) else { return };
-        let connection = session.connection;
-        let outbound = session.outbound.get_or_insert_default();
-        if connection != NONE && outbound.queue.is_empty() && session.replays.is_none() {
-            let room = self.connections.at(connection).is_some_and(|connection| {
-                outbound.window.can_send(connection.window)
-                    && connection.output.pending() < self.settings.maximum_output
-            });
-            if room {
-                self.dispatch(now, slot, copy, live);
-                return;
-            }
-        }
-        self.queue(now, slot, copy);
-    }
-
-    /// Takes a place in the window and sends.
-    fn dispatch(&mut self, now: Time, slot: u32, copy: Copy, live: Option<&Incoming<'_>>) {
-        let Some(session) = self.sessions.at_mut(slot) else { return };
-        let connection = session.connection;
-        let Some(outbound) = session.outbound.as_mut() else { return };
-        let (qos, retain, identifier) = (copy.qos, copy.retain, copy.identifier);
-        let stored = live.is_none().then(|| Arc::clone(&copy.message));
-        let packet_id = outbound.window.send(qos, copy);
-        self.stats.queued_messages += 1;
-        let form = Form { qos, retain, dup: false, packet_id: Some(packet_id), identifier };
-        let sent = match (live, stored) {
-            (Some(incoming), _) => self.write(now, connection, form, incoming),
-            (None, Some(message)) => self.write_one(now, connection, form, &Incoming::of(&message)),
-            (None, None) => false,
-        };
-        if !sent {
-            self.give_up(slot, packet_id);
-        }
-    }
-
-    fn queue(&mut self, now: Time, slot: u32, copy: Copy) {
-        let Some(session) = self.sessions.at_mut(slot) else { return };
-        let outbound = session.outbound.get_or_insert_default();
-        let settings = &self.settings;
-        let bytes = copy.message.bytes();
-        if let Some(full) = is_full(outbound, bytes, settings) {
-            let expired = outbound.drop_expired(now);
-            self.stats.dropped_expired += expired as u64;
-            self.stats.publish_dropped += expired as u64;
-            self.stats.queued_messages -= expired as u64;
-            if is_full(outbound, bytes, settings).is_some() {
-                self.stats.dropped_queue_full += 1;
-                if settings.queue_full == QueueFull::DropNewest {
-                    let topic = Arc::clone(&copy.message.topic);
-                    self.drop_for_session(slot, &topic, full);
-                    return;
-                }
-                if let Some(oldest) = outbound.pop() {
-                    self.stats.queued_messages -= 1;
-                    self.stats.queued_bytes -= oldest.message.bytes() as u64;
-                    self.drop_for_session(slot, &oldest.message.topic, full);
-                }
-            }
-        }
-        let limit = self.settings.maximum_shard_queue_bytes;
-        if self.stats.queued_bytes + bytes as u64 > limit as u64 {
-            self.stats.dropped_queue_full += 1;
-            let topic = Arc::clone(&copy.message.topic);
-            let bytes = usize::try_from(self.stats.queued_bytes).unwrap_or(usize::MAX);
-            self.drop_for_session(slot, &topic, Drop::QueueBytes { bytes, limit });
-            return;
-        }
-        self.stats.queued_messages += 1;
-        self.stats.queued_bytes += bytes as u64;
-        if let Some(outbound) =
-            self.sessions.at_mut(slot).and_then(|session| session.outbound.as_mut())
-        {
-            outbound.push(copy);
-        }
-    }
-
-    /// Sends what waits for a session, as far as window and output have room: first what was in flight
-    /// when the previous connection ended [MQTT-4.4.0-1], then the queue, in order [MQTT-4.6.0-6].
-    pub(crate) fn pump(&mut self, now: Time, slot: u32) {
-        loop {
-            let Some(session) = self.sessions.at_mut(slot) else { return };
-            let Some(outbound) = session.outbound.as_mut() else { return };
-            let Some(connection) = self.connections.at(session.connection) else { return };
-            if connection.output.pending() >= self.settings.maximum_output {
-                return;
-            }
-            if let Some((packet_id, resend)) = outbound.window.next_resend(connection.window) {
-                let copy = match resend {
-                    Resend::Publish { message, .. } => Some(message.clone()),
-                    Resend::Release => None,
-                };
-                self.send_again(now, slot, packet_id, copy);
-                continue;
-            }
-            if outbound.queue.is_empty() || !outbound.window.can_send(connection.window) {
-                return;
-            }
-            let Some(copy) = outbound.pop() else { return };
-            self.stats.queued_messages -= 1;
-            self.stats.queued_bytes -= copy.message.bytes() as u64;
-            if copy.message.expired(now) {
-                self.stats.dropped_expired += 1;
-                self.stats.publish_dropped += 1;
-            } else {
-                self.dispatch(now, slot, copy, None);
-            }
-        }
-    }
-
-    /// A PUBLISH with DUP [MQTT-3.3.1-1], or a PUBREL, once more.
-    fn send_again(&mut self, now: Time, slot: u32, packet_id: PacketId, copy: Option<Copy>) {
-        let Some(session) = self.sessions.at(slot) else { return };
-        let connection = session.connection;
-        let Some(copy) = copy else {
-            if let Some(buffer) = self.buffer(connection) {
-                codec::encode_ack(AckKind::PubRel, packet_id, buffer);
-                self.stats.messages_sent += 1;
-                self.stats.bytes_sent += 4;
-            }
-            return;
-        };
-        let form = Form {
-            qos: copy.qos,
-            retain: copy.retain,
-            dup: true,
-            packet_id: Some(packet_id),
-            identifier: copy.identifier,
-        };
-        if !self.write_one(now, connection, form, &Incoming::of(&copy.message)) {
-            self.give_up(slot, packet_id);
-        }
-    }
-
-    /// A message that can never be sent to this client counts as delivered [MQTT-3.1.2-25].
-    fn give_up(&mut self, slot: u32, packet_id: PacketId) {
-        if let Some(outbound) =
-            self.sessions.at_mut(slot).and_then(|session| session.outbound.as_mut())
-            && outbound
-                .window
-                .acknowledge(packet_id)
-                .or_else(|| outbound.window.refused(packet_id))
-                .is_some()
-        {
-            self.stats.queued_messages -= 1;
-        }
-    }
-
     /// Takes an empty buffer back and makes the connection ready for the next turn.
     pub(crate) fn reclaim(&mut self, slot: u32) {
         let Some(connection) = self.connections.at_mut(slot) else { return };
@@ -562,7 +327,7 @@ impl Hub {
         self.drop_for_session(session, topic, cause);
     }
 
-    fn drop_for_session(&mut self, slot: u32, topic: &Arc<str>, cause: Drop) {
+    pub(crate) fn drop_for_session(&mut self, slot: u32, topic: &Arc<str>, cause: Drop) {
         self.stats.publish_dropped += 1;
         let Some(session) = self.sessions.at_mut(slot) else { return };
         let bit = match cause {
@@ -590,17 +355,4 @@ fn named(aliases: &mut AliasOut, topic: &str) -> Option<(u16, bool)> {
         Assigned::Known(alias) => Some((alias, true)),
         Assigned::None => None,
     }
-}
-
-/// Which limit of a queue one more message would break.
-fn is_full(outbound: &Outbound, bytes: usize, settings: &Settings) -> Option<Drop> {
-    let messages = outbound.queue.len();
-    if messages >= settings.maximum_queued_messages {
-        return Some(Drop::QueueFull { messages, limit: settings.maximum_queued_messages });
-    }
-    if outbound.queued_bytes + bytes > settings.maximum_queued_bytes {
-        let limit = settings.maximum_queued_bytes;
-        return Some(Drop::QueueBytes { bytes: outbound.queued_bytes, limit });
-    }
-    None
 }

@@ -6,6 +6,8 @@
 //! `frame.rs` (as which bytes) → `output.rs` (what is written to the socket).
 #![forbid(unsafe_code)]
 
+mod acks;
+mod answer;
 mod broker;
 mod burst;
 mod commons;
@@ -14,9 +16,11 @@ mod connection;
 mod event;
 mod frame;
 mod hub;
+mod incoming;
 mod lifecycle;
 mod mail;
 mod message;
+mod outbound;
 mod output;
 mod pending;
 mod publish;

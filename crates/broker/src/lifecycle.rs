@@ -58,7 +58,7 @@ impl Broker {
             self.say_goodbye(slot, reason, &violation);
         } else if let Some(version) = answerable_connect(bytes, violation) {
             let connack = ConnAck { session_present: false, reason, properties: Properties::EMPTY };
-            self.reply(slot, version, &Packet::ConnAck(connack));
+            self.hub.reply(slot, version, &Packet::ConnAck(connack));
         }
         self.finish(now, slot, End::Violation(violation));
     }
@@ -75,7 +75,7 @@ impl Broker {
             properties.push(Property::ReasonString(&text.to_string()));
         }
         let packet = Disconnect { reason, properties: properties.as_properties() };
-        self.reply(slot, version, &Packet::Disconnect(packet));
+        self.hub.reply(slot, version, &Packet::Disconnect(packet));
     }
 
     /// Ends a connection from our side: nothing more is read, what is pending is still written.
@@ -98,6 +98,7 @@ impl Broker {
         let address = connection.address;
         let session = mem::replace(&mut connection.session, NONE);
         if session == NONE {
+            self.left.extend(connection.claimed.take().map(Arc::from));
             self.hub.events.push(Event::Refused { client: None, address, end });
             return;
         }
@@ -262,7 +263,7 @@ impl Broker {
             qos: armed.qos,
             retain: armed.retain,
         });
-        self.distribute(now, Some(session), &message, view);
+        self.distribute(now, Some(session), &message, NONE, view);
         let topic = Arc::clone(&message.topic);
         self.hub.events.push(Event::WillPublished { client: Arc::clone(client), topic });
     }
@@ -351,7 +352,7 @@ impl Broker {
             qos: QoS::ExactlyOnce,
             retain: true,
         });
-        self.distribute(now, None, &message, view);
+        self.distribute(now, None, &message, NONE, view);
     }
 }
 
@@ -378,6 +379,7 @@ fn answerable_connect(bytes: &[u8], violation: Violation) -> Option<Version> {
     match violation {
         Violation::ProtocolLevelUnsupported { .. } if level < 5 => Some(Version::V3_1_1),
         Violation::ProtocolLevelUnsupported { .. } => Some(Version::V5_0),
+        // [MQTT-3.1.3-8]
         _ if level == 5 && body.get(2..6) == Some(b"MQTT") => Some(Version::V5_0),
         _ => None,
     }

@@ -151,6 +151,8 @@ impl Broker {
         let Some(session) = self.hub.sessions.get_mut(key.slot, key.generation) else {
             return false;
         };
+        // [MQTT-3.10.4-2]
+        session.stop_replay(filter);
         session.release(filter) && remove(key, filter, index)
     }
 
@@ -174,7 +176,7 @@ impl Broker {
                 }
             }
             let ack = SubAck { packet_id, properties: Properties::EMPTY, reasons };
-            self.reply(id.slot, version, &packet(ack));
+            self.hub.reply(id.slot, version, &packet(ack));
         }
     }
 

@@ -3,8 +3,8 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use dunlin_proto::codec::{self, AckKind};
-use dunlin_proto::packet::{Ack, Delivery, Packet, Publish};
+use dunlin_proto::codec::AckKind;
+use dunlin_proto::packet::{Delivery, Publish};
 use dunlin_proto::property::{Properties, Property, PropertyBuf};
 use dunlin_proto::qos::PacketId;
 use dunlin_proto::reason::ReasonCode;
@@ -13,10 +13,11 @@ use dunlin_proto::{Time, Violation};
 
 use crate::broker::Broker;
 use crate::commons::View;
-use crate::hub::Incoming;
+use crate::hub::Hub;
+use crate::incoming::{Incoming, Wire};
 use crate::message::Message;
 use crate::router::SessionKey;
-use crate::slab::NONE;
+use crate::routes::Route;
 
 impl Broker {
     /// PUBLISH from a client.
@@ -37,7 +38,7 @@ impl Broker {
             (Some(topic), None) => topic,
             (topic, alias) => connection.engine.alias_in.resolve(topic, alias)?,
         };
-        let route = self.routes.find(topic, connection.route, view.index);
+        let route = self.routes.find(topic.as_str(), connection.route, view.index);
         if route != connection.route {
             let maximum = self.hub.settings.maximum_topic_levels;
             let levels = topic.level_count();
@@ -52,52 +53,87 @@ impl Broker {
 
         let route = self.routes.get(route);
         if !publishable(&route.topic) {
-            self.deny(slot, version, publish.delivery);
+            self.hub.deny(slot, version, publish.delivery);
             return Ok(());
         }
         let mut incoming =
             Incoming::new(&route.topic, publish.delivery.qos(), publish.retain, publish.payload);
-        if !plain {
+        if plain {
+            incoming.wire = Wire::of(frame, publish, version);
+        } else {
             forwardable(properties, &mut self.forwarded);
             incoming.properties = self.forwarded.as_properties();
             if let Some(seconds) = properties.message_expiry_interval() {
                 incoming.expires = now.saturating_add(Duration::from_secs(u64::from(seconds)));
             }
-        } else if publish.delivery == Delivery::AtMostOnce && !publish.retain {
-            incoming.frame = Some((frame, version.is_v5()));
         }
         incoming.publisher = Some(self.hub.key(session));
-        let nobody = route.is_empty();
-        match publish.delivery {
-            Delivery::AtMostOnce => {
-                if publish.retain {
-                    keep(&incoming, view);
-                }
-                self.hub.send(now, route, &incoming, view);
-            }
-            Delivery::AtLeastOnce { packet_id, .. } => {
-                if publish.retain {
-                    keep(&incoming, view);
-                }
-                self.hub.send(now, route, &incoming, view);
-                let reason = outcome(nobody, version);
-                self.acknowledge(slot, version, AckKind::PubAck, packet_id, reason);
-                self.settled(slot);
-            }
-            Delivery::ExactlyOnce { packet_id, dup } => {
-                let message = Arc::clone(incoming.message());
-                let reason = outcome(nobody, version);
-                self.hold(session, packet_id, dup, message);
-                // [MQTT-4.3.3-8], [MQTT-4.3.3-10]: also for one that is here already.
-                self.acknowledge(slot, version, AckKind::PubRec, packet_id, reason);
-            }
-        }
+        let origin = Origin { connection: slot, session, version };
+        self.hub.take(now, origin, publish.delivery, route, &incoming, view);
         Ok(())
+    }
+
+    /// Sends a message that exists already to everybody who is subscribed, and retains it if it says so.
+    /// `hint` is where its route may be.
+    pub(crate) fn distribute(
+        &mut self,
+        now: Time,
+        publisher: Option<SessionKey>,
+        message: &Arc<Message>,
+        hint: u32,
+        view: &View<'_>,
+    ) {
+        let mut incoming = Incoming::of(message);
+        incoming.publisher = publisher;
+        if message.retain {
+            keep(&incoming, view);
+        }
+        let route = self.routes.find(&message.topic, hint, view.index);
+        self.hub.send(now, self.routes.get(route), &incoming, view);
+    }
+}
+
+/// Where a PUBLISH came from.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) connection: u32,
+    pub(crate) session: u32,
+    pub(crate) version: Version,
+}
+
+impl Hub {
+    /// Sends a PUBLISH on its way, or keeps it until its release, and acknowledges it.
+    #[inline]
+    pub(crate) fn take(
+        &mut self,
+        now: Time,
+        from: Origin,
+        delivery: Delivery,
+        route: &Route,
+        m: &Incoming<'_>,
+        view: &View<'_>,
+    ) {
+        if let Delivery::ExactlyOnce { packet_id, dup } = delivery {
+            self.hold(from.session, packet_id, dup, Arc::clone(m.message()));
+            // [MQTT-4.3.3-8], [MQTT-4.3.3-10]: also for one that is here already.
+            let reason = outcome(route.is_empty(), from.version);
+            self.acknowledge(from.connection, AckKind::PubRec, packet_id, reason);
+            return;
+        }
+        if m.retain {
+            keep(m, view);
+        }
+        self.send(now, route, m, view);
+        if let Delivery::AtLeastOnce { packet_id, .. } = delivery {
+            let reason = outcome(route.is_empty(), from.version);
+            self.acknowledge(from.connection, AckKind::PubAck, packet_id, reason);
+            self.settled(from.connection);
+        }
     }
 
     /// Keeps a QoS 2 message until it is released, once [MQTT-4.3.3-10].
     fn hold(&mut self, session: u32, packet_id: PacketId, dup: bool, message: Arc<Message>) {
-        let Some(session) = self.hub.sessions.at_mut(session) else { return };
+        let Some(session) = self.sessions.at_mut(session) else { return };
         let inbound = session.inbound.get_or_insert_default();
         // A client that uses the identifier of an unfinished exchange for another message has given
         // the first one up.
@@ -112,184 +148,21 @@ impl Broker {
 
     /// Clients may not publish here: said where the version has a way to say it.
     fn deny(&mut self, slot: u32, version: Version, delivery: Delivery) {
-        self.hub.stats.publish_dropped += 1;
+        self.stats.publish_dropped += 1;
         let reason = if version.is_v5() { ReasonCode::NotAuthorized } else { ReasonCode::Success };
         match delivery {
             Delivery::AtMostOnce => {}
             Delivery::AtLeastOnce { packet_id, .. } => {
-                self.acknowledge(slot, version, AckKind::PubAck, packet_id, reason);
+                self.acknowledge(slot, AckKind::PubAck, packet_id, reason);
                 self.settled(slot);
             }
             Delivery::ExactlyOnce { packet_id, .. } => {
-                self.acknowledge(slot, version, AckKind::PubRec, packet_id, reason);
+                self.acknowledge(slot, AckKind::PubRec, packet_id, reason);
                 if reason.is_error() {
                     self.settled(slot);
                 }
             }
         }
-    }
-
-    /// One fewer of the client's messages is unacknowledged (4.9).
-    fn settled(&mut self, slot: u32) {
-        if let Some(connection) = self.hub.connections.at_mut(slot) {
-            connection.engine.inbound_acknowledged();
-        }
-    }
-
-    /// Sends PUBACK, PUBREC, PUBREL or PUBCOMP.
-    #[inline]
-    pub(crate) fn acknowledge(
-        &mut self,
-        slot: u32,
-        version: Version,
-        kind: AckKind,
-        packet_id: PacketId,
-        reason: ReasonCode,
-    ) {
-        if reason == ReasonCode::Success {
-            let Some(buffer) = self.hub.buffer(slot) else { return };
-            codec::encode_ack(kind, packet_id, buffer);
-            self.hub.stats.messages_sent += 1;
-            self.hub.stats.bytes_sent += 4;
-            return;
-        }
-        let ack = Ack { packet_id, reason, properties: Properties::EMPTY };
-        let packet = match kind {
-            AckKind::PubAck => Packet::PubAck(ack),
-            AckKind::PubRec => Packet::PubRec(ack),
-            AckKind::PubRel => Packet::PubRel(ack),
-            AckKind::PubComp => Packet::PubComp(ack),
-        };
-        self.reply(slot, version, &packet);
-    }
-
-    /// PUBACK from a client.
-    #[inline]
-    pub(crate) fn acknowledged(
-        &mut self,
-        now: Time,
-        slot: u32,
-        ack: &Ack<'_>,
-    ) -> Result<(), Violation> {
-        let session = self.session_at(slot);
-        let Some(outbound) =
-            self.hub.sessions.at_mut(session).and_then(|session| session.outbound.as_mut())
-        else {
-            return Ok(());
-        };
-        if outbound.window.acknowledge(ack.packet_id).is_some() {
-            self.hub.stats.queued_messages -= 1;
-        }
-        if !outbound.queue.is_empty() {
-            self.hub.pump(now, session);
-        }
-        Ok(())
-    }
-
-    /// PUBREC from a client [MQTT-4.3.3-4].
-    pub(crate) fn received(
-        &mut self,
-        now: Time,
-        slot: u32,
-        ack: &Ack<'_>,
-    ) -> Result<(), Violation> {
-        let session = self.session_at(slot);
-        let failed = ack.reason.is_error();
-        if let Some(outbound) =
-            self.hub.sessions.at_mut(session).and_then(|session| session.outbound.as_mut())
-        {
-            if failed {
-                if outbound.window.refused(ack.packet_id).is_some() {
-                    self.hub.stats.queued_messages -= 1;
-                }
-            } else {
-                outbound.window.received(ack.packet_id);
-            }
-        }
-        if failed {
-            self.hub.pump(now, session);
-        } else {
-            let version = self.version_at(slot);
-            // Also for one that is not known: the client repeats it after a lost PUBREL.
-            self.acknowledge(slot, version, AckKind::PubRel, ack.packet_id, ReasonCode::Success);
-        }
-        Ok(())
-    }
-
-    /// PUBREL from a client: now the message goes on its way [MQTT-4.3.3-11].
-    pub(crate) fn released(
-        &mut self,
-        now: Time,
-        slot: u32,
-        ack: &Ack<'_>,
-        view: &View<'_>,
-    ) -> Result<(), Violation> {
-        let session = self.session_at(slot);
-        let held = self
-            .hub
-            .sessions
-            .at_mut(session)
-            .and_then(|session| session.inbound.as_mut())
-            .and_then(|inbound| inbound.release(ack.packet_id));
-        if let Some(message) = held {
-            let publisher = self.hub.key(session);
-            if !message.expired(now) {
-                self.distribute(now, Some(publisher), &message, view);
-            }
-            self.settled(slot);
-        }
-        let version = self.version_at(slot);
-        // An unknown identifier is what a client repeats after a lost PUBCOMP.
-        self.acknowledge(slot, version, AckKind::PubComp, ack.packet_id, ReasonCode::Success);
-        Ok(())
-    }
-
-    /// PUBCOMP from a client.
-    pub(crate) fn completed(
-        &mut self,
-        now: Time,
-        slot: u32,
-        ack: &Ack<'_>,
-    ) -> Result<(), Violation> {
-        let session = self.session_at(slot);
-        let Some(outbound) =
-            self.hub.sessions.at_mut(session).and_then(|session| session.outbound.as_mut())
-        else {
-            return Ok(());
-        };
-        if outbound.window.completed(ack.packet_id) {
-            self.hub.stats.queued_messages -= 1;
-        }
-        self.hub.pump(now, session);
-        Ok(())
-    }
-
-    /// Sends a message that exists already to everybody who is subscribed, and retains it if it says so.
-    pub(crate) fn distribute(
-        &mut self,
-        now: Time,
-        publisher: Option<SessionKey>,
-        message: &Arc<Message>,
-        view: &View<'_>,
-    ) {
-        let mut incoming = Incoming::of(message);
-        incoming.publisher = publisher;
-        if message.retain {
-            keep(&incoming, view);
-        }
-        let route = self.routes.find(message.topic(), NONE, view.index);
-        self.hub.send(now, self.routes.get(route), &incoming, view);
-    }
-
-    fn session_at(&self, slot: u32) -> u32 {
-        self.hub.connections.at(slot).map_or(NONE, |connection| connection.session)
-    }
-
-    pub(crate) fn version_at(&self, slot: u32) -> Version {
-        self.hub
-            .connections
-            .at(slot)
-            .map_or(Version::V5_0, |connection| connection.engine.version())
     }
 }
 

@@ -8,14 +8,12 @@ use dunlin_proto::topic::TopicFilter;
 
 use crate::broker::Broker;
 use crate::commons::Commons;
-use crate::hub::{Form, Incoming};
+use crate::incoming::{Form, Incoming};
 use crate::message::Message;
 use crate::router::SessionKey;
 use crate::session::{Copy, Replay};
-use crate::slab::NONE;
 
-/// Retained messages read at once: enough to amortise the look-up, few enough that a receiver with
-/// a small window has not many of them queued.
+/// Retained messages read at once: enough to amortise the look-up.
 const PAGE: usize = 64;
 
 impl Broker {
@@ -31,7 +29,11 @@ impl Broker {
             return;
         }
         let Some(session) = self.hub.sessions.get_mut(key.slot, key.generation) else { return };
-        session.replays.get_or_insert_default().extend(replays);
+        for replay in replays {
+            // One that is still being sent begins anew: there is never more than one for a filter.
+            session.stop_replay(&replay.filter);
+            session.replays.get_or_insert_default().push_back(replay);
+        }
         self.go_on(now, key.slot, commons);
     }
 
@@ -39,32 +41,48 @@ impl Broker {
     pub(crate) fn go_on(&mut self, now: Time, slot: u32, commons: &dyn Commons) {
         loop {
             self.hub.pump(now, slot);
-            let Some(session) = self.hub.sessions.at_mut(slot) else { return };
-            if session.replays.is_none() || !session.connected() {
+            let room = self.room_for_page(slot);
+            if room == 0 {
                 return;
             }
-            let waiting = session.outbound.as_ref().is_some_and(|out| !out.queue.is_empty());
-            let connection = session.connection;
-            let room = self.hub.connections.at(connection).is_some_and(|connection| {
-                connection.output.pending() < self.hub.settings.maximum_output / 2
-            });
-            if waiting || !room {
-                return;
-            }
-            self.page(now, slot, connection, commons);
+            self.page(now, slot, room, commons);
         }
     }
 
-    /// One page of the first replay. It is taken out meanwhile: while one is there, live messages wait
-    /// behind it.
-    fn page(&mut self, now: Time, slot: u32, connection: u32, commons: &dyn Commons) {
+    /// How many retained messages a session can be sent now. They are not read before that: what is
+    /// read is then never older than a live message that was sent already.
+    fn room_for_page(&self, slot: u32) -> usize {
+        let hub = &self.hub;
+        let Some(session) = hub.sessions.at(slot) else { return 0 };
+        let Some(replay) = session.replays.as_ref().and_then(|replays| replays.front()) else {
+            return 0;
+        };
+        let Some(connection) = hub.connections.at(session.connection) else { return 0 };
+        if connection.output.pending() >= hub.settings.maximum_output / 2 {
+            return 0;
+        }
+        match &session.outbound {
+            Some(outbound) if replay.qos > QoS::AtMostOnce => {
+                if !outbound.queue.is_empty() || !outbound.window.can_send(connection.window) {
+                    return 0;
+                }
+                usize::from(connection.window.saturating_sub(outbound.window.in_flight())).min(PAGE)
+            }
+            _ if replay.qos > QoS::AtMostOnce => usize::from(connection.window).min(PAGE),
+            _ => PAGE,
+        }
+    }
+
+    /// One page of the first replay, of at most so many messages.
+    fn page(&mut self, now: Time, slot: u32, room: usize, commons: &dyn Commons) {
         let Some(session) = self.hub.sessions.at_mut(slot) else { return };
+        let connection = session.connection;
         let Some(mut replays) = session.replays.take() else { return };
         if let Some(mut replay) = replays.pop_front() {
-            let mut messages = Vec::with_capacity(PAGE);
+            let mut messages = Vec::with_capacity(room);
             let filter = TopicFilter::new(&replay.filter).expect("only valid filters are held");
             let from = replay.cursor.take();
-            let more = commons.retained_page(filter, from.as_ref(), PAGE, now, &mut messages);
+            let more = commons.retained_page(filter, from.as_ref(), room, now, &mut messages);
             for message in messages {
                 self.replay(now, slot, connection, &replay, message);
             }
@@ -90,16 +108,13 @@ impl Broker {
         message: Arc<Message>,
     ) {
         let qos = replay.qos.min(message.qos);
+        let identifier = replay.identifier;
         if qos == QoS::AtMostOnce {
-            if connection != NONE {
-                let identifier = replay.identifier;
-                let form = Form { qos, retain: true, dup: false, packet_id: None, identifier };
-                self.hub.write_one(now, connection, form, &Incoming::of(&message));
-            }
+            let form = Form { qos, retain: true, dup: false, packet_id: None, identifier };
+            self.hub.write_one(now, connection, form, &Incoming::of(&message));
         } else {
-            let identifier = replay.identifier;
             let copy = Copy { message, identifier, qos, retain: true, group: None };
-            self.hub.accept(now, slot, copy, None);
+            self.hub.dispatch(now, slot, copy, None);
         }
     }
 }

@@ -79,20 +79,19 @@ impl Routes {
         self.routes.get(route as usize).filter(|route| route.version == index.version())
     }
 
-    /// Number of the up-to-date route of `topic`; `hint` is where it was the last time.
+    /// Number of the up-to-date route of a valid topic name; `hint` is where it was the last time.
     #[inline]
-    pub(crate) fn find(&mut self, topic: TopicName<'_>, hint: u32, index: &Index) -> u32 {
+    pub(crate) fn find(&mut self, topic: &str, hint: u32, index: &Index) -> u32 {
         if let Some(route) = self.routes.get(hint as usize)
             && route.version == index.version()
-            && *route.topic == *topic.as_str()
+            && *route.topic == *topic
         {
             return hint;
         }
         self.look_up(topic, index)
     }
 
-    fn look_up(&mut self, topic: TopicName<'_>, index: &Index) -> u32 {
-        let name = topic.as_str();
+    fn look_up(&mut self, name: &str, index: &Index) -> u32 {
         let hash = self.hasher.hash_one(name);
         let routes = &self.routes;
         let known = self.table.find(hash, |route| *routes[*route as usize].topic == *name).copied();
@@ -100,12 +99,13 @@ impl Routes {
         let route = &mut self.routes[number as usize];
         route.warm = true;
         if route.version != index.version() {
-            self.refresh(number, topic, index);
+            self.refresh(number, name, index);
         }
         number
     }
 
-    fn refresh(&mut self, number: u32, topic: TopicName<'_>, index: &Index) {
+    fn refresh(&mut self, number: u32, name: &str, index: &Index) {
+        let topic = TopicName::new(name).expect("a topic name was validated before it got here");
         index.matches(topic, &mut self.scratch);
         let route = &mut self.routes[number as usize];
         self.receivers -= route.receivers();

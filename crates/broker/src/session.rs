@@ -52,6 +52,8 @@ pub(crate) struct Outbound {
     /// Waiting for room in the window, or for the client to come back.
     pub(crate) queue: VecDeque<Copy>,
     pub(crate) queued_bytes: usize,
+    /// Nothing in the queue expires before.
+    unexpired_until: Time,
 }
 
 /// A message as it goes to one receiver.
@@ -132,6 +134,15 @@ impl Session {
         }
     }
 
+    /// Gives up sending retained messages for a filter.
+    pub(crate) fn stop_replay(&mut self, filter: &str) {
+        let Some(replays) = &mut self.replays else { return };
+        replays.retain(|replay| *replay.filter != *filter);
+        if replays.is_empty() {
+            self.replays = None;
+        }
+    }
+
     /// The earlier of the will's and the session's own end.
     pub(crate) fn deadline(&self) -> Time {
         let will = self.will.as_ref().map_or(Time::MAX, |will| will.due);
@@ -145,8 +156,15 @@ impl Outbound {
         self.queue.len() + usize::from(self.window.in_flight())
     }
 
+    /// Whether anything waits for a place in the window.
+    #[inline]
+    pub(crate) fn waits(&self) -> bool {
+        !self.queue.is_empty() || self.window.resending()
+    }
+
     pub(crate) fn push(&mut self, copy: Copy) {
         self.queued_bytes += copy.message.bytes();
+        self.unexpired_until = self.unexpired_until.min(copy.message.expires);
         self.queue.push_back(copy);
     }
 
@@ -156,11 +174,17 @@ impl Outbound {
         Some(copy)
     }
 
-    /// Drops what has expired; returns how many.
-    pub(crate) fn drop_expired(&mut self, now: Time) -> usize {
-        let before = self.queue.len();
+    /// Drops what has expired; returns how many messages of how many bytes. Looks at them only when
+    /// one may have.
+    pub(crate) fn drop_expired(&mut self, now: Time) -> (u64, u64) {
+        if now < self.unexpired_until {
+            return (0, 0);
+        }
+        let before = (self.queue.len(), self.queued_bytes);
         self.queue.retain(|copy| !copy.message.expired(now));
         self.queued_bytes = self.queue.iter().map(|copy| copy.message.bytes()).sum();
-        before - self.queue.len()
+        let expiries = self.queue.iter().map(|copy| copy.message.expires);
+        self.unexpired_until = expiries.min().unwrap_or(Time::MAX);
+        ((before.0 - self.queue.len()) as u64, (before.1 - self.queued_bytes) as u64)
     }
 }

@@ -159,9 +159,6 @@ violations! {
     /// Before 5.0: a password needs a user name.
     PasswordWithoutUserName => "MQTT-3.1.2-22", MalformedPacket,
         "a password without a user name";
-    /// An empty client identifier where the version needs one.
-    ClientIdEmpty => "MQTT-3.1.3-8", ClientIdentifierNotValid,
-        "an empty client identifier, and no clean session";
     /// Something else than CONNACK or AUTH came first from the server.
     ConnAckMissing { packet_type: PacketType } => "MQTT-3.2.0-1", ProtocolError,
         "{packet_type} before CONNACK";

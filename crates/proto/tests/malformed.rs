@@ -142,18 +142,6 @@ fn connect() {
             Violation::PasswordWithoutUserName,
         ),
         (
-            "empty client id",
-            b"\x10\x0C\x00\x04MQTT\x04\x00\x00\x0A\x00\x00",
-            ANY,
-            Violation::ClientIdEmpty,
-        ),
-        (
-            "empty client id in 3.1",
-            b"\x10\x0E\x00\x06MQIsdp\x03\x02\x00\x0A\x00\x00",
-            ANY,
-            Violation::ClientIdEmpty,
-        ),
-        (
             "client id not UTF-8",
             b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x0A\x00\x01\xFF",
             ANY,
@@ -543,7 +531,6 @@ fn every_violation_has_a_code_that_can_be_told() {
         Violation::PacketTooLarge { size: 3, maximum: 2 }.to_string(),
         "a packet of 3 bytes where 2 is the maximum"
     );
-    assert_eq!(Violation::ClientIdEmpty.reason_code().connack_return_code(), 2);
     assert_eq!(
         Violation::ProtocolLevelUnsupported { level: 9 }.reason_code(),
         ReasonCode::UnsupportedProtocolVersion

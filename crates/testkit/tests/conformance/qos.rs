@@ -64,8 +64,8 @@ fn acknowledgements_nobody_waits_for_are_tolerated() {
         client.send(&request::ack(PUBCOMP, 3));
         client.ping();
         client.send(&request::ack(PUBREL, 4));
-        let reason = client.expect_ack(PUBCOMP, 4);
-        assert_eq!(reason, if version.is_5() { 0x92 } else { 0 });
+        // Success, as Mosquitto says: it may be a PUBREL repeated after its PUBCOMP was lost.
+        assert_eq!(client.expect_ack(PUBCOMP, 4), 0);
         // PUBREC of an unknown packet may be met by a PUBREL that says so, or by silence.
         client.send(&request::ack(PUBREC, 2));
         client.send(&request::PINGREQ);

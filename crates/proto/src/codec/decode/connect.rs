@@ -33,16 +33,6 @@ pub(super) fn connect(mut body: Reader<'_>) -> Result<Connect<'_>, Violation> {
     // [MQTT-3.1.3-3], [MQTT-3.1.3-4]
     let client_id = body.text()?;
     let clean_start = flags & CLEAN_START != 0;
-    let needs_id = match version {
-        Version::V3_1 => true,
-        Version::V3_1_1 => !clean_start,
-        // [MQTT-3.1.3-6]
-        Version::V5_0 => false,
-    };
-    // [MQTT-3.1.3-8]
-    if client_id.is_empty() && needs_id {
-        return Err(Violation::ClientIdEmpty);
-    }
     // [MQTT-3.1.2-9]
     let will = if flags & WILL != 0 { Some(will(&mut body, flags, version)?) } else { None };
     // A flag without its field is not an error in MQTT 3.1: the length decides.

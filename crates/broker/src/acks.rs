@@ -1,0 +1,114 @@
+//! PUBACK, PUBREC, PUBREL and PUBCOMP from a client (3.4 to 3.7, 4.3).
+
+use dunlin_proto::Time;
+use dunlin_proto::codec::AckKind;
+use dunlin_proto::qos::PacketId;
+use dunlin_proto::reason::ReasonCode;
+use dunlin_proto::version::Version;
+
+use crate::broker::Broker;
+use crate::commons::View;
+use crate::slab::NONE;
+
+impl Broker {
+    /// Any of the four. Identifiers that are not known are what a client repeats after a lost
+    /// connection, so they are answered as if they were.
+    #[inline]
+    pub(crate) fn ack(
+        &mut self,
+        now: Time,
+        slot: u32,
+        kind: AckKind,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        view: &View<'_>,
+    ) {
+        match kind {
+            AckKind::PubAck => self.acknowledged(now, slot, packet_id, view),
+            AckKind::PubRec if reason.is_error() => self.refused(now, slot, packet_id, view),
+            AckKind::PubRec => self.received(slot, packet_id),
+            AckKind::PubRel => self.released(now, slot, packet_id, view),
+            AckKind::PubComp => self.completed(now, slot, packet_id, view),
+        }
+    }
+
+    /// [MQTT-4.3.2-4]: a place in the window is free.
+    #[inline]
+    fn acknowledged(&mut self, now: Time, slot: u32, packet_id: PacketId, view: &View<'_>) {
+        let session = self.session_at(slot);
+        if let Some(held) = self.hub.sessions.at_mut(session)
+            && let Some(outbound) = held.outbound.as_mut()
+            && outbound.window.acknowledge(packet_id).is_some()
+        {
+            self.hub.stats.queued_messages -= 1;
+            if outbound.waits() || held.replays.is_some() {
+                self.go_on(now, session, view.commons);
+            }
+        }
+    }
+
+    /// The client does not want this QoS 2 message [MQTT-4.3.3-4].
+    fn refused(&mut self, now: Time, slot: u32, packet_id: PacketId, view: &View<'_>) {
+        let session = self.session_at(slot);
+        if let Some(held) = self.hub.sessions.at_mut(session)
+            && let Some(outbound) = held.outbound.as_mut()
+            && outbound.window.refused(packet_id).is_some()
+        {
+            self.hub.stats.queued_messages -= 1;
+            self.go_on(now, session, view.commons);
+        }
+    }
+
+    /// [MQTT-4.3.3-4]: the client has it, so only its release is repeated from now on.
+    fn received(&mut self, slot: u32, packet_id: PacketId) {
+        let session = self.session_at(slot);
+        if let Some(held) = self.hub.sessions.at_mut(session)
+            && let Some(outbound) = held.outbound.as_mut()
+        {
+            outbound.window.received(packet_id);
+        }
+        self.hub.acknowledge(slot, AckKind::PubRel, packet_id, ReasonCode::Success);
+    }
+
+    /// [MQTT-4.3.3-11]: now the message goes on its way.
+    fn released(&mut self, now: Time, slot: u32, packet_id: PacketId, view: &View<'_>) {
+        let session = self.session_at(slot);
+        if let Some(held) = self.hub.sessions.at_mut(session)
+            && let Some(inbound) = held.inbound.as_mut()
+            && let Some(message) = inbound.release(packet_id)
+        {
+            let publisher = self.hub.key(session);
+            let hint = self.hub.connections.at(slot).map_or(NONE, |connection| connection.route);
+            if !message.expired(now) {
+                self.distribute(now, Some(publisher), &message, hint, view);
+            }
+            self.hub.settled(slot);
+        }
+        self.hub.acknowledge(slot, AckKind::PubComp, packet_id, ReasonCode::Success);
+    }
+
+    /// The exchange is over, and a place in the window is free.
+    fn completed(&mut self, now: Time, slot: u32, packet_id: PacketId, view: &View<'_>) {
+        let session = self.session_at(slot);
+        if let Some(held) = self.hub.sessions.at_mut(session)
+            && let Some(outbound) = held.outbound.as_mut()
+            && outbound.window.completed(packet_id)
+        {
+            self.hub.stats.queued_messages -= 1;
+            if outbound.waits() || held.replays.is_some() {
+                self.go_on(now, session, view.commons);
+            }
+        }
+    }
+
+    fn session_at(&self, slot: u32) -> u32 {
+        self.hub.connections.at(slot).map_or(NONE, |connection| connection.session)
+    }
+
+    pub(crate) fn version_at(&self, slot: u32) -> Version {
+        self.hub
+            .connections
+            .at(slot)
+            .map_or(Version::V5_0, |connection| connection.engine.version())
+    }
+}

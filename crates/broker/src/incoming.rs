@@ -1,0 +1,132 @@
+//! A message while it is handed out, and the form in which one receiver gets it.
+
+use core::cell::OnceCell;
+use std::sync::Arc;
+
+use dunlin_proto::Time;
+use dunlin_proto::packet::{Delivery, Publish};
+use dunlin_proto::property::{Properties, PropertyBuf};
+use dunlin_proto::qos::{PacketId, QoS};
+use dunlin_proto::version::Version;
+
+use crate::message::Message;
+use crate::router::SessionKey;
+
+/// A message on its way through the router.
+pub(crate) struct Incoming<'a> {
+    pub(crate) publisher: Option<SessionKey>,
+    pub(crate) topic: &'a Arc<str>,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    /// The properties that travel on; the expiry interval is `expires`.
+    pub(crate) properties: Properties<'a>,
+    pub(crate) expires: Time,
+    pub(crate) payload: &'a [u8],
+    /// The packet it came in, if that can be sent on as it is.
+    pub(crate) wire: Option<Wire<'a>>,
+    /// Made when the first receiver needs to keep it.
+    message: OnceCell<Arc<Message>>,
+}
+
+/// A PUBLISH without DUP, RETAIN and properties: what a receiver of the same protocol family and QoS is
+/// sent differs from it in the packet identifier at most.
+#[derive(Clone, Copy)]
+pub(crate) struct Wire<'a> {
+    pub(crate) frame: &'a [u8],
+    /// Whether it has the (empty) properties of 5.0.
+    pub(crate) v5: bool,
+    /// Where the packet identifier stands; meaningless at QoS 0.
+    pub(crate) packet_id_at: usize,
+}
+
+impl<'a> Wire<'a> {
+    /// The frame of a PUBLISH without properties, unless a flag is set in it.
+    #[inline]
+    pub(crate) fn of(frame: &'a [u8], publish: &Publish<'_>, version: Version) -> Option<Self> {
+        let dup = match publish.delivery {
+            Delivery::AtMostOnce => false,
+            Delivery::AtLeastOnce { dup, .. } | Delivery::ExactlyOnce { dup, .. } => dup,
+        };
+        let v5 = version.is_v5();
+        let packet_id_at = frame.len().checked_sub(publish.payload.len() + 2 + usize::from(v5))?;
+        (!dup && !publish.retain).then_some(Self { frame, v5, packet_id_at })
+    }
+}
+
+impl<'a> Incoming<'a> {
+    /// A message that exists already.
+    pub(crate) fn of(message: &'a Arc<Message>) -> Self {
+        Self {
+            publisher: None,
+            topic: &message.topic,
+            qos: message.qos,
+            retain: message.retain,
+            properties: message.properties.as_properties(),
+            expires: message.expires,
+            payload: &message.payload,
+            wire: None,
+            message: OnceCell::from(Arc::clone(message)),
+        }
+    }
+
+    /// A message that so far is only bytes.
+    pub(crate) fn new(topic: &'a Arc<str>, qos: QoS, retain: bool, payload: &'a [u8]) -> Self {
+        Self {
+            publisher: None,
+            topic,
+            qos,
+            retain,
+            properties: Properties::EMPTY,
+            expires: Time::MAX,
+            payload,
+            wire: None,
+            message: OnceCell::new(),
+        }
+    }
+
+    /// The message to keep.
+    pub(crate) fn message(&self) -> &Arc<Message> {
+        self.message.get_or_init(|| {
+            Arc::new(Message {
+                topic: Arc::clone(self.topic),
+                payload: self.payload.into(),
+                properties: copied(self.properties),
+                expires: self.expires,
+                qos: self.qos,
+                retain: self.retain,
+            })
+        })
+    }
+}
+
+/// How one receiver gets a message.
+#[derive(Clone, Copy)]
+pub(crate) struct Form {
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) dup: bool,
+    /// `None` for QoS 0.
+    pub(crate) packet_id: Option<PacketId>,
+    /// 0 when there is none.
+    pub(crate) identifier: u32,
+}
+
+impl Form {
+    pub(crate) const fn delivery(self) -> Delivery {
+        match (self.qos, self.packet_id) {
+            (QoS::AtLeastOnce, Some(packet_id)) => {
+                Delivery::AtLeastOnce { packet_id, dup: self.dup }
+            }
+            (QoS::ExactlyOnce, Some(packet_id)) => {
+                Delivery::ExactlyOnce { packet_id, dup: self.dup }
+            }
+            _ => Delivery::AtMostOnce,
+        }
+    }
+}
+
+fn copied(properties: Properties<'_>) -> PropertyBuf {
+    let mut copy = PropertyBuf::new();
+    copy.extend(properties);
+    copy
+}

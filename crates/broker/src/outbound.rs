@@ -1,0 +1,191 @@
+//! QoS 1 and 2 towards one session: its window, its queue, and what happens when there is no room.
+
+use std::sync::Arc;
+
+use dunlin_proto::Time;
+use dunlin_proto::codec::{self, AckKind};
+use dunlin_proto::qos::PacketId;
+use dunlin_proto::window::Resend;
+
+use crate::event::Drop;
+use crate::hub::Hub;
+use crate::incoming::{Form, Incoming};
+use crate::session::{Copy, Outbound};
+use crate::settings::{QueueFull, Settings};
+use crate::slab::NONE;
+
+impl Hub {
+    /// Gives a QoS 1 or 2 message to a session: on its way now if there is room, else to the queue.
+    pub(crate) fn accept(&mut self, now: Time, slot: u32, copy: Copy, live: &Incoming<'_>) {
+        let Some(session) = self.sessions.at_mut(slot) else { return };
+        let connection = session.connection;
+        let outbound = session.outbound.get_or_insert_default();
+        if connection != NONE && outbound.queue.is_empty() {
+            let room = self.connections.at(connection).is_some_and(|connection| {
+                outbound.window.can_send(connection.window)
+                    && connection.output.pending() < self.settings.maximum_output
+            });
+            if room {
+                self.dispatch(now, slot, copy, Some(live));
+                return;
+            }
+        }
+        self.queue(now, slot, copy);
+    }
+
+    /// Takes a place in the window and sends.
+    pub(crate) fn dispatch(
+        &mut self,
+        now: Time,
+        slot: u32,
+        copy: Copy,
+        live: Option<&Incoming<'_>>,
+    ) {
+        let Some(session) = self.sessions.at_mut(slot) else { return };
+        let connection = session.connection;
+        let outbound = session.outbound.get_or_insert_default();
+        let (qos, retain, identifier) = (copy.qos, copy.retain, copy.identifier);
+        let stored = live.is_none().then(|| Arc::clone(&copy.message));
+        let packet_id = outbound.window.send(qos, copy);
+        self.stats.queued_messages += 1;
+        let form = Form { qos, retain, dup: false, packet_id: Some(packet_id), identifier };
+        let sent = match (live, stored) {
+            (Some(incoming), _) => {
+                self.forward(connection, form, incoming)
+                    || self.write(now, connection, form, incoming)
+            }
+            (None, Some(message)) => self.write_one(now, connection, form, &Incoming::of(&message)),
+            (None, None) => false,
+        };
+        if !sent {
+            self.give_up(slot, packet_id);
+        }
+    }
+
+    fn queue(&mut self, now: Time, slot: u32, copy: Copy) {
+        let bytes = copy.message.bytes();
+        if let Some(full) = self.make_room(now, slot, bytes) {
+            self.stats.dropped_queue_full += 1;
+            self.drop_for_session(slot, &copy.message.topic, full);
+            return;
+        }
+        if let Some(session) = self.sessions.at_mut(slot) {
+            session.outbound.get_or_insert_default().push(copy);
+            self.stats.queued_messages += 1;
+            self.stats.queued_bytes += bytes as u64;
+        }
+    }
+
+    /// Makes room in a queue for so many bytes, as far as the settings allow; the limit that is in the
+    /// way if that was not enough.
+    fn make_room(&mut self, now: Time, slot: u32, bytes: usize) -> Option<Drop> {
+        let outbound = self.sessions.at_mut(slot)?.outbound.get_or_insert_default();
+        if is_full(outbound, bytes, &self.settings).is_some() {
+            let (messages, expired) = outbound.drop_expired(now);
+            self.stats.dropped_expired += messages;
+            self.stats.publish_dropped += messages;
+            self.stats.queued_messages -= messages;
+            self.stats.queued_bytes -= expired;
+        }
+        let never = bytes > self.settings.maximum_queued_bytes;
+        loop {
+            let outbound = self.sessions.at_mut(slot)?.outbound.as_mut()?;
+            let Some(full) = is_full(outbound, bytes, &self.settings) else { break };
+            if never || self.settings.queue_full == QueueFull::DropNewest {
+                return Some(full);
+            }
+            let Some(oldest) = outbound.pop() else { return Some(full) };
+            self.stats.dropped_queue_full += 1;
+            self.stats.queued_messages -= 1;
+            self.stats.queued_bytes -= oldest.message.bytes() as u64;
+            self.drop_for_session(slot, &oldest.message.topic, full);
+        }
+        let limit = self.settings.maximum_shard_queue_bytes;
+        let waiting = usize::try_from(self.stats.queued_bytes).unwrap_or(usize::MAX);
+        (waiting.saturating_add(bytes) > limit).then_some(Drop::QueueBytes { bytes: waiting, limit })
+    }
+
+    /// Sends what waits for a session, as far as window and output have room: first what was in flight
+    /// when the previous connection ended [MQTT-4.4.0-1], then the queue, in order [MQTT-4.6.0-6].
+    pub(crate) fn pump(&mut self, now: Time, slot: u32) {
+        loop {
+            let Some(session) = self.sessions.at_mut(slot) else { return };
+            let Some(outbound) = session.outbound.as_mut() else { return };
+            let Some(connection) = self.connections.at(session.connection) else { return };
+            if connection.output.pending() >= self.settings.maximum_output {
+                return;
+            }
+            if let Some((packet_id, resend)) = outbound.window.next_resend(connection.window) {
+                let copy = match resend {
+                    Resend::Publish { message, .. } => Some(message.clone()),
+                    Resend::Release => None,
+                };
+                self.send_again(now, slot, packet_id, copy);
+                continue;
+            }
+            if outbound.queue.is_empty() || !outbound.window.can_send(connection.window) {
+                return;
+            }
+            let Some(copy) = outbound.pop() else { return };
+            self.stats.queued_messages -= 1;
+            self.stats.queued_bytes -= copy.message.bytes() as u64;
+            if copy.message.expired(now) {
+                self.stats.dropped_expired += 1;
+                self.stats.publish_dropped += 1;
+            } else {
+                self.dispatch(now, slot, copy, None);
+            }
+        }
+    }
+
+    /// A PUBLISH with DUP [MQTT-3.3.1-1], or a PUBREL, once more.
+    fn send_again(&mut self, now: Time, slot: u32, packet_id: PacketId, copy: Option<Copy>) {
+        let Some(session) = self.sessions.at(slot) else { return };
+        let connection = session.connection;
+        let Some(copy) = copy else {
+            if let Some(buffer) = self.buffer(connection) {
+                codec::encode_ack(AckKind::PubRel, packet_id, buffer);
+                self.stats.messages_sent += 1;
+                self.stats.bytes_sent += 4;
+            }
+            return;
+        };
+        let form = Form {
+            qos: copy.qos,
+            retain: copy.retain,
+            dup: true,
+            packet_id: Some(packet_id),
+            identifier: copy.identifier,
+        };
+        if !self.write_one(now, connection, form, &Incoming::of(&copy.message)) {
+            self.give_up(slot, packet_id);
+        }
+    }
+
+    /// A message that can never be sent to this client counts as delivered [MQTT-3.1.2-25].
+    fn give_up(&mut self, slot: u32, packet_id: PacketId) {
+        if let Some(outbound) =
+            self.sessions.at_mut(slot).and_then(|session| session.outbound.as_mut())
+            && outbound
+                .window
+                .acknowledge(packet_id)
+                .or_else(|| outbound.window.refused(packet_id))
+                .is_some()
+        {
+            self.stats.queued_messages -= 1;
+        }
+    }
+}
+
+/// Which limit of a queue one more message would break.
+fn is_full(outbound: &Outbound, bytes: usize, settings: &Settings) -> Option<Drop> {
+    let messages = outbound.queue.len();
+    if messages >= settings.maximum_queued_messages {
+        return Some(Drop::QueueFull { messages, limit: settings.maximum_queued_messages });
+    }
+    if outbound.queued_bytes + bytes > settings.maximum_queued_bytes {
+        let limit = settings.maximum_queued_bytes;
+        return Some(Drop::QueueBytes { bytes: outbound.queued_bytes, limit });
+    }
+    None
+}
