@@ -37,6 +37,24 @@ impl Hashing {
     pub(super) const fn start(&self, node: u32) -> u64 {
         self.salt ^ (node as u64).wrapping_mul(ODD)
     }
+
+    /// What a level with this hash adds to the hash of a filter.
+    #[inline]
+    pub(super) const fn share(&self, level: u64, position: u32) -> u64 {
+        fold(level ^ self.salt, ODD.wrapping_mul(2 * position as u64 + 1))
+    }
+
+    /// Of a filter: from the shares of its levels, and what else tells it apart.
+    #[inline]
+    pub(super) const fn tag(sum: u64, shape: u64) -> u32 {
+        tag(extend(sum, ODD.wrapping_mul(shape + 1)))
+    }
+}
+
+/// The part of a hash that tables keep.
+#[inline]
+pub(super) const fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 /// Extends the hash of a run by the hash of its next level.

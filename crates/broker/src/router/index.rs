@@ -2,20 +2,21 @@
 
 use dunlin_proto::topic::{TopicFilter, TopicName};
 
+use super::filters::{Filters, Scratch};
 use super::hashing::Hashing;
 use super::roster::Roster;
 use super::shared::{GroupId, Groups};
-use super::trie::{Place, Subscribers, Trie, Walk};
+use super::subscribers::Subscribers;
 use super::{SessionKey, Subscriber};
 
 /// All subscriptions of all shards.
 #[derive(Debug)]
 pub struct Index {
-    pub(super) trie: Trie,
+    pub(super) filters: Filters,
     lists: Lists,
     groups: Groups,
     version: u64,
-    filters: usize,
+    filter_count: usize,
     plain: usize,
     shared: usize,
 }
@@ -27,7 +28,7 @@ pub struct Matches {
     pub plain: Vec<Subscriber>,
     /// The groups, a member of each of which [`Index::pick`] names.
     pub groups: Vec<GroupId>,
-    walk: Walk,
+    scratch: Scratch,
 }
 
 /// Of the filters that have more than one subscriber, or shared subscriptions.
@@ -50,11 +51,11 @@ impl Index {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
-            trie: Trie::new(seed),
+            filters: Filters::new(seed),
             lists: Lists::default(),
             groups: Groups::default(),
             version: 0,
-            filters: 0,
+            filter_count: 0,
             plain: 0,
             shared: 0,
         }
@@ -70,21 +71,21 @@ impl Index {
     /// Adds a subscription or replaces the options of one; tells whether there was one.
     pub fn subscribe(&mut self, filter: TopicFilter<'_>, subscriber: Subscriber) -> bool {
         self.version += 1;
-        let place = self.trie.ensure(filter.as_str().as_bytes());
+        let text = filter.as_str().as_bytes();
         // [MQTT-3.8.4-3]: one subscription of a session to a filter, with the newest options.
-        let existed = match self.trie.at(place) {
+        let existed = match self.filters.get(text) {
             Subscribers::Nobody => {
-                self.filters += 1;
-                self.trie.set(place, Subscribers::One(subscriber));
+                self.filter_count += 1;
+                self.filters.set(text, Subscribers::One(subscriber));
                 false
             }
             Subscribers::One(old) if old.session == subscriber.session => {
-                self.trie.set(place, Subscribers::One(subscriber));
+                self.filters.set(text, Subscribers::One(subscriber));
                 true
             }
             Subscribers::One(_) | Subscribers::Many(_) => {
-                let list = self.list(place);
-                self.lists.lists[list as usize].put(subscriber, self.trie.hashing())
+                let list = self.list(text);
+                self.lists.lists[list as usize].put(subscriber, self.filters.hashing())
             }
         };
         self.plain += usize::from(!existed);
@@ -93,25 +94,23 @@ impl Index {
 
     /// Removes a subscription; tells whether there was one.
     pub fn unsubscribe(&mut self, filter: TopicFilter<'_>, session: SessionKey) -> bool {
-        let Some(place) = self.trie.find(filter.as_str().as_bytes()) else {
-            return false;
-        };
-        match self.trie.at(place) {
+        let text = filter.as_str().as_bytes();
+        match self.filters.get(text) {
             Subscribers::One(only) if only.session == session => {
-                self.trie.set(place, Subscribers::Nobody);
+                self.filters.set(text, Subscribers::Nobody);
             }
             Subscribers::Many(list) => {
                 let plain = &mut self.lists.lists[list as usize].plain;
-                let Some(at) = plain.find(session, self.trie.hashing()) else {
+                let Some(at) = plain.find(session, self.filters.hashing()) else {
                     return false;
                 };
-                plain.swap_remove(at, self.trie.hashing());
-                self.simplify(place, list);
+                plain.swap_remove(at, self.filters.hashing());
+                self.simplify(text, list);
             }
             Subscribers::Nobody | Subscribers::One(_) => return false,
         }
         self.plain -= 1;
-        self.removed_at(place);
+        self.removed(text);
         true
     }
 
@@ -125,21 +124,21 @@ impl Index {
         online: bool,
     ) -> bool {
         self.version += 1;
-        let place = self.trie.ensure(filter.as_str().as_bytes());
-        if matches!(self.trie.at(place), Subscribers::Nobody) {
-            self.filters += 1;
+        let text = filter.as_str().as_bytes();
+        if matches!(self.filters.get(text), Subscribers::Nobody) {
+            self.filter_count += 1;
         }
-        let hashing = self.trie.hashing();
-        let id = match self.groups.find(place, group, hashing) {
+        let hashing = self.filters.hashing();
+        let id = match self.groups.find(group, filter.as_str(), hashing) {
             Some(id) => id,
             None => {
-                let id = self.groups.add(place, group, hashing);
-                let list = self.list(place);
+                let id = self.groups.add(group, filter.as_str(), hashing);
+                let list = self.list(text);
                 self.lists.lists[list as usize].groups.push(id);
                 id
             }
         };
-        let existed = self.groups.put(id, subscriber, online, self.trie.hashing());
+        let existed = self.groups.put(id, subscriber, online, self.filters.hashing());
         self.shared += usize::from(!existed);
         existed
     }
@@ -151,18 +150,19 @@ impl Index {
         filter: TopicFilter<'_>,
         session: SessionKey,
     ) -> bool {
-        let Some((place, id)) = self.find_group(group, filter) else {
+        let Some(id) = self.groups.find(group, filter.as_str(), self.filters.hashing()) else {
             return false;
         };
-        let Some(was_last) = self.groups.remove(id, session, self.trie.hashing()) else {
+        let Some(was_last) = self.groups.remove(id, session, self.filters.hashing()) else {
             return false;
         };
         self.shared -= 1;
-        if was_last && let Subscribers::Many(list) = self.trie.at(place) {
+        let text = filter.as_str().as_bytes();
+        if was_last && let Subscribers::Many(list) = self.filters.get(text) {
             self.lists.lists[list as usize].groups.retain(|other| *other != id);
-            self.simplify(place, list);
+            self.simplify(text, list);
         }
-        self.removed_at(place);
+        self.removed(text);
         true
     }
 
@@ -174,8 +174,9 @@ impl Index {
         session: SessionKey,
         online: bool,
     ) {
-        if let Some((_, id)) = self.find_group(group, filter) {
-            self.groups.set_online(id, session, online, self.trie.hashing());
+        let hashing = self.filters.hashing();
+        if let Some(id) = self.groups.find(group, filter.as_str(), hashing) {
+            self.groups.set_online(id, session, online, hashing);
         }
     }
 
@@ -184,10 +185,10 @@ impl Index {
     /// The subscribers of one filter come in the order in which they subscribed, except that where
     /// one left the newest took its place.
     pub fn matches(&self, topic: TopicName<'_>, out: &mut Matches) {
-        let Matches { plain, groups, walk } = out;
+        let Matches { plain, groups, scratch } = out;
         plain.clear();
         groups.clear();
-        self.trie.walk(topic.as_str().as_bytes(), walk, |subscribers| match subscribers {
+        self.filters.search(topic.as_str().as_bytes(), scratch, |subscribers| match subscribers {
             Subscribers::Nobody => {}
             Subscribers::One(subscriber) => plain.push(subscriber),
             Subscribers::Many(list) => {
@@ -215,7 +216,7 @@ impl Index {
     /// Distinct filters, those of shared subscriptions included.
     #[must_use]
     pub const fn filter_count(&self) -> usize {
-        self.filters
+        self.filter_count
     }
 
     /// Subscriptions, shared ones included.
@@ -230,35 +231,35 @@ impl Index {
         self.shared
     }
 
-    /// Nodes of the trie that holds the filters; at most one for each level of each filter.
+    /// Nodes of the trie that holds the filters of rare shapes.
     #[must_use]
     pub const fn node_count(&self) -> usize {
-        self.trie.node_count()
+        self.filters.node_count()
     }
 
     /// Bytes of memory in use, without the allocator's own. Looks at every list: not for each message.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.trie.memory_bytes() + self.lists.memory_bytes() + self.groups.memory_bytes()
+        self.filters.memory_bytes() + self.lists.memory_bytes() + self.groups.memory_bytes()
     }
 
-    /// The list of a place, made from what is there.
-    fn list(&mut self, place: Place) -> u32 {
-        let first = match self.trie.at(place) {
+    /// The list of a filter, made from what is there.
+    fn list(&mut self, text: &[u8]) -> u32 {
+        let first = match self.filters.get(text) {
             Subscribers::Many(list) => return list,
             Subscribers::One(subscriber) => Some(subscriber),
             Subscribers::Nobody => None,
         };
         let list = self.lists.add();
         if let Some(subscriber) = first {
-            self.lists.lists[list as usize].plain.push(subscriber, self.trie.hashing());
+            self.lists.lists[list as usize].plain.push(subscriber, self.filters.hashing());
         }
-        self.trie.set(place, Subscribers::Many(list));
+        self.filters.set(text, Subscribers::Many(list));
         list
     }
 
-    /// Gives up the list of a place if what is left needs none.
-    fn simplify(&mut self, place: Place, list: u32) {
+    /// Gives up the list of a filter if what is left needs none.
+    fn simplify(&mut self, text: &[u8], list: u32) {
         let List { plain, groups } = &self.lists.lists[list as usize];
         let left = match plain.entries() {
             _ if !groups.is_empty() => return,
@@ -266,22 +267,16 @@ impl Index {
             [only] => Subscribers::One(*only),
             [_, _, ..] => return,
         };
-        self.trie.set(place, left);
+        self.filters.set(text, left);
         self.lists.remove(list);
     }
 
-    /// A subscription at `place` was removed.
-    fn removed_at(&mut self, place: Place) {
+    /// A subscription to this filter was removed.
+    fn removed(&mut self, text: &[u8]) {
         self.version += 1;
-        if matches!(self.trie.at(place), Subscribers::Nobody) {
-            self.filters -= 1;
-            self.trie.prune(place);
+        if self.filters.get(text).is_nobody() {
+            self.filter_count -= 1;
         }
-    }
-
-    fn find_group(&self, group: &str, filter: TopicFilter<'_>) -> Option<(Place, GroupId)> {
-        let place = self.trie.find(filter.as_str().as_bytes())?;
-        Some((place, self.groups.find(place, group, self.trie.hashing())?))
     }
 }
 

@@ -4,8 +4,9 @@
 //! applies changes in batches in between. Nothing here has a clock, a lock or an order that
 //! depends on hashing: the same calls in the same order give the same answers.
 //!
-//! [`Index`] is the entry. [`trie`] holds the filters, [`roster`] the subscribers of one filter,
-//! [`shared`] the groups of shared subscriptions; [`retained`] stands alone.
+//! [`Index`] is the entry. [`filters`] finds the filters that match, with [`shapes`] where it can and
+//! [`trie`] where it must; [`roster`] has the subscribers of one filter, [`shared`] the groups of shared
+//! subscriptions. [`Retained`] stands alone.
 #![allow(
     clippy::indexing_slicing,
     reason = "indices come from the arenas of this module, which hand out and take back their own"
@@ -13,14 +14,19 @@
 
 use dunlin_proto::qos::QoS;
 
+mod filters;
 mod hashing;
 mod index;
+mod levels;
 mod nearest;
 mod retained;
 mod roster;
+mod segment;
+mod shapes;
 mod shared;
 mod slots;
 mod steps;
+mod subscribers;
 mod texts;
 mod trie;
 

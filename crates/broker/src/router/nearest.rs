@@ -16,8 +16,7 @@ impl Index {
             return Vec::new();
         }
         let mut found: Vec<(Distance, String)> = Vec::new();
-        for place in self.trie.places(0..MOST_NODES) {
-            let text = self.trie.filter(place);
+        for text in self.filters.texts().take(MOST_FILTERS) {
             let matches = TopicFilter::new(&text).is_ok_and(|filter| filter.matches(topic));
             if !matches && let Some(distance) = distance(&text, &name) {
                 found.push((distance, text));
@@ -90,7 +89,7 @@ fn without<'a>(levels: &[&'a str], at: usize) -> Vec<&'a str> {
     levels.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, level)| *level).collect()
 }
 
-/// Nodes looked at: some milliseconds.
-const MOST_NODES: usize = 16_384;
+/// Filters looked at: some milliseconds.
+const MOST_FILTERS: usize = 16_384;
 /// Longer topics and filters are not compared; the work grows with the square.
 const MOST_LEVELS: usize = 32;

@@ -6,7 +6,6 @@ use hashbrown::HashTable;
 
 use super::hashing::{Hashing, extend};
 use super::roster::Roster;
-use super::trie::Place;
 use super::{SessionKey, Subscriber};
 
 /// A group: one share name on one filter.
@@ -32,8 +31,8 @@ struct Slot {
 
 #[derive(Debug)]
 struct Group {
-    place: Place,
     name: Box<str>,
+    filter: Box<str>,
     /// Those who are online, then those who are not.
     members: Roster,
     online: usize,
@@ -42,19 +41,19 @@ struct Group {
 }
 
 impl Groups {
-    pub(super) fn find(&self, place: Place, name: &str, hashing: &Hashing) -> Option<GroupId> {
-        let slot = *self.by_name.find(hash(place, name, hashing), |slot| {
+    pub(super) fn find(&self, name: &str, filter: &str, hashing: &Hashing) -> Option<GroupId> {
+        let slot = *self.by_name.find(hash(name, filter, hashing), |slot| {
             let group = self.slots[*slot as usize].group.as_ref();
-            group.is_some_and(|group| group.place == place && *group.name == *name)
+            group.is_some_and(|group| *group.name == *name && *group.filter == *filter)
         })?;
         Some(GroupId { slot, generation: self.slots[slot as usize].generation })
     }
 
     /// Adds a group without members.
-    pub(super) fn add(&mut self, place: Place, name: &str, hashing: &Hashing) -> GroupId {
+    pub(super) fn add(&mut self, name: &str, filter: &str, hashing: &Hashing) -> GroupId {
         let group = Group {
-            place,
             name: name.into(),
+            filter: filter.into(),
             members: Roster::default(),
             online: 0,
             turn: AtomicU32::new(0),
@@ -67,9 +66,9 @@ impl Groups {
         entry.group = Some(group);
         let generation = entry.generation;
         let slots = &self.slots;
-        self.by_name.insert_unique(hash(place, name, hashing), slot, |other| {
+        self.by_name.insert_unique(hash(name, filter, hashing), slot, |other| {
             let group = slots[*other as usize].group.as_ref();
-            group.map_or(0, |group| hash(group.place, &group.name, hashing))
+            group.map_or(0, |group| hash(&group.name, &group.filter, hashing))
         });
         GroupId { slot, generation }
     }
@@ -139,7 +138,9 @@ impl Groups {
 
     pub(super) fn memory_bytes(&self) -> usize {
         let groups = self.slots.iter().filter_map(|slot| slot.group.as_ref());
-        groups.map(|group| group.name.len() + group.members.memory_bytes()).sum::<usize>()
+        groups
+            .map(|group| group.name.len() + group.filter.len() + group.members.memory_bytes())
+            .sum::<usize>()
             + self.slots.capacity() * size_of::<Slot>()
             + self.free.capacity() * size_of::<u32>()
             + self.by_name.allocation_size()
@@ -154,7 +155,7 @@ impl Groups {
         let slot = &mut self.slots[id.slot as usize];
         slot.generation = slot.generation.wrapping_add(1);
         let Some(group) = slot.group.take() else { return };
-        let hash = hash(group.place, &group.name, hashing);
+        let hash = hash(&group.name, &group.filter, hashing);
         if let Ok(entry) = self.by_name.find_entry(hash, |slot| *slot == id.slot) {
             entry.remove();
         }
@@ -188,6 +189,6 @@ impl Group {
     }
 }
 
-fn hash(place: Place, name: &str, hashing: &Hashing) -> u64 {
-    extend(hashing.bytes(name.as_bytes()), place.number())
+fn hash(name: &str, filter: &str, hashing: &Hashing) -> u64 {
+    extend(hashing.bytes(name.as_bytes()), hashing.bytes(filter.as_bytes()))
 }

@@ -1,22 +1,21 @@
-//! The filters, as a trie over runs of levels.
+//! The filters of rare shapes, as a trie over runs of levels.
 //!
-//! At a million filters a walk costs what it misses in the cache, so it takes few and wide steps. An
-//! edge is a whole run of levels between two wildcards, and all edges are found in one hash table
-//! under their parent and text: a filter without wildcards is one look-up however many levels it has.
-//! Each node knows the lengths of the runs below it, so that the topic is tried at these lengths
-//! only; every look-up thus has some child that it could have been for, and a walk makes at most one
-//! for each node of the trie. The look-ups of one node do not wait for each other's memory.
+//! An edge is a whole run of levels between two wildcards, and all edges are found in one hash table
+//! under their parent and text. Each node knows the lengths of the runs below it, so that the topic is
+//! tried at these lengths only: every look-up thus has some child that it could have been for, and a
+//! walk makes at most one for each node, whatever the filters are.
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::Subscriber;
-use super::hashing::{Hashing, extend};
+use super::hashing::{Hashing, extend, tag};
+use super::levels::Levels;
 use super::slots::Slots;
 use super::steps::{Step, level_count, steps};
+use super::subscribers::Subscribers;
 use super::texts::{Text, Texts, grow};
 
-/// The trie; what the subscribers of a filter are is for the index to say.
+/// A map from filters to subscribers.
 #[derive(Debug)]
 pub(super) struct Trie {
     hashing: Hashing,
@@ -33,9 +32,7 @@ pub(super) struct Trie {
     move_next: usize,
 }
 
-/// One cache line.
 #[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
 struct Node {
     /// Where the run or the `+` that leads here begins.
     base: u32,
@@ -51,67 +48,36 @@ struct Node {
     below: Subscribers,
 }
 
-/// The subscribers of one filter. Nearly all filters have one.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) enum Subscribers {
-    #[default]
-    Nobody,
-    One(Subscriber),
-    /// A list that the index keeps.
-    Many(u32),
-}
-
 /// Where a filter ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+struct Place {
     node: u32,
     below: bool,
 }
 
-impl Place {
-    pub(super) const fn number(self) -> u64 {
-        (self.node as u64) << 1 | self.below as u64
-    }
-}
-
 /// Working memory of a walk, kept from one to the next.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Walk {
-    levels: Vec<Level>,
-    visits: Vec<Visit>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Level {
-    start: u32,
-    end: u32,
-    hash: u64,
-}
+pub(super) type Visits = Vec<Visit>;
 
 /// A node to visit, with the levels of the topic that its run stands for: not compared yet.
 #[derive(Debug, Clone, Copy)]
-struct Visit {
+pub(super) struct Visit {
     node: u32,
     from: u32,
     to: u32,
 }
 
 impl Trie {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, hashing: Hashing) -> Self {
         Self {
-            hashing: Hashing::new(seed),
+            hashing,
             nodes: vec![Node::new(NONE, Text::default())],
             free: NONE,
             used: 0,
-            slots: Slots::new(),
+            slots: Slots::new(0),
             texts: Texts::default(),
             lengths: HashMap::with_hasher(FixedState::with_seed(seed)),
             move_next: 0,
         }
-    }
-
-    pub(super) const fn hashing(&self) -> &Hashing {
-        &self.hashing
     }
 
     /// Nodes besides the root.
@@ -119,37 +85,77 @@ impl Trie {
         self.used
     }
 
-    /// Calls `found` for every filter that matches, with its subscribers.
-    pub(super) fn walk(&self, topic: &[u8], walk: &mut Walk, mut found: impl FnMut(Subscribers)) {
-        walk.split(topic, &self.hashing);
-        let depth = walk.levels.len() as u32;
-        let dollar = topic.first() == Some(&b'$');
-        walk.visits.push(Visit { node: ROOT, from: 0, to: 0 });
-        while let Some(Visit { node: number, from, to }) = walk.visits.pop() {
+    /// Calls `found` for every filter that matches.
+    pub(super) fn walk(
+        &self,
+        topic: &[u8],
+        levels: &Levels,
+        visits: &mut Visits,
+        mut found: impl FnMut(Subscribers),
+    ) {
+        visits.clear();
+        visits.push(Visit { node: ROOT, from: 0, to: 0 });
+        while let Some(Visit { node: number, from, to }) = visits.pop() {
             let node = &self.nodes[number as usize];
-            if from < to && self.texts.get(node.run) != walk.text(topic, from, to) {
+            if from < to && self.texts.get(node.run) != levels.text(topic, from, to) {
                 continue;
             }
             // [MQTT-4.7.2-1]: a wildcard at the root does not match a topic that begins with `$`.
-            let wild = !(dollar && to == 0);
+            let wild = !(levels.is_dollar() && to == 0);
             if wild {
                 found(node.below);
             }
-            if to == depth {
+            if to == levels.count() {
                 found(node.here);
                 continue;
             }
             if node.plus != NONE && wild {
-                walk.visits.push(Visit { node: node.plus, from: to + 1, to: to + 1 });
+                visits.push(Visit { node: node.plus, from: to + 1, to: to + 1 });
             }
             if node.lengths != 0 {
-                self.try_runs(number, node.lengths, to, walk);
+                self.try_runs(number, node.lengths, to, levels, visits);
             }
         }
     }
 
+    pub(super) fn get(&self, filter: &[u8]) -> Subscribers {
+        self.find(filter).map_or(Subscribers::Nobody, |place| self.at(place))
+    }
+
+    /// Replaces the subscribers of a filter; tells whether it is here.
+    pub(super) fn replace(&mut self, filter: &[u8], subscribers: Subscribers) -> bool {
+        let place = self.find(filter).filter(|place| !self.at(*place).is_nobody());
+        let Some(place) = place else { return false };
+        self.set(place, subscribers);
+        if subscribers.is_nobody() {
+            self.prune(place);
+        }
+        true
+    }
+
+    /// Adds a filter that is not here.
+    pub(super) fn add(&mut self, filter: &[u8], subscribers: Subscribers) {
+        let place = self.ensure(filter);
+        self.set(place, subscribers);
+    }
+
+    pub(super) fn filters(&self) -> impl Iterator<Item = String> {
+        self.nodes.iter().zip(0u32..).flat_map(move |(node, number)| {
+            let ends = [(node.here, false), (node.below, true)];
+            let ends = ends.into_iter().filter(|(subscribers, _)| !subscribers.is_nobody());
+            ends.map(move |(_, below)| self.filter(Place { node: number, below }))
+        })
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>()
+            + self.slots.memory_bytes()
+            + self.texts.memory_bytes()
+            + self.lengths.allocation_size()
+    }
+
     /// Where `filter` ends, if anything was subscribed to it.
-    pub(super) fn find(&self, filter: &[u8]) -> Option<Place> {
+    fn find(&self, filter: &[u8]) -> Option<Place> {
         let mut node = ROOT;
         for step in steps(filter) {
             node = match step {
@@ -161,8 +167,8 @@ impl Trie {
         Some(Place { node, below: false })
     }
 
-    /// Where `filter` ends. The caller puts a subscriber there, or calls [`Trie::prune`].
-    pub(super) fn ensure(&mut self, filter: &[u8]) -> Place {
+    /// Where `filter` ends. The caller puts a subscriber there.
+    fn ensure(&mut self, filter: &[u8]) -> Place {
         self.move_some_texts();
         let mut node = ROOT;
         for step in steps(filter) {
@@ -182,12 +188,12 @@ impl Trie {
         Place { node, below: false }
     }
 
-    pub(super) fn at(&self, place: Place) -> Subscribers {
+    fn at(&self, place: Place) -> Subscribers {
         let node = &self.nodes[place.node as usize];
         if place.below { node.below } else { node.here }
     }
 
-    pub(super) fn set(&mut self, place: Place, subscribers: Subscribers) {
+    fn set(&mut self, place: Place, subscribers: Subscribers) {
         let node = &mut self.nodes[place.node as usize];
         if place.below {
             node.below = subscribers;
@@ -197,7 +203,7 @@ impl Trie {
     }
 
     /// Removes the nodes that nothing needs any longer, from `place` towards the root.
-    pub(super) fn prune(&mut self, place: Place) {
+    fn prune(&mut self, place: Place) {
         self.move_some_texts();
         let mut number = place.node;
         while number != ROOT && self.nodes[number as usize].is_bare() {
@@ -222,18 +228,8 @@ impl Trie {
         }
     }
 
-    /// Every place with subscribers among the nodes with these numbers.
-    pub(super) fn places(&self, numbers: core::ops::Range<usize>) -> impl Iterator<Item = Place> {
-        let nodes = self.nodes.get(..numbers.end).unwrap_or(&self.nodes);
-        nodes.iter().zip(0u32..).skip(numbers.start).flat_map(|(entry, node)| {
-            let here = entry.here.is_some().then_some(Place { node, below: false });
-            let below = entry.below.is_some().then_some(Place { node, below: true });
-            here.into_iter().chain(below)
-        })
-    }
-
     /// The text of the filter that ends at `place`.
-    pub(super) fn filter(&self, place: Place) -> String {
+    fn filter(&self, place: Place) -> String {
         let mut parts: Vec<&[u8]> = Vec::new();
         if place.below {
             parts.push(b"#");
@@ -249,17 +245,10 @@ impl Trie {
         String::from_utf8_lossy(&parts.join(&b'/')).into_owned()
     }
 
-    pub(super) fn memory_bytes(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node>()
-            + self.slots.memory_bytes()
-            + self.texts.memory_bytes()
-            + self.lengths.allocation_size()
-    }
-
     /// Puts the nodes that may be reached from `base` by one run, from level `at` on, on the list.
     #[inline]
-    fn try_runs(&self, base: u32, lengths: u32, at: u32, walk: &mut Walk) {
-        let rest = &walk.levels[at as usize..];
+    fn try_runs(&self, base: u32, lengths: u32, at: u32, levels: &Levels, visits: &mut Visits) {
+        let rest = &levels.all()[at as usize..];
         let mut lengths = match 1u32.checked_shl(rest.len() as u32) {
             Some(beyond) => lengths & (beyond - 1),
             None => lengths,
@@ -274,7 +263,7 @@ impl Trie {
             done = length;
             for node in self.slots.find(tag(hash)) {
                 if self.nodes[node as usize].base == base {
-                    walk.visits.push(Visit { node, from: at, to: at + length as u32 });
+                    visits.push(Visit { node, from: at, to: at + length as u32 });
                 }
             }
             lengths &= lengths - 1;
@@ -363,40 +352,8 @@ impl Node {
     }
 
     const fn is_bare(&self) -> bool {
-        self.plus == NONE && self.lengths == 0 && !self.here.is_some() && !self.below.is_some()
+        self.plus == NONE && self.lengths == 0 && self.here.is_nobody() && self.below.is_nobody()
     }
-}
-
-impl Subscribers {
-    const fn is_some(self) -> bool {
-        !matches!(self, Self::Nobody)
-    }
-}
-
-impl Walk {
-    fn split(&mut self, topic: &[u8], hashing: &Hashing) {
-        self.visits.clear();
-        self.levels.clear();
-        let mut start = 0;
-        for level in topic.split(|byte| *byte == b'/') {
-            let end = start + level.len() as u32;
-            self.levels.push(Level { start, end, hash: hashing.bytes(level) });
-            start = end + 1;
-        }
-    }
-
-    /// The levels `from..to` of the topic.
-    #[inline]
-    fn text<'a>(&self, topic: &'a [u8], from: u32, to: u32) -> &'a [u8] {
-        let start = self.levels[from as usize].start as usize;
-        let end = self.levels[to as usize - 1].end as usize;
-        &topic[start..end]
-    }
-}
-
-#[inline]
-const fn tag(hash: u64) -> u32 {
-    (hash >> 32) as u32
 }
 
 const fn length_key(node: u32, length: usize) -> u64 {
@@ -410,13 +367,3 @@ const NONE: u32 = u32::MAX;
 const MOVES_PER_CHANGE: usize = 16;
 /// An empty trie that once had more nodes than this gives their memory back.
 const WORTH_FREEING: usize = 1_024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_node_is_one_cache_line() {
-        assert_eq!((size_of::<Node>(), size_of::<Subscriber>()), (64, 20));
-    }
-}
