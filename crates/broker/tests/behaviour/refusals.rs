@@ -1,1 +1,352 @@
-//! 
+//! CONNECTs that are refused: with which bytes, and what is left of them (3.2.2.2).
+
+use dunlin_broker::{Admission, End, Event, ReasonStrings, Refusal, Settings, Verdict};
+use dunlin_proto::property::Property;
+use dunlin_proto::qos::QoS;
+use dunlin_proto::version::Version;
+
+use crate::world::{Client, Options, World};
+
+/// Every refusal with its reason code in 5.0 and its return code before.
+const REFUSALS: [(Refusal, u8, u8); 9] = [
+    (Refusal::TooManyConnections { limit: 7 }, 0x97, 3),
+    (Refusal::ClientIdRequired, 0x85, 2),
+    (Refusal::AuthenticationMethod, 0x8C, 5),
+    (Refusal::NotAuthorized, 0x87, 5),
+    (Refusal::BadUserNameOrPassword, 0x86, 4),
+    (Refusal::KeepAlive { asked: 9, limit: 8 }, 0x85, 2),
+    (Refusal::WillTooLarge { size: 9, limit: 8 }, 0x95, 5),
+    (Refusal::WillTopic, 0x87, 5),
+    (Refusal::ShuttingDown, 0x88, 3),
+];
+
+fn connack(version: Version, reason: u8, code: u8) -> Vec<u8> {
+    if version.is_v5() { vec![0x20, 3, 0, reason, 0] } else { vec![0x20, 2, 0, code] }
+}
+
+fn authenticating(shards: u16) -> World {
+    World::with(Settings { authenticate: true, ..Settings::default() }, shards)
+}
+
+/// Sends CONNECT and tells what came back, as bytes.
+fn answer(world: &mut World, options: &Options<'_>) -> Vec<u8> {
+    let client = world.open();
+    world.send_connect(client, options);
+    assert!(!world.is_open(client), "closed after the refusal");
+    world.take_frames(client).concat()
+}
+
+#[test]
+fn every_refusal_has_its_code_in_every_version() {
+    for (refusal, reason, code) in REFUSALS {
+        for version in [Version::V3_1, Version::V3_1_1, Version::V5_0] {
+            let options = Options::new("c").version(version);
+            // Told before CONNECT is read, by the listener's limits.
+            let mut world = World::new();
+            let client = world.open_as(Admission::Refuse(refusal));
+            world.send_connect(client, &options);
+            assert_eq!(world.take_frames(client), [connack(version, reason, code)], "{refusal:?}");
+            assert!(!world.is_open(client));
+            // And as the answer to the question who it is.
+            let mut world = authenticating(2);
+            let client = world.open();
+            world.send_connect(client, &options);
+            world.answer(client, Verdict::Deny(refusal));
+            assert_eq!(world.take_frames(client), [connack(version, reason, code)]);
+            assert!(!world.is_open(client));
+            world.assert_empty();
+            let event = world.events().pop();
+            let told = matches!(
+                &event,
+                Some(Event::Refused { client: Some(id), end: End::Refused(cause), .. })
+                    if &**id == "c" && *cause == refusal
+            );
+            assert!(told, "{event:?}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_client_identifier_needs_a_clean_session_before_5() {
+    let mut world = World::new();
+    let mut refused = |version, clean| {
+        answer(&mut world, &Options::new("").version(version).clean(clean))
+    };
+    assert_eq!(refused(Version::V3_1, true), [0x20, 2, 0, 2]);
+    assert_eq!(refused(Version::V3_1, false), [0x20, 2, 0, 2]);
+    assert_eq!(refused(Version::V3_1_1, false), [0x20, 2, 0, 2]);
+    assert_eq!(world.commons.homes.borrow().len(), 0);
+}
+
+#[test]
+fn an_authentication_method_that_is_not_configured_is_refused() {
+    let mut world = World::new();
+    let options = Options::new("c").property(Property::AuthenticationMethod("SCRAM-SHA-1"));
+    assert_eq!(answer(&mut world, &options), [0x20, 3, 0, 0x8C, 0]);
+}
+
+#[test]
+fn a_keep_alive_above_the_limit_is_lowered_in_5_and_refused_before() {
+    let settings = || Settings { maximum_keep_alive: 60, ..Settings::default() };
+    for version in [Version::V3_1, Version::V3_1_1] {
+        let mut world = World::with(settings(), 1);
+        for keep_alive in [61, 0] {
+            let options = Options::new("c").version(version).keep_alive(keep_alive);
+            assert_eq!(answer(&mut world, &options), [0x20, 2, 0, 2]);
+        }
+        world.connect(Options::new("c").version(version).keep_alive(60));
+    }
+    let mut world = World::with(settings(), 1);
+    for (asked, told) in [(61, true), (0, true), (60, false), (1, false)] {
+        let (_, connack) = world.try_connect(Options::new("c").keep_alive(asked));
+        assert_eq!(connack.contains("ServerKeepAlive(60)"), told, "{connack}");
+    }
+}
+
+#[test]
+fn a_will_to_a_topic_of_the_brokers_own_is_refused() {
+    for (version, expected) in [
+        (Version::V3_1_1, vec![0x20, 2, 0, 5]),
+        (Version::V5_0, vec![0x20, 3, 0, 0x87, 0]),
+    ] {
+        let mut world = World::new();
+        let options = Options::new("c").version(version).will("$SYS/broker/version", "mine");
+        assert_eq!(answer(&mut world, &options), expected);
+        world.assert_empty();
+    }
+    let mut world = World::new();
+    let bridge = "$SYS/broker/connection/b/state";
+    world.connect(Options::new("bridge").will(bridge, "0").will_retain());
+}
+
+#[test]
+fn a_reason_string_is_sent_when_it_is_wanted() {
+    use ReasonStrings::{Always, Asked, Never};
+    for (setting, asked, expected) in [
+        (Asked, None, false),
+        (Asked, Some(true), true),
+        (Asked, Some(false), false),
+        (Always, None, true),
+        (Always, Some(false), false),
+        (Never, Some(true), false),
+    ] {
+        let settings = || Settings { reason_strings: setting, ..Settings::default() };
+        let mut options = Options::new("c");
+        if let Some(asked) = asked {
+            options = options.property(Property::RequestProblemInformation(asked));
+        }
+        // On CONNACK.
+        let mut world = World::with(settings(), 1);
+        let client = world.open_as(Admission::Refuse(Refusal::NotAuthorized));
+        world.send_connect(client, &options);
+        let connack = world.take(client).concat();
+        assert!(connack.starts_with("ConnAck NotAuthorized"), "{connack}");
+        assert_eq!(connack.contains("ReasonString(\"not authorized\")"), expected, "{connack}");
+        // On DISCONNECT.
+        let client = world.connect(options);
+        world.send_bytes(client, &[0x36, 0x00]);
+        let goodbye = world.take(client).concat();
+        assert!(goodbye.starts_with("Disconnect MalformedPacket"), "{goodbye}");
+        assert_eq!(goodbye.contains("ReasonString(\"PUBLISH with QoS 3"), expected, "{goodbye}");
+    }
+}
+
+#[test]
+fn a_reason_string_is_left_out_where_it_would_not_fit() {
+    let mut world = World::with(
+        Settings { reason_strings: ReasonStrings::Always, ..Settings::default() },
+        1,
+    );
+    let options = Options::new("c").property(Property::MaximumPacketSize(20));
+    let client = world.open_as(Admission::Refuse(Refusal::NotAuthorized));
+    world.send_connect(client, &options);
+    assert_eq!(world.take(client), ["ConnAck NotAuthorized"]);
+    let client = world.connect(options);
+    world.send_bytes(client, &[0x36, 0x00]);
+    assert_eq!(world.take(client), ["Disconnect MalformedPacket"]);
+}
+
+#[test]
+fn the_connack_tells_what_differs_first_and_then_the_limits_in_their_order() {
+    let settings = Settings {
+        maximum_session_expiry: 5,
+        maximum_keep_alive: 60,
+        response_information: Some("answers/".into()),
+        ..Settings::default()
+    };
+    let mut world = World::with(settings, 1);
+    let (_, connack) = world.try_connect(Options::new("c"));
+    assert_eq!(
+        connack,
+        "ConnAck Success ServerKeepAlive(60) TopicAliasMaximum(10) MaximumPacketSize(2000000) ReceiveMaximum(20)"
+    );
+    let options = Options::new("")
+        .persistent(10)
+        .keep_alive(70)
+        .property(Property::RequestResponseInformation(true));
+    let (_, connack) = world.try_connect(options);
+    let names: Vec<&str> =
+        connack.split(' ').skip(2).filter_map(|word| word.split('(').next()).collect();
+    assert_eq!(
+        names,
+        [
+            "SessionExpiryInterval",
+            "AssignedClientIdentifier",
+            "ServerKeepAlive",
+            "ResponseInformation",
+            "TopicAliasMaximum",
+            "MaximumPacketSize",
+            "ReceiveMaximum"
+        ]
+    );
+}
+
+#[test]
+fn the_default_connack_is_the_same_bytes_as_ever() {
+    let mut world = World::new();
+    let client = world.open();
+    world.send_connect(client, &Options::new("c"));
+    assert_eq!(
+        world.take_frames(client),
+        [b"\x20\x0E\x00\x00\x0B\x22\x00\x0A\x27\x00\x1E\x84\x80\x21\x00\x14".to_vec()]
+    );
+    for version in [Version::V3_1, Version::V3_1_1] {
+        let client = world.open();
+        world.send_connect(client, &Options::new("old").version(version));
+        assert_eq!(world.take_frames(client), [[0x20, 2, 0, 0]]);
+    }
+}
+
+#[test]
+fn unsupported_levels_are_answered_in_the_nearest_form() {
+    for (level, expected) in [
+        (2, vec![0x20, 2, 0, 1]),
+        (3, vec![0x20, 2, 0, 1]),
+        (6, vec![0x20, 3, 0, 0x84, 0]),
+    ] {
+        let mut world = World::new();
+        let client = world.open();
+        world.send_bytes(client, &[0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', level, 2, 0, 0, 0, 1, b'c']);
+        // A client that speaks another version could not read what is checked here.
+        assert_eq!(world.take_frames(client).concat(), expected, "level {level}");
+        assert!(!world.is_open(client));
+    }
+}
+
+#[test]
+fn a_broken_connect_is_answered_in_5_and_closed_without_a_word_before() {
+    for (level, expected) in [(4, vec![]), (5, vec![0x20, 3, 0, 0x81, 0])] {
+        let mut world = World::new();
+        let client = world.open();
+        // The reserved connect flag.
+        world.send_bytes(client, &[0x10, 14, 0, 4, b'M', b'Q', b'T', b'T', level, 3, 0, 0, 0, 0, 1, b'c']);
+        assert_eq!(world.take_frames(client).concat(), expected);
+        assert!(!world.is_open(client));
+    }
+}
+
+#[test]
+fn the_first_packet_has_to_be_connect() {
+    for first in [&b"\xC0\x00"[..], b"\x30\x03\x00\x01t", b"\x20\x02\x00\x00", b"\xE0\x00", b"\xFF"] {
+        let mut world = World::new();
+        let client = world.open();
+        world.send_bytes(client, first);
+        assert!(world.take_frames(client).is_empty(), "{first:?}");
+        assert!(!world.is_open(client));
+    }
+}
+
+#[test]
+fn a_second_connect_ends_the_connection() {
+    for (version, expected) in
+        [(Version::V3_1_1, vec![]), (Version::V5_0, vec!["Disconnect ProtocolError".to_owned()])]
+    {
+        let mut world = World::new();
+        let options = Options::new("c").version(version);
+        let client = world.connect(options.clone());
+        world.send_connect(client, &options);
+        assert_eq!(world.take(client), expected);
+        assert!(!world.is_open(client));
+        world.assert_empty();
+    }
+}
+
+/// Connects to a broker that asks who it is, and takes the question.
+fn asks(world: &mut World, options: &Options<'_>) -> Client {
+    let client = world.open();
+    world.send_connect(client, options);
+    let questions = world.questions();
+    assert_eq!(questions.len(), 1);
+    assert_eq!(&*questions[0].client_id, options.id);
+    assert_eq!(questions[0].username.as_deref(), options.username);
+    client
+}
+
+#[test]
+fn a_client_waits_for_the_answer_and_what_it_sent_meanwhile_is_not_lost() {
+    for shards in [1, 2] {
+        let mut world = authenticating(shards);
+        for id in ["a", "b", "c"] {
+            let mut options = Options::new(id);
+            options.username = Some("somebody");
+            let client = asks(&mut world, &options);
+            world.publish(client, "t", "x", QoS::AtLeastOnce, 1);
+            world.send_bytes(client, &[0xC0, 0x00]);
+            assert!(world.take(client).is_empty());
+            world.answer(client, Verdict::Allow);
+            let answers = world.take(client);
+            assert!(answers[0].starts_with("ConnAck Success"), "{answers:?}");
+            assert_eq!(answers[1..], ["PubAck #1 NoMatchingSubscribers", "PingResp"]);
+        }
+    }
+}
+
+#[test]
+fn an_assigned_identifier_outlives_the_question() {
+    for shards in [1, 2] {
+        let mut world = authenticating(shards);
+        for _ in 0..4 {
+            let client = asks(&mut world, &Options::new(""));
+            world.answer(client, Verdict::Allow);
+            let connack = world.take(client).concat();
+            assert!(connack.contains("AssignedClientIdentifier"), "{connack}");
+            assert_eq!(world.commons.homes.borrow().len(), 1);
+            world.cut(client);
+            world.assert_empty();
+        }
+        let client = asks(&mut world, &Options::new(""));
+        world.answer(client, Verdict::Deny(Refusal::NotAuthorized));
+        assert!(!world.is_open(client));
+        world.assert_empty();
+    }
+}
+
+#[test]
+fn a_client_that_leaves_before_the_answer_leaves_nothing_behind() {
+    for shards in [1, 2] {
+        let mut world = authenticating(shards);
+        let client = asks(&mut world, &Options::new("impatient"));
+        world.cut(client);
+        world.answer(client, Verdict::Allow);
+        world.assert_empty();
+        let client = asks(&mut world, &Options::new("slow answer"));
+        world.wait_seconds(11);
+        assert!(!world.is_open(client));
+        world.assert_empty();
+    }
+}
+
+#[test]
+fn a_refused_connection_does_not_disturb_the_session_of_its_identifier() {
+    let mut world = authenticating(2);
+    let client = asks(&mut world, &Options::new("c"));
+    world.answer(client, Verdict::Allow);
+    world.subscribe_all(client, &["t"]);
+    world.take(client);
+    let intruder = asks(&mut world, &Options::new("c"));
+    world.answer(intruder, Verdict::Deny(Refusal::BadUserNameOrPassword));
+    assert!(world.is_open(client));
+    world.publish(client, "t", "still here", QoS::AtMostOnce, 0);
+    assert_eq!(world.take(client), ["t still here"]);
+    assert_eq!(world.commons.homes.borrow().len(), 1);
+}

@@ -71,9 +71,10 @@ fn a_session_ends_when_its_expiry_interval_has_passed() {
         }
         assert!(!resumes(&mut world, options));
         assert_eq!(world.sum(|stats| stats.sessions_expired), 1);
-        let expired = world.events().into_iter().any(
-            |event| matches!(event, Event::SessionExpired { client } if &*client == "c"),
-        );
+        let expired = world
+            .events()
+            .into_iter()
+            .any(|event| matches!(event, Event::SessionExpired { client } if &*client == "c"));
         assert!(expired);
         world.wait_seconds(61);
         world.assert_empty();

@@ -224,10 +224,8 @@ fn an_empty_retained_will_clears_the_topic() {
 #[test]
 fn a_client_that_takes_its_own_session_over_gets_its_will_once_and_after_what_it_missed() {
     let mut world = World::new();
-    let options = Options::new("c")
-        .persistent(100)
-        .will("will/c", "gone")
-        .will_qos(QoS::AtLeastOnce);
+    let options =
+        Options::new("c").persistent(100).will("will/c", "gone").will_qos(QoS::AtLeastOnce);
     let first = world.connect(options.clone());
     world.subscribe(first, "#", QoS::AtLeastOnce);
     world.publish(first, "t", "missed", QoS::AtLeastOnce, 1);

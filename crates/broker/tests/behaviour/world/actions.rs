@@ -95,6 +95,19 @@ impl World {
         self.send(client, &Packet::Subscribe(subscribe));
     }
 
+    /// One SUBSCRIBE with several filters, at QoS 0.
+    pub fn subscribe_all(&mut self, client: Client, filters: &[&str]) {
+        let filters = filters.iter().map(|filter| {
+            (TopicFilter::new(filter).expect("valid filter"), options(QoS::AtMostOnce))
+        });
+        let subscribe = Subscribe {
+            packet_id: packet_id(77),
+            properties: Properties::EMPTY,
+            filters: filters.collect(),
+        };
+        self.send(client, &Packet::Subscribe(subscribe));
+    }
+
     /// Unsubscribes and takes the UNSUBACK, but nothing that follows it.
     pub fn unsubscribe(&mut self, client: Client, filter: &str) {
         let unsubscribe = Unsubscribe {
