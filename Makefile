@@ -11,7 +11,7 @@ run:
 test: test-rust test-clients
 
 test-rust:
-	$(CARGO) test --workspace --quiet
+	$(CARGO) test --workspace --quiet --no-fail-fast
 
 test-clients: tools
 	$(CARGO) build -p dunlin
