@@ -1,7 +1,7 @@
 //! Nanoseconds for what a broker does with every message, one line for each operation.
 //!
-//! Plain loops around plain calls, so that it can also be run under callgrind with
-//! `BENCH_ROUNDS=1000`: instructions per operation are then the total by the rounds.
+//! Plain loops around plain calls, so that instructions can be counted too: with
+//! `BENCH_ONLY="decode PUBACK"` only that operation runs, `BENCH_ROUNDS` times and a tenth more.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -58,7 +58,7 @@ fn decoding(rounds: u32) {
         });
         let mut connection = opened(version);
         let input = frame.repeat(2);
-        measure("  framed and checked by the server engine", rounds, || {
+        measure(&format!("{name}, server engine"), rounds, || {
             match connection.receive(Time::ZERO, black_box(&input)) {
                 Ok(Received::Packet { len, .. }) => black_box(len),
                 _ => panic!("refused"),
@@ -96,7 +96,7 @@ fn encoding(rounds: u32) {
             black_box(&out);
         });
         let publish = publish(delivery);
-        measure("  its head alone", rounds, || {
+        measure(&format!("{name}, head alone"), rounds, || {
             out.clear();
             let publish = black_box(&publish);
             codec::encode_publish_head(publish, 64, Version::V5_0, &mut out).unwrap();
@@ -138,6 +138,9 @@ fn windows(rounds: u32) {
 }
 
 fn measure(name: &str, rounds: u32, mut operation: impl FnMut()) {
+    if std::env::var("BENCH_ONLY").is_ok_and(|only| only != name.trim()) {
+        return;
+    }
     for _ in 0..rounds / 10 {
         operation();
     }

@@ -55,37 +55,12 @@ impl PacketType {
     /// # Errors
     /// The type is 0, PUBLISH has QoS 3, or another type has flags that it may not have.
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "the table has a place for every byte")]
     pub const fn from_first_byte(first: u8) -> Result<Self, Violation> {
-        let packet_type = match first >> 4 {
-            1 => Self::Connect,
-            2 => Self::ConnAck,
-            3 => Self::Publish,
-            4 => Self::PubAck,
-            5 => Self::PubRec,
-            6 => Self::PubRel,
-            7 => Self::PubComp,
-            8 => Self::Subscribe,
-            9 => Self::SubAck,
-            10 => Self::Unsubscribe,
-            11 => Self::UnsubAck,
-            12 => Self::PingReq,
-            13 => Self::PingResp,
-            14 => Self::Disconnect,
-            15 => Self::Auth,
-            _ => return Err(Violation::PacketTypeReserved),
-        };
-        let flags = first & 0x0F;
-        let legal = match packet_type {
-            Self::Publish => {
-                if flags & 0b0110 == 0b0110 {
-                    return Err(Violation::QoSThree);
-                }
-                true
-            }
-            Self::Subscribe | Self::Unsubscribe | Self::PubRel => flags & 0b0111 == 0b0010,
-            _ => flags == 0,
-        };
-        if legal { Ok(packet_type) } else { Err(Violation::FlagsReserved { packet_type, flags }) }
+        match BY_FIRST_BYTE[first as usize] {
+            Some(packet_type) => Ok(packet_type),
+            None => classify(first),
+        }
     }
 
     /// The first byte of a packet of this type; for PUBLISH the one of QoS 0.
@@ -119,6 +94,43 @@ impl PacketType {
             Self::Disconnect => "DISCONNECT",
             Self::Auth => "AUTH",
         }
+    }
+}
+
+/// What each first byte begins; `None` where it may not begin a packet. PUBLISH comes by here
+/// too often for a chain of comparisons.
+#[expect(clippy::indexing_slicing, reason = "done when compiling")]
+#[expect(clippy::cast_possible_truncation, reason = "the table has 256 places")]
+static BY_FIRST_BYTE: [Option<PacketType>; 256] = {
+    let mut table = [None; 256];
+    let mut first = 0;
+    while first < table.len() {
+        if let Ok(packet_type) = classify(first as u8) {
+            table[first] = Some(packet_type);
+        }
+        first += 1;
+    }
+    table
+};
+
+#[cold]
+#[expect(clippy::indexing_slicing, reason = "a nibble from 1 to 15 has its place in the list")]
+const fn classify(first: u8) -> Result<PacketType, Violation> {
+    let (number, flags) = (first >> 4, first & 0x0F);
+    if number == 0 {
+        return Err(Violation::PacketTypeReserved);
+    }
+    let packet_type = PacketType::ALL[number as usize - 1];
+    match packet_type {
+        PacketType::Publish if flags & 0b0110 == 0b0110 => Err(Violation::QoSThree),
+        PacketType::Publish => Ok(packet_type),
+        PacketType::Subscribe | PacketType::Unsubscribe | PacketType::PubRel
+            if flags & 0b0111 == 0b0010 =>
+        {
+            Ok(packet_type)
+        }
+        _ if first == packet_type.first_byte() => Ok(packet_type),
+        _ => Err(Violation::FlagsReserved { packet_type, flags }),
     }
 }
 

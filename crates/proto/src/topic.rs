@@ -176,20 +176,27 @@ impl<'a> TopicFilter<'a> {
         if name.is_dollar() && self.starts_with_wildcard() {
             return false;
         }
-        let mut names = name.levels();
-        for level in self.levels() {
-            // A `#` matches the parent level too.
-            if level == "#" {
-                return true;
+        // A checked filter has wildcards only alone in their level, so bytes are enough.
+        let mut filter = self.0.as_bytes();
+        let mut name = name.0.as_bytes();
+        while let Some((&wanted, rest)) = filter.split_first() {
+            match wanted {
+                b'#' => return true,
+                b'+' => {
+                    let end = name.iter().position(|&byte| byte == b'/').unwrap_or(name.len());
+                    name = name.get(end..).unwrap_or_default();
+                }
+                // [MQTT-3.3.2-3], [MQTT-4.7.3-4]
+                _ => match name.split_first() {
+                    Some((&byte, rest)) if byte == wanted => name = rest,
+                    Some(_) => return false,
+                    // A `#` matches the parent level too.
+                    None => return filter == b"/#",
+                },
             }
-            // [MQTT-3.3.2-3], [MQTT-4.7.3-4]
-            match names.next() {
-                Some(_) if level == "+" => {}
-                Some(name) if level == name => {}
-                _ => return false,
-            }
+            filter = rest;
         }
-        names.next().is_none()
+        name.is_empty()
     }
 
     /// The share name and the filter of `$share/{name}/{filter}`; `None` for a filter that does

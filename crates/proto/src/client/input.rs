@@ -47,7 +47,7 @@ impl Connection {
             return Ok(0);
         };
         let frame = input.get(..len).unwrap_or_default();
-        let packet = codec::decode(frame, self.link.version)?;
+        let packet = codec::decode_framed(frame, self.link.version)?;
         self.link.ping.received();
         match self.link.state {
             State::Connecting => self.before_connack(now, packet)?,

@@ -11,6 +11,7 @@ pub(crate) mod writer;
 
 use core::fmt;
 
+pub(crate) use decode::decode_framed;
 pub use decode::{connect_version, decode, decode_publish};
 pub use encode::{AckKind, encode, encode_ack, encode_publish_head, encoded_len};
 
@@ -73,6 +74,13 @@ pub fn frame(input: &[u8], maximum_packet_size: u32) -> Result<Framing, Violatio
 /// known here.
 #[inline]
 fn remaining_length(bytes: &[u8]) -> Result<Option<(u32, u32)>, Violation> {
+    match bytes.first() {
+        Some(&byte) if byte < 0x80 => Ok(Some((u32::from(byte), 1))),
+        _ => long_remaining_length(bytes),
+    }
+}
+
+fn long_remaining_length(bytes: &[u8]) -> Result<Option<(u32, u32)>, Violation> {
     let mut value = 0_u32;
     for (index, &byte) in (0_u32..4).zip(bytes) {
         value |= u32::from(byte & 0x7F) << (7 * index);

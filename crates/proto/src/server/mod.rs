@@ -188,7 +188,7 @@ impl Connection {
             // Known before the rest is read, so that a refusal has the form of the version.
             self.version = codec::connect_version(frame)?.0;
         }
-        let packet = codec::decode(frame, self.version)?;
+        let packet = codec::decode_framed(frame, self.version)?;
         self.check(&packet)?;
         self.last_received = now;
         Ok(Received::Packet { packet, len })

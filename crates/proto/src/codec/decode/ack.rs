@@ -1,12 +1,30 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP (3.4 to 3.7), and reason codes wherever they stand.
 
 use crate::codec::reader::Reader;
-use crate::packet::Ack;
+use crate::packet::{Ack, Packet};
 use crate::packet_type::PacketType;
 use crate::property::Properties;
+use crate::qos::PacketId;
 use crate::reason::ReasonCode;
 use crate::version::Version;
 use crate::violation::{PropertyContext, Violation};
+
+/// An acknowledgement that consists of its packet identifier.
+#[inline]
+pub(super) fn shortest(first: u8, packet_id: u16) -> Option<Packet<'static>> {
+    let ack = Ack {
+        packet_id: PacketId::new(packet_id)?,
+        reason: ReasonCode::Success,
+        properties: Properties::EMPTY,
+    };
+    match first {
+        PUBACK => Some(Packet::PubAck(ack)),
+        PUBREC => Some(Packet::PubRec(ack)),
+        PUBREL => Some(Packet::PubRel(ack)),
+        PUBCOMP => Some(Packet::PubComp(ack)),
+        _ => None,
+    }
+}
 
 pub(super) fn ack(
     mut body: Reader<'_>,
@@ -46,3 +64,8 @@ pub(super) fn reason(code: u8, packet_type: PacketType) -> Result<ReasonCode, Vi
         .filter(|reason| reason.allowed_in(packet_type))
         .ok_or(Violation::ReasonCodeInvalid { code, packet_type })
 }
+
+const PUBACK: u8 = PacketType::PubAck.first_byte();
+const PUBREC: u8 = PacketType::PubRec.first_byte();
+const PUBREL: u8 = PacketType::PubRel.first_byte();
+const PUBCOMP: u8 = PacketType::PubComp.first_byte();

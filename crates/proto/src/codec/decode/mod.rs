@@ -9,6 +9,7 @@ mod subscribe;
 pub use connect::connect_version;
 pub use publish::decode_publish;
 
+use super::Framing;
 use super::reader::Reader;
 use crate::packet::Packet;
 use crate::packet_type::PacketType;
@@ -23,30 +24,42 @@ use crate::violation::Violation;
 /// Whatever is wrong with the packet in itself.
 #[inline]
 pub fn decode(frame: &[u8], version: Version) -> Result<Packet<'_>, Violation> {
-    let Some((&first, rest)) = frame.split_first() else {
-        return Err(Violation::Truncated);
+    match super::frame(frame, super::MAX_PACKET_SIZE)? {
+        Framing::Complete { len } if len == frame.len() => decode_framed(frame, version),
+        Framing::Complete { .. } => Err(Violation::TrailingBytes),
+        Framing::Incomplete { .. } => Err(Violation::Truncated),
+    }
+}
+
+/// Reads a packet of which [`frame`](super::frame) said that it is whole.
+#[inline]
+pub(crate) fn decode_framed(frame: &[u8], version: Version) -> Result<Packet<'_>, Violation> {
+    // The form that most acknowledgements have, in every version.
+    if let &[first, 2, high, low] = frame
+        && let Some(packet) = ack::shortest(first, u16::from_be_bytes([high, low]))
+    {
+        return Ok(packet);
+    }
+    let header_len = match frame {
+        [_, 0..0x80, ..] => 2,
+        [_, _, 0..0x80, ..] => 3,
+        [_, _, _, 0..0x80, ..] => 4,
+        _ => 5,
     };
-    let packet_type = PacketType::from_first_byte(first)?;
-    let (remaining, length_bytes) = super::remaining_length(rest)?.ok_or(Violation::Truncated)?;
-    let header_len = length_bytes as usize + 1;
-    match frame.len().checked_sub(header_len) {
-        Some(len) if len == remaining as usize => {}
-        Some(len) if len > remaining as usize => return Err(Violation::TrailingBytes),
-        _ => return Err(Violation::Truncated),
+    match frame.first() {
+        Some(first) if first >> 4 == PacketType::Publish as u8 => {
+            decode_publish(frame, header_len, version).map(Packet::Publish)
+        }
+        _ => decode_rest(frame, header_len, version),
     }
-    if packet_type == PacketType::Publish {
-        return decode_publish(frame, header_len, version).map(Packet::Publish);
-    }
-    decode_rest(packet_type, first, frame.get(header_len..).unwrap_or_default(), version)
 }
 
 /// Everything but PUBLISH.
-fn decode_rest(
-    packet_type: PacketType,
-    first: u8,
-    body: &[u8],
-    version: Version,
-) -> Result<Packet<'_>, Violation> {
+fn decode_rest(frame: &[u8], header_len: usize, version: Version) -> Result<Packet<'_>, Violation> {
+    let (Some(&first), Some(body)) = (frame.first(), frame.get(header_len..)) else {
+        return Err(Violation::Truncated);
+    };
+    let packet_type = PacketType::from_first_byte(first)?;
     // [MQTT-2.1.3-1], [MQTT-3.6.1-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1]: only MQTT 3.1 knows DUP on
     // other packets than PUBLISH.
     if version > Version::V3_1 && first != packet_type.first_byte() {

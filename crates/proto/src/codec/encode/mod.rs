@@ -20,9 +20,14 @@ use crate::version::Version;
 /// # Errors
 /// A field or the packet is too long, or the version has no such packet. Nothing is appended then.
 pub fn encode(packet: &Packet<'_>, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    if let Packet::Publish(publish) = packet {
+        encode_publish_head(publish, publish.payload.len(), version, out)?;
+        out.extend_from_slice(publish.payload);
+        return Ok(());
+    }
     let remaining = remaining_length(packet, version)?;
     out.reserve(remaining as usize + MAX_HEADER_LEN);
-    out.push(first_byte(packet));
+    out.push(packet.packet_type().first_byte());
     writer::put_integer(remaining, out);
     body::write(packet, version, out)
 }
@@ -40,14 +45,6 @@ fn remaining_length(packet: &Packet<'_>, version: Version) -> Result<u32, Encode
     let mut counter = Counter(0);
     body::write(packet, version, &mut counter)?;
     writer::length(counter.0)
-}
-
-fn first_byte(packet: &Packet<'_>) -> u8 {
-    let flags = match packet {
-        Packet::Publish(publish) => publish_flags(publish.delivery, publish.retain),
-        _ => 0,
-    };
-    packet.packet_type().first_byte() | flags
 }
 
 /// The flags of a PUBLISH; the type has none by itself.
