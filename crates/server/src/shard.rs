@@ -59,6 +59,8 @@ pub(crate) struct Shard<'s> {
     pacer: Pacer,
     /// Sockets of clients that had input in this turn.
     pub(crate) input_events: u64,
+    /// The poller may have had more events than there was room for.
+    more_events: bool,
     /// A full mailbox: no socket is read.
     pub(crate) congested: bool,
     /// When a graceful stop gives up on slow readers.
@@ -106,6 +108,7 @@ impl<'s> Shard<'s> {
             reporter: Reporter::new(number, now, shared.tuning.sys_interval),
             pacer: Pacer::new(shared.tuning.pacing_cap, now),
             input_events: 0,
+            more_events: false,
             congested: false,
             stopping: None,
         }
@@ -183,7 +186,9 @@ impl<'s> Shard<'s> {
 
     fn notice_events(&mut self) {
         self.input_events = 0;
+        let mut events = 0;
         for event in &self.events {
+            events += 1;
             let token = event.token();
             if let Some(listener) = FIRST_LISTENER
                 .checked_sub(token.0)
@@ -208,11 +213,12 @@ impl<'s> Shard<'s> {
                 self.dirty.push(id);
             }
         }
+        self.more_events = events == EVENTS;
     }
 
     /// Puts the next turn off, unless there is work left from this one.
     fn pace(&mut self, started: Time, now: Time) {
-        if !self.dirty.is_empty() || !self.reading.is_empty() || self.stopping.is_some() {
+        if self.time_to_sleep() == Some(Duration::ZERO) || self.more_events {
             return;
         }
         let pause = self.pacer.pause(started, now);

@@ -43,10 +43,10 @@ pub(crate) struct BrokerArgs {
 }
 
 /// Serves until a signal says to stop.
-pub(crate) fn run(args: BrokerArgs) -> Result<()> {
-    log_to_stderr(&args);
+pub(crate) fn run(args: &BrokerArgs) -> Result<()> {
+    log_to_stderr(args);
     let mut options = ServerOptions {
-        listeners: listeners(&args)?,
+        listeners: listeners(args)?,
         max_connections: args.max_connections,
         pacing_cap: Duration::from_micros(args.pacing_cap),
         sys_interval: Duration::from_secs(args.sys_interval),
@@ -58,7 +58,7 @@ pub(crate) fn run(args: BrokerArgs) -> Result<()> {
     let handle = dunlin_server::start(options)?;
     handle.stop_on_signals().context("cannot watch for SIGTERM and SIGINT")?;
     // A closed stdout is no reason not to serve.
-    drop(greet(&handle, &args));
+    drop(greet(&handle, args));
     handle.join()?;
     Ok(())
 }
@@ -108,8 +108,8 @@ fn greet(handle: &Handle, args: &BrokerArgs) -> std::io::Result<()> {
     let addresses: Vec<String> = handle.addresses().iter().map(ToString::to_string).collect();
     let (host, port) = reachable(handle.addresses());
     writeln!(out, "dunlin {} listens on {}", env!("CARGO_PKG_VERSION"), addresses.join(" and "))?;
-    writeln!(out, "  mosquitto_sub -h {host} -p {port} -v -t '#'")?;
-    writeln!(out, "  mosquitto_pub -h {host} -p {port} -t greeting -m hello")?;
+    writeln!(out, "  dunlin sub -h {host} -p {port} -v -t '#'")?;
+    writeln!(out, "  dunlin pub -h {host} -p {port} -t greeting -m hello")?;
     let who = if handle.addresses().iter().all(|address| address.ip().is_loopback()) {
         "Anybody on this machine may connect."
     } else {

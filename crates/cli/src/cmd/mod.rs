@@ -41,7 +41,7 @@ enum Command {
 /// Does what was typed.
 pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command.unwrap_or(Command::Broker(cli.broker)) {
-        Command::Broker(args) => broker::run(args)?,
+        Command::Broker(args) => broker::run(&args)?,
         Command::Pub(options) => return Ok(pub_::run(*options)),
         Command::Sub(options) => return Ok(sub::run(*options)),
         Command::Bench(args) => bench::run(args)?,

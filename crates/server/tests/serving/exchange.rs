@@ -168,3 +168,52 @@ fn a_flood_does_not_starve_others() {
     }
     flooding.join().unwrap();
 }
+
+#[test]
+fn full_mailboxes_slow_publishers_down_and_lose_nothing() {
+    const MESSAGES: u16 = 3_000;
+    // Room for no more than a message or two: both shards are over the limit all the time.
+    let settings = Settings { maximum_queued_messages: 10_000, ..Settings::default() };
+    let mailbox_bytes = 1_000;
+    let server = Server::with(ServerOptions {
+        shards: 2,
+        sessions_ahead: 1,
+        settings,
+        mailbox_bytes,
+        ..ServerOptions::default()
+    });
+    let mut wires = [Wire::connect(&server, "one"), Wire::connect(&server, "other")];
+    let topics = ["for/one", "for/other"];
+    for (wire, topic) in wires.iter_mut().zip(topics) {
+        wire.subscribe(topic, 1);
+    }
+    let both = wires.into_iter().zip([topics[1], topics[0]]).map(|(mut wire, topic)| {
+        thread::spawn(move || {
+            let (mut acknowledged, mut received) = (0, 0);
+            for id in 1..=MESSAGES {
+                wire.send(&publish(topic, 1, id, &[5; 500]));
+                while acknowledged + 100 < id {
+                    one_more(&mut wire, &mut acknowledged, &mut received);
+                }
+            }
+            while acknowledged < MESSAGES || received < MESSAGES {
+                one_more(&mut wire, &mut acknowledged, &mut received);
+            }
+        })
+    });
+    for thread in both.collect::<Vec<_>>() {
+        thread.join().unwrap();
+    }
+}
+
+/// Takes a PUBACK, or a PUBLISH that it acknowledges.
+fn one_more(wire: &mut Wire, acknowledged: &mut u16, received: &mut u16) {
+    let (first, body) = wire.packet();
+    if first == 0x40 {
+        *acknowledged += 1;
+    } else {
+        *received += 1;
+        let topic = usize::from(body[1]);
+        wire.send(&ack(0x40, u16::from_be_bytes([body[2 + topic], body[3 + topic]])));
+    }
+}
