@@ -3,7 +3,7 @@
 use core::hash::BuildHasher;
 use std::sync::Arc;
 
-use dunlin_proto::Time;
+use dunlin_proto::{Time, Violation};
 use dunlin_proto::alias::AliasOut;
 use dunlin_proto::packet::{ConnAck, Connect, Packet, Will as ConnectWill};
 use dunlin_proto::property::{Property, PropertyBuf, PropertyId};
@@ -30,6 +30,12 @@ impl Broker {
         view: &View<'_>,
     ) -> Flow {
         self.note_wishes(slot, connect);
+        let maximum = self.hub.settings.maximum_topic_levels;
+        let levels = connect.will.as_ref().map_or(0, |will| will.topic.level_count());
+        if levels > maximum {
+            self.violated(now, slot, Violation::TopicTooDeep { levels, maximum }, frame);
+            return Flow::Stop(Next::Close);
+        }
         let claimed = self.hub.connections.at_mut(slot).and_then(|held| held.claimed.take());
         let assigned = connect
             .client_id

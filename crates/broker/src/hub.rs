@@ -29,7 +29,7 @@ const SPARE_BUFFERS: usize = 64;
 /// A buffer that grew beyond this is not kept.
 const SPARE_CAPACITY: usize = 256 * 1024;
 
-/// Room for headers and properties in the guess whether a packet fits into a client's maximum.
+/// Room for headers and what properties we add in the guess whether a packet fits into a client's maximum.
 const ALIAS_MARGIN: usize = 4096;
 
 /// Everything that delivering a message touches.
@@ -256,7 +256,8 @@ impl Hub {
         }
         let limit = connection.engine.maximum_packet_size();
         let before = connection.output.buffer().len();
-        let alias = if m.topic.len() + m.payload.len() + ALIAS_MARGIN < limit as usize {
+        let content = m.topic.len() + m.payload.len() + m.properties.as_bytes().len();
+        let alias = if content + ALIAS_MARGIN < limit as usize {
             named(&mut connection.engine.alias_out, m.topic)
         } else {
             // An alias once set has to be sent, and this message may be too large.

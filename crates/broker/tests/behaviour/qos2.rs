@@ -1,13 +1,10 @@
 //! QoS 2: exactly once, from the publisher and to the subscriber (4.3.3).
 
-use dunlin_proto::packet::{Delivery, Packet, Publish};
-use dunlin_proto::property::Properties;
 use dunlin_proto::qos::QoS;
 use dunlin_proto::reason::ReasonCode;
-use dunlin_proto::topic::TopicName;
 use dunlin_proto::version::Version;
 
-use crate::world::{Client, Options, World, packet_id};
+use crate::world::{Client, Options, World};
 
 const VERSIONS: [Version; 3] = [Version::V3_1, Version::V3_1_1, Version::V5_0];
 
@@ -19,24 +16,13 @@ fn watched(version: Version) -> (World, Client, Client) {
     (world, publisher, watcher)
 }
 
-fn publish_again(world: &mut World, client: Client, topic: &str, payload: &str, id: u16) {
-    let publish = Publish {
-        delivery: Delivery::ExactlyOnce { packet_id: packet_id(id), dup: true },
-        retain: false,
-        topic: TopicName::new(topic).ok(),
-        properties: Properties::EMPTY,
-        payload: payload.as_bytes(),
-    };
-    world.send(client, &Packet::Publish(publish));
-}
-
 #[test]
 fn a_message_goes_on_its_way_once_when_it_is_released() {
     for version in VERSIONS {
         let (mut world, publisher, watcher) = watched(version);
         world.publish(publisher, "t", "x", QoS::ExactlyOnce, 5);
-        publish_again(&mut world, publisher, "t", "x", 5);
-        publish_again(&mut world, publisher, "t", "x", 5);
+        world.publish_dup(publisher, "t", "x", QoS::ExactlyOnce, 5);
+        world.publish_dup(publisher, "t", "x", QoS::ExactlyOnce, 5);
         assert_eq!(world.take(publisher), ["PubRec #5"; 3], "{version}");
         assert!(world.take(watcher).is_empty());
         world.pubrel(publisher, 5);
@@ -54,7 +40,7 @@ fn the_exchange_goes_on_after_a_reconnection() {
         world.cut(publisher);
         let options = Options::new("p").version(version).persistent(100);
         let publisher = world.connect(options.clone());
-        publish_again(&mut world, publisher, "t", "x", 5);
+        world.publish_dup(publisher, "t", "x", QoS::ExactlyOnce, 5);
         assert_eq!(world.take(publisher), ["PubRec #5"]);
         world.pubrel(publisher, 5);
         world.cut(publisher);

@@ -1,6 +1,8 @@
 //! What clients do, a call for each packet.
 
-use dunlin_proto::packet::{Disconnect, Packet, Publish, Subscribe, SubscribeOptions, Unsubscribe};
+use dunlin_proto::packet::{
+    Delivery, Disconnect, Packet, Publish, Subscribe, SubscribeOptions, Unsubscribe,
+};
 use dunlin_proto::property::{Properties, Property};
 use dunlin_proto::qos::QoS;
 use dunlin_proto::reason::ReasonCode;
@@ -12,6 +14,23 @@ use super::{Client, World};
 impl World {
     pub fn publish(&mut self, client: Client, topic: &str, payload: &str, qos: QoS, id: u16) {
         self.publish_with(client, topic, payload, qos, id, &[]);
+    }
+
+    /// Publishes once more, with DUP.
+    pub fn publish_dup(&mut self, client: Client, topic: &str, payload: &str, qos: QoS, id: u16) {
+        let packet_id = packet_id(id);
+        let publish = Publish {
+            delivery: match qos {
+                QoS::AtMostOnce => Delivery::AtMostOnce,
+                QoS::AtLeastOnce => Delivery::AtLeastOnce { packet_id, dup: true },
+                QoS::ExactlyOnce => Delivery::ExactlyOnce { packet_id, dup: true },
+            },
+            retain: false,
+            topic: TopicName::new(topic).ok(),
+            properties: Properties::EMPTY,
+            payload: payload.as_bytes(),
+        };
+        self.send(client, &Packet::Publish(publish));
     }
 
     /// Publishes at QoS 1 and leaves what follows, mail to other shards above all, undone.
@@ -109,7 +128,7 @@ impl World {
     }
 
     /// Unsubscribes and takes the UNSUBACK, but nothing that follows it.
-    pub fn unsubscribe(&mut self, client: Client, filter: &str) {
+    pub fn unsubscribe(&mut self, client: Client, filter: &str) -> String {
         let unsubscribe = Unsubscribe {
             packet_id: packet_id(78),
             properties: Properties::EMPTY,
@@ -118,6 +137,7 @@ impl World {
         self.send(client, &Packet::Unsubscribe(unsubscribe));
         let answer = self.next(client).unwrap_or_default();
         assert!(answer.starts_with("UnsubAck"), "{answer}");
+        answer
     }
 
     pub fn puback(&mut self, client: Client, id: u16) {

@@ -320,6 +320,13 @@ impl World {
         self.settle();
     }
 
+    /// The broker publishes something of its own, on the first shard.
+    pub fn publish_system(&mut self, topic: &str, payload: &str) {
+        let view = View { index: &self.index, commons: &self.commons };
+        self.brokers[0].publish_system(self.now, topic, payload.as_bytes(), &view);
+        self.settle();
+    }
+
     /// A counter, over all shards.
     pub fn sum(&self, counter: impl Fn(&Stats) -> u64) -> u64 {
         self.brokers.iter().map(|broker| counter(broker.stats())).sum()
