@@ -4,7 +4,7 @@
 use anyhow::Result;
 use hdrhistogram::Histogram;
 
-use super::plan::Timeline;
+use super::plan::{Layout, Plan, Timeline};
 use super::track::GroupTrack;
 
 /// Longest latency told apart: an hour.
@@ -67,14 +67,15 @@ pub(super) struct Board {
 }
 
 impl Board {
-    /// Empty notes for `publishers` local publishers.
-    pub(super) fn new(publishers: usize, timeline: Timeline) -> Result<Self> {
+    /// Empty notes of a worker with `publishers` of the plan's publishers.
+    pub(super) fn new(plan: &Plan, publishers: usize, timeline: Timeline) -> Result<Self> {
+        let in_group = if plan.layout == Layout::Shared { plan.publishers } else { 0 };
         Ok(Self {
             counts: Counts::default(),
             progress: Progress::new(publishers),
             latency: Latencies::new(timeline)?,
             lag: Latencies::new(timeline)?,
-            group: Vec::new(),
+            group: (0..in_group).map(|_| GroupTrack::default()).collect(),
         })
     }
 }

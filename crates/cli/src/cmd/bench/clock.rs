@@ -1,4 +1,4 @@
-//! The clocks of the generator: one for schedules and latencies, one for its own cost.
+//! The clock of schedules and latencies.
 
 use std::time::Duration;
 
@@ -10,11 +10,6 @@ pub(super) const SECOND_NS: u64 = 1_000_000_000;
 /// `CLOCK_MONOTONIC` in nanoseconds: what the stamps carry.
 pub(super) fn now_ns() -> u64 {
     nanoseconds(clock_gettime(ClockId::Monotonic))
-}
-
-/// CPU time of this process, all threads, in nanoseconds.
-pub(super) fn own_cpu_ns() -> u64 {
-    nanoseconds(clock_gettime(ClockId::ProcessCPUTime))
 }
 
 /// Sleeps until the monotonic clock reads `when_ns`, at most `at_most`.

@@ -39,17 +39,17 @@ pub(super) fn run(
 
     progress.say("settling");
     sleep_towards(now_ns() + SETTLE_NS, Duration::MAX);
-    let (after, cpu_from, watch_from) = (broker.resident_bytes()?, broker.cpu_ns()?, now_ns());
+    let (after, cpu_from, watch_from) = (broker.resident_bytes()?, broker.usage()?, now_ns());
     progress.say("watching");
     sleep_towards(watch_from + watch_ns, Duration::MAX);
-    let (cpu_ns, watched_ns) = (broker.cpu_ns()? - cpu_from, now_ns() - watch_from);
+    let (used, watched_ns) = (broker.usage()?.since(cpu_from), now_ns() - watch_from);
     progress.clear();
     drop(open);
 
     let mut outcome = Outcome::default();
     let count = f64::from(connections);
     outcome.set(Measure::ConnectionsPerS, count / in_seconds(opening_ns));
-    outcome.set(Measure::BrokerCpuPercent, cpu_ns as f64 / watched_ns as f64 * 100.0);
+    outcome.set(Measure::BrokerCpuPercent, used.cpu_ns as f64 / watched_ns as f64 * 100.0);
     outcome.set(Measure::BrokerRssBytes, after as f64);
     outcome.set(Measure::RssBytesPerConnection, (after as f64 - before as f64) / count);
     Ok(outcome)

@@ -16,6 +16,7 @@ pub(super) enum Measure {
     BrokerCpuUsPerPublish,
     BrokerCpuUsPerConnection,
     BrokerCpuPercent,
+    BrokerWaitPercent,
     LatencyP50Us,
     LatencyP90Us,
     LatencyP99Us,
@@ -37,6 +38,7 @@ pub(super) enum Measure {
     OwnCpuUsPerConnection,
     OwnLagP99Us,
     OwnCpuPercent,
+    OwnWaitPercent,
 }
 
 impl Measure {
@@ -50,6 +52,7 @@ impl Measure {
             Self::BrokerCpuUsPerPublish => "broker CPU per publish",
             Self::BrokerCpuUsPerConnection => "broker CPU per connection",
             Self::BrokerCpuPercent => "broker CPU",
+            Self::BrokerWaitPercent => "broker kept from CPU",
             Self::LatencyP50Us => "latency p50",
             Self::LatencyP90Us => "latency p90",
             Self::LatencyP99Us => "latency p99",
@@ -71,6 +74,7 @@ impl Measure {
             Self::OwnCpuUsPerConnection => "generator CPU per connection",
             Self::OwnLagP99Us => "generator late p99",
             Self::OwnCpuPercent => "generator CPU",
+            Self::OwnWaitPercent => "generator kept from CPU",
         }
     }
 
@@ -79,7 +83,10 @@ impl Measure {
         match self {
             Self::DeliveredPerS | Self::PublishedPerS => "msg/s",
             Self::ConnectionsPerS | Self::FiltersPerS => "1/s",
-            Self::BrokerCpuPercent | Self::OwnCpuPercent => "%",
+            Self::BrokerCpuPercent
+            | Self::BrokerWaitPercent
+            | Self::OwnCpuPercent
+            | Self::OwnWaitPercent => "%",
             Self::Lost
             | Self::Duplicated
             | Self::OutOfOrder

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// A process on this machine.
 #[derive(Debug, Clone, Copy)]
@@ -10,27 +10,56 @@ pub(super) struct Process {
     pid: u32,
 }
 
+/// What the threads of a process had of the CPUs so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Usage {
+    /// Time running, user and system.
+    pub(super) cpu_ns: u64,
+    /// Time ready to run while others had the CPU: what disturbed a measurement.
+    pub(super) wait_ns: u64,
+}
+
+impl Usage {
+    /// What was used since `earlier`; 0 rather than less if a thread that counted has ended.
+    pub(super) fn since(self, earlier: Self) -> Self {
+        Self {
+            cpu_ns: self.cpu_ns.saturating_sub(earlier.cpu_ns),
+            wait_ns: self.wait_ns.saturating_sub(earlier.wait_ns),
+        }
+    }
+}
+
 impl Process {
     /// Looks the process up, so that a wrong id is told before the run.
     pub(super) fn new(pid: u32) -> Result<Self> {
         let process = Self { pid };
         process
-            .cpu_ns()
+            .usage()
             .and_then(|_| process.resident_bytes())
             .with_context(|| format!("the broker's process {pid} cannot be watched"))?;
         Ok(process)
     }
 
-    /// CPU time, user and system, of the threads alive. From the scheduler's own account in
-    /// nanoseconds: `stat` counts ticks of 10 ms.
-    pub(super) fn cpu_ns(self) -> Result<u64> {
+    /// The generator itself.
+    pub(super) fn own() -> Self {
+        Self { pid: std::process::id() }
+    }
+
+    /// Usage of the threads alive. From the scheduler's own account in nanoseconds: `stat` counts
+    /// ticks of 10 ms.
+    pub(super) fn usage(self) -> Result<Usage> {
         let tasks = format!("/proc/{}/task", self.pid);
-        let mut total = 0;
+        let mut total = Usage::default();
         for task in fs::read_dir(&tasks).with_context(|| format!("reading {tasks}"))? {
             let path = task.with_context(|| format!("reading {tasks}"))?.path().join("schedstat");
             // A thread may end between the listing and the reading.
             let Ok(text) = fs::read_to_string(&path) else { continue };
-            total += first_number(&text).with_context(|| format!("reading {}", path.display()))?;
+            let mut fields = text.split_whitespace().map(str::parse::<u64>);
+            let (Some(Ok(cpu_ns)), Some(Ok(wait_ns))) = (fields.next(), fields.next()) else {
+                bail!("{} has no times", path.display());
+            };
+            total.cpu_ns += cpu_ns;
+            total.wait_ns += wait_ns;
         }
         Ok(total)
     }
@@ -46,18 +75,13 @@ impl Process {
                 return Ok(kibibytes * 1024);
             }
         }
-        anyhow::bail!("the memory of process {} cannot be read", self.pid)
+        bail!("the memory of process {} cannot be read", self.pid)
     }
-}
-
-fn first_number(text: &str) -> Result<u64> {
-    let number = text.split_whitespace().next().context("empty")?;
-    Ok(number.parse()?)
 }
 
 fn field_of(text: &str, field: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(field))?;
-    first_number(rest).ok()
+    rest.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -66,9 +90,15 @@ mod tests {
 
     #[test]
     fn this_process_has_used_cpu_and_memory() {
-        let process = Process::new(std::process::id()).unwrap();
-        assert!(process.cpu_ns().unwrap() > 0);
+        let process = Process::own();
+        assert!(process.usage().unwrap().cpu_ns > 0);
         assert!(process.resident_bytes().unwrap() > 100 * 1024);
+    }
+
+    #[test]
+    fn a_difference_of_usage_is_never_negative() {
+        let (less, more) = (Usage { cpu_ns: 5, wait_ns: 9 }, Usage { cpu_ns: 7, wait_ns: 3 });
+        assert_eq!(more.since(less), Usage { cpu_ns: 2, wait_ns: 0 });
     }
 
     #[test]

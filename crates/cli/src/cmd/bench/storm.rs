@@ -6,7 +6,7 @@ use anyhow::Result;
 use hdrhistogram::Histogram;
 
 use super::args::TargetArgs;
-use super::clock::{SECOND_NS, now_ns, own_cpu_ns, sleep_towards};
+use super::clock::{SECOND_NS, now_ns, sleep_towards};
 use super::crowd::{Crowd, allow_connections};
 use super::outcome::{Measure, Outcome};
 use super::plan::{in_seconds, run_tag};
@@ -44,32 +44,33 @@ impl Storm {
         progress.say("warm-up");
         self.phase(&mut crowd, &names, self.warmup_ns)?;
         progress.say("measuring");
-        let cpu_from = broker.map(Process::cpu_ns).transpose()?;
-        let own_from = own_cpu_ns();
+        let broker_from = broker.map(Process::usage).transpose()?;
+        let own_from = Process::own().usage()?;
         let phase = self.phase(&mut crowd, &names, self.measured_ns.max(1))?;
-        let cpu_to = broker.map(Process::cpu_ns).transpose()?;
-        let own_us = (own_cpu_ns() - own_from) as f64 / 1000.0;
+        let broker_to = broker.map(Process::usage).transpose()?;
+        let own = Process::own().usage()?.since(own_from);
         progress.clear();
 
         let mut outcome = Outcome::default();
         let count = phase.connections as f64;
+        let share = |nanoseconds: u64| nanoseconds as f64 / phase.elapsed_ns as f64 * 100.0;
         outcome.set(Measure::ConnectionsPerS, count / in_seconds(phase.elapsed_ns));
-        let broker_ns = cpu_to.zip(cpu_from).map(|(to, from)| to.saturating_sub(from) as f64);
-        outcome.set_known(
-            Measure::BrokerCpuUsPerConnection,
-            broker_ns.map(|cpu_ns| cpu_ns / 1000.0 / count),
-        );
-        outcome.set_known(
-            Measure::BrokerCpuPercent,
-            broker_ns.map(|cpu_ns| cpu_ns / phase.elapsed_ns as f64 * 100.0),
-        );
+        outcome.set(Measure::OwnCpuUsPerConnection, own.cpu_ns as f64 / 1000.0 / count);
+        outcome.set(Measure::OwnCpuPercent, share(own.cpu_ns));
+        outcome.set(Measure::OwnWaitPercent, share(own.wait_ns));
+        if let Some((to, from)) = broker_to.zip(broker_from) {
+            let used = to.since(from);
+            let per_connection = used.cpu_ns as f64 / 1000.0 / count;
+            outcome.set(Measure::BrokerCpuUsPerConnection, per_connection);
+            outcome.set(Measure::BrokerCpuPercent, share(used.cpu_ns));
+            outcome.set(Measure::BrokerWaitPercent, share(used.wait_ns));
+        }
         outcome.set_percentiles(
             &phase.connect,
             &[(Measure::ConnectP50Us, 0.5), (Measure::ConnectP99Us, 0.99)],
         );
         let resident = broker.map(Process::resident_bytes).transpose()?;
         outcome.set_known(Measure::BrokerRssBytes, resident.map(|bytes| bytes as f64));
-        outcome.set(Measure::OwnCpuUsPerConnection, own_us / count);
         Ok(outcome)
     }
 

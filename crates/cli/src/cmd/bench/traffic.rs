@@ -11,11 +11,11 @@ use hdrhistogram::Histogram;
 
 use super::args::TargetArgs;
 use super::board::{Board, Counts};
-use super::clock::{SECOND_NS, now_ns, own_cpu_ns, sleep_towards};
+use super::clock::{SECOND_NS, now_ns, sleep_towards};
 use super::crowd::{Connected, Crowd, allow_connections, subscribe_all};
 use super::outcome::{Measure, Outcome};
 use super::plan::{Layout, Plan, Timeline, in_seconds};
-use super::proc::Process;
+use super::proc::{Process, Usage};
 use super::progress::Progress;
 use super::publisher::Publisher;
 use super::split::Split;
@@ -40,8 +40,8 @@ struct Snapshot {
     at_ns: u64,
     sent: u64,
     received: u64,
-    own_cpu_ns: u64,
-    broker_cpu_ns: Option<u64>,
+    own: Usage,
+    broker: Option<Usage>,
 }
 
 /// A run that is going on.
@@ -106,8 +106,7 @@ impl<'a> Run<'a> {
         let mut publishers: Vec<_> = clients.0.into_iter().map(Some).collect();
         let mut subscribers: Vec<_> = clients.1.into_iter().map(Some).collect();
         let shared = Arc::new(Shared::default());
-        let mut run =
-            Self { plan, broker, shared: Arc::clone(&shared), workers: Vec::new(), progress };
+        let mut ready = Vec::new();
         for worker in 0..workers {
             let split = Split { worker, workers };
             let publishers = members(split, &mut publishers)
@@ -118,15 +117,15 @@ impl<'a> Run<'a> {
                 .into_iter()
                 .map(|(index, connected)| Subscriber::new(plan, split, index, connected))
                 .collect::<Result<_>>()?;
-            let mut worker =
-                Worker::new(plan, timeline, publishers, subscribers, Arc::clone(&shared))?;
-            if plan.layout == Layout::Shared {
-                worker = worker.with_group(plan.publishers);
-            }
-            let thread = std::thread::Builder::new().name(format!("load-{}", split.worker));
-            run.workers.push(thread.spawn(move || worker.run()).context("starting a thread")?);
+            let worker = Worker::new(plan, timeline, publishers, subscribers, Arc::clone(&shared))?;
+            ready.push(worker);
         }
-        Ok(run)
+        let start = |worker: Worker| {
+            let thread = std::thread::Builder::new().name("load".to_owned());
+            thread.spawn(move || worker.run()).context("starting a thread")
+        };
+        let workers = ready.into_iter().map(start).collect::<Result<_>>()?;
+        Ok(Self { plan, broker, shared, workers, progress })
     }
 
     /// Sleeps through the measured phase and reads the counters at both ends of it.
@@ -159,10 +158,10 @@ impl<'a> Run<'a> {
 
     fn snapshot(&self) -> Result<Snapshot> {
         Ok(Snapshot {
-            broker_cpu_ns: self.broker.map(Process::cpu_ns).transpose()?,
+            broker: self.broker.map(Process::usage).transpose()?,
             sent: self.shared.sent.load(Ordering::Relaxed),
             received: self.shared.received.load(Ordering::Relaxed),
-            own_cpu_ns: own_cpu_ns(),
+            own: Process::own().usage()?,
             at_ns: now_ns(),
         })
     }
@@ -218,16 +217,20 @@ fn rates(outcome: &mut Outcome, plan: &Plan, begin: Snapshot, end: Snapshot) {
     let (received, sent) = ((end.received - begin.received) as f64, (end.sent - begin.sent) as f64);
     outcome.set(Measure::DeliveredPerS, received / in_seconds(elapsed_ns));
     outcome.set(Measure::PublishedPerS, sent / in_seconds(elapsed_ns));
-    let own_us = (end.own_cpu_ns - begin.own_cpu_ns) as f64 / 1000.0;
-    outcome.set(Measure::OwnCpuUsPerDelivery, own_us / received);
-    outcome.set(Measure::OwnCpuPercent, own_us * 1000.0 / elapsed_ns as f64 * 100.0);
-    let Some((end_ns, begin_ns)) = end.broker_cpu_ns.zip(begin.broker_cpu_ns) else { return };
-    let broker_ns = end_ns.saturating_sub(begin_ns) as f64;
-    outcome.set(Measure::BrokerCpuUsPerDelivery, broker_ns / 1000.0 / received);
+    let share = |nanoseconds: u64| nanoseconds as f64 / elapsed_ns as f64 * 100.0;
+    let own = end.own.since(begin.own);
+    outcome.set(Measure::OwnCpuUsPerDelivery, own.cpu_ns as f64 / 1000.0 / received);
+    outcome.set(Measure::OwnCpuPercent, share(own.cpu_ns));
+    outcome.set(Measure::OwnWaitPercent, share(own.wait_ns));
+    let Some((end, begin)) = end.broker.zip(begin.broker) else { return };
+    let broker = end.since(begin);
+    let broker_us = broker.cpu_ns as f64 / 1000.0;
+    outcome.set(Measure::BrokerCpuUsPerDelivery, broker_us / received);
     if plan.deliveries_per_publish() > 1 {
-        outcome.set(Measure::BrokerCpuUsPerPublish, broker_ns / 1000.0 / sent);
+        outcome.set(Measure::BrokerCpuUsPerPublish, broker_us / sent);
     }
-    outcome.set(Measure::BrokerCpuPercent, broker_ns / elapsed_ns as f64 * 100.0);
+    outcome.set(Measure::BrokerCpuPercent, share(broker.cpu_ns));
+    outcome.set(Measure::BrokerWaitPercent, share(broker.wait_ns));
 }
 
 fn latencies(outcome: &mut Outcome, latency: &Histogram<u64>, lag: &Histogram<u64>) {

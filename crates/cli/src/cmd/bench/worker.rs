@@ -99,7 +99,7 @@ impl Worker {
         Ok(Self {
             poll: Poll::new().context("creating the poll")?,
             timer: Timer::new().context("creating the timer")?,
-            board: Board::new(publishers.len(), timeline)?,
+            board: Board::new(plan, publishers.len(), timeline)?,
             publishers,
             subscribers,
             pacing,
@@ -109,12 +109,6 @@ impl Worker {
             shared,
             shown: Counts::default(),
         })
-    }
-
-    /// Gives the board what a shared group is checked with.
-    pub(super) fn with_group(mut self, publishers: u32) -> Self {
-        self.board.group.resize_with(publishers as usize, Default::default);
-        self
     }
 
     /// Runs until told to stop; gives back the notes.
