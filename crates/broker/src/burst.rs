@@ -122,8 +122,8 @@ impl<'a> Plain<'a> {
         let (remaining, rest) = if low < 0x80 {
             (usize::from(low), rest)
         } else {
-            // Longer ones than 16 383 bytes are not worth the haste.
-            let (&high, rest) = rest.split_first().filter(|(high, _)| **high < 0x80)?;
+            // Longer ones than 16 383 bytes are not worth the haste, and 0 would not be the shortest form.
+            let (&high, rest) = rest.split_first().filter(|(high, _)| (1..0x80).contains(*high))?;
             (usize::from(low & 0x7F) | usize::from(high) << 7, rest)
         };
         let body = rest.get(..remaining)?;

@@ -40,7 +40,8 @@ pub(crate) struct Wire<'a> {
 }
 
 impl<'a> Wire<'a> {
-    /// The frame of a PUBLISH without properties, unless a flag is set in it.
+    /// The frame of a PUBLISH without properties, unless a flag is set in it or its length could be
+    /// said in fewer bytes [MQTT-1.5.5-1].
     #[inline]
     pub(crate) fn of(frame: &'a [u8], publish: &Publish<'_>, version: Version) -> Option<Self> {
         let dup = match publish.delivery {
@@ -49,7 +50,10 @@ impl<'a> Wire<'a> {
         };
         let v5 = version.is_v5();
         let packet_id_at = frame.len().checked_sub(publish.payload.len() + 2 + usize::from(v5))?;
-        (!dup && !publish.retain).then_some(Self { frame, v5, packet_id_at })
+        let length = frame.get(1..5)?;
+        let last = length.iter().position(|byte| *byte < 0x80)?;
+        let shortest = last == 0 || length.get(last) != Some(&0);
+        (!dup && !publish.retain && shortest).then_some(Self { frame, v5, packet_id_at })
     }
 }
 

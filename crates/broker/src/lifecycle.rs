@@ -11,7 +11,7 @@ use dunlin_proto::qos::QoS;
 use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::version::Version;
 use dunlin_proto::window::Resend;
-use dunlin_proto::{Time, Violation};
+use dunlin_proto::{PacketType, Time, Violation};
 
 use crate::broker::{Broker, Flow};
 use crate::commons::View;
@@ -55,6 +55,9 @@ impl Broker {
         let Some(connection) = self.hub.connections.at(slot) else { return };
         let reason = violation.reason_code();
         if connection.session != NONE {
+            // A second CONNECT may break rules that DISCONNECT has no code for.
+            let told = reason.allowed_in(PacketType::Disconnect);
+            let reason = if told { reason } else { ReasonCode::ProtocolError };
             self.say_goodbye(slot, reason, &violation);
         } else if let Some(version) = answerable_connect(bytes, violation) {
             let connack = ConnAck { session_present: false, reason, properties: Properties::EMPTY };

@@ -270,7 +270,7 @@ impl World {
 
     /// Messages that the client has not acknowledged.
     pub fn outstanding(&self, client: Client) -> Vec<u16> {
-        self.clients[client].outstanding.iter().copied().collect()
+        self.clients[client].outstanding.keys().copied().collect()
     }
 
     /// The next packet that came to a client, in words.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use dunlin_broker::ConnId;
 use dunlin_proto::codec::{self, Framing};
-use dunlin_proto::packet::{Connect, Packet};
+use dunlin_proto::packet::{Ack, Connect, Packet};
+use dunlin_proto::qos::QoS;
 use dunlin_proto::version::Version;
 
 use super::words::describe;
@@ -22,7 +23,9 @@ pub struct Side {
     /// Whether the broker waits for an answer before it goes on with what is unread.
     pub waiting: bool,
     /// QoS 1 and 2 messages that were not acknowledged, by packet identifier.
-    pub outstanding: BTreeSet<u16>,
+    pub outstanding: BTreeMap<u16, QoS>,
+    /// Those whose PUBREC went out on this connection.
+    received: BTreeSet<u16>,
     partial: Vec<u8>,
     receive_maximum: u16,
     maximum_packet_size: u32,
@@ -41,7 +44,8 @@ impl Side {
             open: true,
             reading: true,
             waiting: false,
-            outstanding: BTreeSet::new(),
+            outstanding: BTreeMap::new(),
+            received: BTreeSet::new(),
             partial: Vec::new(),
             receive_maximum: u16::MAX,
             maximum_packet_size: u32::MAX,
@@ -54,13 +58,19 @@ impl Side {
     pub fn sends(&mut self, packet: &Packet<'_>) {
         match packet {
             Packet::Connect(connect) => self.asks(connect),
-            Packet::PubAck(ack) | Packet::PubComp(ack) => {
-                self.outstanding.remove(&ack.packet_id.get());
-            }
-            Packet::PubRec(ack) if ack.reason.is_error() => {
-                self.outstanding.remove(&ack.packet_id.get());
+            Packet::PubAck(ack) => self.done(ack, QoS::AtLeastOnce),
+            Packet::PubComp(ack) => self.done(ack, QoS::ExactlyOnce),
+            Packet::PubRec(ack) if ack.reason.is_error() => self.done(ack, QoS::ExactlyOnce),
+            Packet::PubRec(ack) => {
+                self.received.insert(ack.packet_id.get());
             }
             _ => {}
+        }
+    }
+
+    fn done(&mut self, ack: &Ack<'_>, qos: QoS) {
+        if self.outstanding.get(&ack.packet_id.get()) == Some(&qos) {
+            self.outstanding.remove(&ack.packet_id.get());
         }
     }
 
@@ -97,7 +107,7 @@ impl Side {
         match &packet {
             Packet::Publish(publish) => {
                 if let Some(packet_id) = publish.delivery.packet_id() {
-                    self.outstanding.insert(packet_id.get());
+                    self.outstanding.insert(packet_id.get(), publish.delivery.qos());
                 }
                 let alias = publish.properties.topic_alias();
                 assert!(alias.unwrap_or(0) <= self.alias_maximum, "alias {alias:?}");
@@ -112,8 +122,9 @@ impl Side {
                     (Some(_), None) => {}
                 }
             }
-            Packet::PubRel(ack) => {
-                self.outstanding.insert(ack.packet_id.get());
+            // One that nothing on this connection asked for goes on with an earlier exchange.
+            Packet::PubRel(ack) if !self.received.contains(&ack.packet_id.get()) => {
+                self.outstanding.insert(ack.packet_id.get(), QoS::ExactlyOnce);
             }
             _ => {}
         }
