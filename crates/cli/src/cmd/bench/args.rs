@@ -197,6 +197,9 @@ pub(super) struct TrafficArgs {
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true)]
 pub(super) struct ScenarioLine {
+    /// MQTT version, if not that of the whole comparison
+    #[arg(long, global = true, value_enum)]
+    pub(super) mqtt: Option<Version>,
     #[command(subcommand)]
     pub(super) scenario: Scenario,
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser};
 use serde::Serialize;
 
-use super::args::{Scenario, ScenarioLine, TargetArgs};
+use super::args::{ScenarioLine, TargetArgs};
 use super::crowd::raise_descriptor_limit;
 use super::launch::{BrokerSpec, split_words};
 use super::outcome::{Measure, Outcome, median};
@@ -60,7 +60,7 @@ pub(super) struct Row {
     /// Per broker, in their order.
     pub(super) results: Vec<Results>,
     #[serde(skip)]
-    scenario: Scenario,
+    line: ScenarioLine,
 }
 
 /// What one broker showed in one scenario.
@@ -82,7 +82,7 @@ impl CompareArgs {
                 for (at, broker) in self.brokers.iter().enumerate() {
                     let place = format!("round {} {}: {}", round + 1, broker.name, row.title);
                     let progress = progress.with_prefix(&place);
-                    let outcome = self.run_once(broker, &row.scenario, common, &progress);
+                    let outcome = self.run_once(broker, &row.line, common, &progress);
                     match outcome {
                         Ok(outcome) => row.results[at].rounds.push(outcome),
                         Err(error) => row.results[at].errors.push(format!("{error:#}")),
@@ -100,13 +100,15 @@ impl CompareArgs {
     fn run_once(
         &self,
         broker: &BrokerSpec,
-        scenario: &Scenario,
+        line: &ScenarioLine,
         common: &TargetArgs,
         progress: &Progress,
     ) -> Result<Outcome> {
         progress.say("starting");
         let broker = broker.start(&self.broker_cpu)?;
-        scenario.run(&broker.target(common), progress)
+        let target = broker.target(common);
+        let mqtt = line.mqtt.unwrap_or(target.mqtt);
+        line.scenario.run(&TargetArgs { mqtt, ..target }, progress)
     }
 
     fn rows(&self) -> Result<Vec<Row>> {
@@ -131,7 +133,7 @@ impl CompareArgs {
             title: title.to_owned(),
             command: format!("dunlin bench {line}"),
             results: self.brokers.iter().map(|_| Results::default()).collect(),
-            scenario: parsed.scenario,
+            line: parsed,
         })
     }
 }
