@@ -5,6 +5,7 @@ use dunlin_proto::codec::AckKind;
 use dunlin_proto::qos::PacketId;
 use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::version::Version;
+use dunlin_proto::window::Received;
 
 use crate::broker::Broker;
 use crate::commons::View;
@@ -38,8 +39,9 @@ impl Broker {
         let session = self.session_at(slot);
         if let Some(held) = self.hub.sessions.at_mut(session)
             && let Some(outbound) = held.outbound.as_mut()
-            && outbound.window.acknowledge(packet_id).is_some()
+            && let Some(done) = outbound.window.acknowledge(packet_id)
         {
+            self.hub.pool.recycle(done.message);
             self.hub.stats.queued_messages -= 1;
             if outbound.waits() || held.replays.is_some() {
                 self.go_on(now, session, view.commons);
@@ -65,7 +67,9 @@ impl Broker {
         if let Some(held) = self.hub.sessions.at_mut(session)
             && let Some(outbound) = held.outbound.as_mut()
         {
-            outbound.window.received(packet_id);
+            if let Received::First(done) = outbound.window.received(packet_id) {
+                self.hub.pool.recycle(done.message);
+            }
         }
         self.hub.acknowledge(slot, AckKind::PubRel, packet_id, ReasonCode::Success);
     }
@@ -82,6 +86,7 @@ impl Broker {
             if !message.expired(now) {
                 self.distribute(now, Some(publisher), &message, hint, view);
             }
+            self.hub.pool.recycle(message);
             self.hub.settled(slot);
         }
         self.hub.acknowledge(slot, AckKind::PubComp, packet_id, ReasonCode::Success);

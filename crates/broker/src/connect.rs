@@ -3,12 +3,12 @@
 use core::hash::BuildHasher;
 use std::sync::Arc;
 
-use dunlin_proto::{Time, Violation};
 use dunlin_proto::alias::AliasOut;
 use dunlin_proto::packet::{ConnAck, Connect, Packet, Will as ConnectWill};
 use dunlin_proto::property::{Property, PropertyBuf, PropertyId};
 use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::version::Version;
+use dunlin_proto::{Time, Violation};
 
 use crate::broker::{Broker, Flow};
 use crate::commons::{Commons, View};

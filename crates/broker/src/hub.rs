@@ -14,6 +14,7 @@ use crate::frame::{Shapes, append_head};
 use crate::incoming::{Form, Incoming};
 use crate::mail::{Mail, Target};
 use crate::message::Message;
+use crate::pool::Pool;
 use crate::router::{GroupId, SessionKey, Subscriber};
 use crate::routes::Route;
 use crate::session::{Copy, Session};
@@ -45,6 +46,7 @@ pub(crate) struct Hub {
     /// Messages of shared subscriptions that a member could not take, and which member that was; the
     /// next commit hands them on.
     pub(crate) returned: Vec<(SessionKey, Copy)>,
+    pub(crate) pool: Pool,
     shapes: Shapes,
     spare: Vec<Vec<u8>>,
 }
@@ -61,6 +63,7 @@ impl Hub {
             stats: Stats::default(),
             events: Vec::new(),
             returned: Vec::new(),
+            pool: Pool::default(),
             shapes: Shapes::default(),
             spare: Vec::new(),
         }
@@ -84,7 +87,8 @@ impl Hub {
             self.deliver(now, subscriber, None, m);
         }
         for subscriber in &route.remote {
-            self.post(*subscriber, None, m.message());
+            let message = m.message(&mut self.pool);
+            self.post(*subscriber, None, message);
         }
         for group in &route.groups {
             self.deliver_shared(now, *group, None, m, view);
@@ -123,7 +127,7 @@ impl Hub {
     ) {
         let Some(to) = view.index.pick(group, exclude) else { return };
         if !self.offer(now, &to, group, m) {
-            let message = Arc::clone(m.message());
+            let message = Arc::clone(m.message(&mut self.pool));
             let (identifier, qos, retain) = (to.identifier, to.qos, m.retain);
             let copy = Copy { message, identifier, qos, retain, group: Some(group) };
             self.returned.push((to.session, copy));
@@ -135,7 +139,8 @@ impl Hub {
         if to.session.shard == self.shard {
             return self.deliver(now, to, Some(group), m);
         }
-        self.post(*to, Some(group), m.message());
+        let message = m.message(&mut self.pool);
+        self.post(*to, Some(group), message);
         true
     }
 
@@ -175,7 +180,7 @@ impl Hub {
             return true;
         }
         let copy = Copy {
-            message: Arc::clone(m.message()),
+            message: Arc::clone(m.message(&mut self.pool)),
             identifier: to.identifier,
             qos,
             retain,
@@ -283,7 +288,7 @@ impl Hub {
             return false;
         }
         if shared {
-            connection.output.share(Arc::clone(m.message()));
+            connection.output.share(Arc::clone(m.message(&mut self.pool)));
         }
         self.stats.publish_sent += 1;
         self.stats.messages_sent += 1;

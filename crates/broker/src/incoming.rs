@@ -10,6 +10,7 @@ use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::version::Version;
 
 use crate::message::Message;
+use crate::pool::Pool;
 use crate::router::SessionKey;
 
 /// A message on its way through the router.
@@ -89,16 +90,18 @@ impl<'a> Incoming<'a> {
     }
 
     /// The message to keep.
-    pub(crate) fn message(&self) -> &Arc<Message> {
+    #[inline]
+    pub(crate) fn message(&self, pool: &mut Pool) -> &Arc<Message> {
         self.message.get_or_init(|| {
-            Arc::new(Message {
+            let head = Message {
                 topic: Arc::clone(self.topic),
-                payload: self.payload.into(),
+                payload: Vec::new(),
                 properties: copied(self.properties),
                 expires: self.expires,
                 qos: self.qos,
                 retain: self.retain,
-            })
+            };
+            pool.make(self.payload, head)
         })
     }
 }

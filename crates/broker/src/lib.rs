@@ -23,6 +23,7 @@ mod message;
 mod outbound;
 mod output;
 mod pending;
+mod pool;
 mod publish;
 mod replay;
 pub mod router;

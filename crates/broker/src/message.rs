@@ -11,7 +11,7 @@ use dunlin_proto::topic::TopicName;
 #[derive(Debug)]
 pub struct Message {
     pub(crate) topic: Arc<str>,
-    pub(crate) payload: Box<[u8]>,
+    pub(crate) payload: Vec<u8>,
     /// The properties that travel with the message; the expiry interval is `expires`.
     pub(crate) properties: PropertyBuf,
     /// `Time::MAX` when the message does not expire.
@@ -31,7 +31,7 @@ impl Message {
     /// The application data.
     #[inline]
     #[must_use]
-    pub const fn payload(&self) -> &[u8] {
+    pub fn payload(&self) -> &[u8] {
         &self.payload
     }
 
@@ -60,14 +60,19 @@ impl Message {
     }
 
     #[cfg(test)]
-    pub(crate) fn for_test(topic: &str, payload: &[u8]) -> Arc<Self> {
-        Arc::new(Self {
+    pub(crate) fn head_for_test(topic: &str) -> Self {
+        Self {
             topic: topic.into(),
-            payload: payload.into(),
+            payload: Vec::new(),
             properties: PropertyBuf::new(),
             expires: Time::MAX,
             qos: QoS::AtMostOnce,
             retain: false,
-        })
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test(topic: &str, payload: &[u8]) -> Arc<Self> {
+        Arc::new(Self { payload: payload.to_vec(), ..Self::head_for_test(topic) })
     }
 }

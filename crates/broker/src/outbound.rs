@@ -102,7 +102,8 @@ impl Hub {
         }
         let limit = self.settings.maximum_shard_queue_bytes;
         let waiting = usize::try_from(self.stats.queued_bytes).unwrap_or(usize::MAX);
-        (waiting.saturating_add(bytes) > limit).then_some(Drop::QueueBytes { bytes: waiting, limit })
+        (waiting.saturating_add(bytes) > limit)
+            .then_some(Drop::QueueBytes { bytes: waiting, limit })
     }
 
     /// Sends what waits for a session, as far as window and output have room: first what was in flight

@@ -86,7 +86,7 @@ impl Broker {
         let mut incoming = Incoming::of(message);
         incoming.publisher = publisher;
         if message.retain {
-            keep(&incoming, view);
+            keep(message, view);
         }
         let route = self.routes.find(&message.topic, hint, view.index);
         self.hub.send(now, self.routes.get(route), &incoming, view);
@@ -114,14 +114,15 @@ impl Hub {
         view: &View<'_>,
     ) {
         if let Delivery::ExactlyOnce { packet_id, dup } = delivery {
-            self.hold(from.session, packet_id, dup, Arc::clone(m.message()));
+            let message = Arc::clone(m.message(&mut self.pool));
+            self.hold(from.session, packet_id, dup, message);
             // [MQTT-4.3.3-8], [MQTT-4.3.3-10]: also for one that is here already.
             let reason = outcome(route.is_empty(), from.version);
             self.acknowledge(from.connection, AckKind::PubRec, packet_id, reason);
             return;
         }
         if m.retain {
-            keep(m, view);
+            keep(m.message(&mut self.pool), view);
         }
         self.send(now, route, m, view);
         if let Delivery::AtLeastOnce { packet_id, .. } = delivery {
@@ -167,8 +168,7 @@ impl Hub {
 }
 
 /// Replaces or removes the retained message of the topic [MQTT-3.3.1-5], [MQTT-3.3.1-6].
-fn keep(incoming: &Incoming<'_>, view: &View<'_>) {
-    let message = incoming.message();
+fn keep(message: &Arc<Message>, view: &View<'_>) {
     if message.payload.is_empty() {
         view.commons.unretain(message.topic());
     } else {

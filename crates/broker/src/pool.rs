@@ -1,0 +1,71 @@
+//! Small messages that were delivered, kept to carry the next ones.
+//!
+//! A QoS 1 message lives for a round trip. With a window of many of them the system's allocator takes
+//! its slow path for every one; taking the box of the oldest that is done with costs a few instructions.
+
+use std::sync::Arc;
+
+use crate::message::Message;
+
+/// Messages kept. 1024: the windows of a few busy clients.
+const KEPT: usize = 1024;
+/// Largest payload, in bytes, that is put into a kept message or kept itself: what a short payload
+/// may waste of a longer one's memory while it waits in a queue.
+const LARGEST: usize = 256;
+
+/// Messages without receivers.
+#[derive(Default)]
+pub(crate) struct Pool(Vec<Arc<Message>>);
+
+impl Pool {
+    /// A message with this content.
+    #[inline]
+    pub(crate) fn make(&mut self, payload: &[u8], head: Message) -> Arc<Message> {
+        // What is retained stays, so it gets no more memory than it needs.
+        if payload.len() <= LARGEST
+            && !head.retain
+            && let Some(mut message) = self.0.pop()
+            && let Some(kept) = Arc::get_mut(&mut message)
+        {
+            let mut buffer = core::mem::take(&mut kept.payload);
+            buffer.clear();
+            buffer.extend_from_slice(payload);
+            *kept = Message { payload: buffer, ..head };
+            return message;
+        }
+        Arc::new(Message { payload: payload.to_vec(), ..head })
+    }
+
+    /// Takes back a message that somebody is done with, if nobody else has it.
+    #[inline]
+    pub(crate) fn recycle(&mut self, mut message: Arc<Message>) {
+        if self.0.len() < KEPT
+            && Arc::get_mut(&mut message)
+                .is_some_and(|message| message.payload.capacity() <= LARGEST)
+        {
+            self.0.push(message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Pool;
+    use crate::message::Message;
+
+    #[test]
+    fn a_message_is_used_again_only_when_nobody_has_it() {
+        let mut pool = Pool::default();
+        let message = Message::for_test("t", b"first");
+        let shared = Arc::clone(&message);
+        pool.recycle(message);
+        let fresh = pool.make(b"second", Message::head_for_test("u"));
+        assert_eq!(shared.payload(), b"first");
+        pool.recycle(shared);
+        let reused = pool.make(b"third", Message::head_for_test("v"));
+        assert_eq!((fresh.payload(), reused.payload()), (&b"second"[..], &b"third"[..]));
+        assert_eq!((&*fresh.topic, &*reused.topic), ("u", "v"));
+    }
+}
