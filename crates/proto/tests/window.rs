@@ -114,6 +114,20 @@ fn a_new_connection_sends_again_no_more_than_its_receive_maximum() {
 }
 
 #[test]
+fn a_late_answer_to_what_was_not_sent_again_frees_nothing() {
+    let mut window = Outbound::new();
+    for message in 0..4_u32 {
+        window.send(QoS::AtLeastOnce, message);
+    }
+    window.restart();
+    assert!(window.next_resend(2).is_some() && window.next_resend(2).is_some());
+    assert_eq!(window.acknowledge(id(4)), Some(3));
+    assert_eq!(window.next_resend(2), None);
+    assert_eq!(window.acknowledge(id(1)), Some(0));
+    assert_eq!(window.next_resend(2).map(|(id, _)| id), Some(id(3)));
+}
+
+#[test]
 fn requests_share_identifiers_but_not_the_receive_maximum() {
     let mut window = Outbound::new();
     let request = window.request("subscribe");

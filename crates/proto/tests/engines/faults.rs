@@ -100,6 +100,38 @@ fn a_lost_session_is_begun_anew_without_breaking_exactly_once() {
 }
 
 #[test]
+fn what_is_sent_again_says_that_it_may_be_a_duplicate() {
+    let mut pair = Pair::new();
+    pair.connected(&persistent(Version::V3_1_1));
+    pair.client.publish(message("up", QoS::AtLeastOnce, "1")).unwrap();
+    pair.client_sends();
+    assert_eq!(pair.up, b"\x32\x07\x00\x02up\x00\x011");
+    pair.cut(0, 0);
+    pair.connect(&persistent(Version::V3_1_1));
+    pair.client_sends();
+    pair.server_takes(usize::MAX);
+    pair.client_takes(usize::MAX);
+    pair.client_sends();
+    assert_eq!(pair.up, b"\x3A\x07\x00\x02up\x00\x011");
+}
+
+#[test]
+fn identifiers_of_a_lost_session_mean_nothing_in_the_next() {
+    let mut pair = Pair::new();
+    pair.connected(&persistent(Version::V5_0));
+    pair.server.queue.push_back((QoS::ExactlyOnce, b"1".to_vec()));
+    pair.server_takes(0);
+    pair.client_takes(usize::MAX);
+    // The PUBREC is lost, and with it the server's session.
+    pair.cut(0, 0);
+    pair.server.has_session = false;
+    pair.server.queue.push_back((QoS::ExactlyOnce, b"2".to_vec()));
+    pair.connected(&persistent(Version::V5_0));
+    let given = [b"1", b"2"].map(|payload| (QoS::ExactlyOnce, payload.to_vec()));
+    assert_eq!(pair.given(), given);
+}
+
+#[test]
 fn an_unanswered_subscribe_is_asked_again() {
     let mut pair = Pair::new();
     pair.server.answers_subscribe = false;
