@@ -14,7 +14,7 @@ use crate::frame::{Shapes, append_head};
 use crate::incoming::{Form, Incoming};
 use crate::mail::{Mail, Target};
 use crate::message::Message;
-use crate::pool::Pool;
+use crate::pool::{Pool, Spare};
 use crate::router::{GroupId, SessionKey, Subscriber};
 use crate::routes::Route;
 use crate::session::{Copy, Session};
@@ -25,10 +25,6 @@ use crate::stats::Stats;
 /// Payloads of this size and above are shared between receivers, smaller ones copied: below, the
 /// second slice of a vectored write costs more than the copy.
 pub(crate) const SHARED_PAYLOAD: usize = 2048;
-/// Buffers kept for the next connections that have something to say.
-const SPARE_BUFFERS: usize = 64;
-/// A buffer that grew beyond this is not kept.
-const SPARE_CAPACITY: usize = 256 * 1024;
 
 /// Room for headers and what properties we add in the guess whether a packet fits into a client's maximum.
 const ALIAS_MARGIN: usize = 4096;
@@ -48,7 +44,7 @@ pub(crate) struct Hub {
     pub(crate) returned: Vec<(SessionKey, Copy)>,
     pub(crate) pool: Pool,
     shapes: Shapes,
-    spare: Vec<Vec<u8>>,
+    spare: Spare,
 }
 
 impl Hub {
@@ -65,7 +61,7 @@ impl Hub {
             returned: Vec::new(),
             pool: Pool::default(),
             shapes: Shapes::default(),
-            spare: Vec::new(),
+            spare: Spare::default(),
         }
     }
 
@@ -209,7 +205,7 @@ impl Hub {
             return false;
         }
         if !output.has_buffer() {
-            output.lend(self.spare.pop().unwrap_or_default());
+            output.lend(self.spare.take());
         }
         let buffer = output.buffer();
         if let Some(packet_id) = form.packet_id
@@ -257,7 +253,7 @@ impl Hub {
         let Some(connection) = self.connections.at_mut(slot) else { return false };
         let v5 = connection.engine.version().is_v5();
         if !connection.output.has_buffer() {
-            connection.output.lend(self.spare.pop().unwrap_or_default());
+            connection.output.lend(self.spare.take());
         }
         let limit = connection.engine.maximum_packet_size();
         let before = connection.output.buffer().len();
@@ -305,11 +301,8 @@ impl Hub {
     pub(crate) fn reclaim(&mut self, slot: u32) {
         let Some(connection) = self.connections.at_mut(slot) else { return };
         connection.output.compact();
-        if let Some(buffer) = connection.output.reclaim()
-            && self.spare.len() < SPARE_BUFFERS
-            && buffer.capacity() <= SPARE_CAPACITY
-        {
-            self.spare.push(buffer);
+        if let Some(buffer) = connection.output.reclaim() {
+            self.spare.keep(buffer);
         }
     }
 
@@ -322,7 +315,7 @@ impl Hub {
             self.dirty.push(slot);
         }
         if !connection.output.has_buffer() {
-            connection.output.lend(self.spare.pop().unwrap_or_default());
+            connection.output.lend(self.spare.take());
         }
         Some(connection.output.buffer())
     }

@@ -1,4 +1,5 @@
-//! Small messages that were delivered, kept to carry the next ones.
+//! Memory that is used again: messages that were delivered carry the next ones, and output buffers go
+//! from connection to connection.
 //!
 //! A QoS 1 message lives for a round trip. With a window of many of them the system's allocator takes
 //! its slow path for every one; taking the box of the oldest that is done with costs a few instructions.
@@ -44,6 +45,38 @@ impl Pool {
                 .is_some_and(|message| message.payload.capacity() <= LARGEST)
         {
             self.0.push(message);
+        }
+    }
+}
+
+/// Bytes of buffers kept. 8 MiB: what a fan-out to thousands of connections fills in a turn.
+const SPARE_BYTES: usize = 8 << 20;
+/// A buffer that grew beyond this is not kept: it was for one large packet.
+const SPARE_LARGEST: usize = 256 << 10;
+/// First size of a buffer, so that it need not grow packet by packet.
+const SPARE_SMALLEST: usize = 512;
+
+/// Output buffers that hold nothing: a connection has one only while it has something to say.
+#[derive(Default)]
+pub(crate) struct Spare {
+    buffers: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Spare {
+    /// An empty buffer.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        let Some(buffer) = self.buffers.pop() else { return Vec::with_capacity(SPARE_SMALLEST) };
+        self.bytes -= buffer.capacity();
+        buffer
+    }
+
+    /// Takes an empty buffer back, if it is worth keeping.
+    pub(crate) fn keep(&mut self, buffer: Vec<u8>) {
+        if buffer.capacity() <= SPARE_LARGEST && self.bytes + buffer.capacity() <= SPARE_BYTES {
+            self.bytes += buffer.capacity();
+            self.buffers.push(buffer);
         }
     }
 }
