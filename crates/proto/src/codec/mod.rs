@@ -1,7 +1,7 @@
 //! Packets to bytes and back, for every version.
 //!
-//! [`frame`] finds where a packet ends in a stream, [`decode`] reads one whole packet, and
-//! [`encode`] appends one. Both sides' packets are read alike: who may send what, and when, is
+//! [`frame`] finds where a packet ends in a stream, [`decode()`] reads one whole packet, and
+//! [`encode()`] appends one. Both sides' packets are read alike: who may send what, and when, is
 //! for the engines to judge.
 
 mod decode;
