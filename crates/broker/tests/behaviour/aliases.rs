@@ -153,8 +153,5 @@ fn what_is_sent_again_has_the_aliases_of_the_new_connection() {
     world.take(client);
     world.cut(client);
     let client = world.connect(options);
-    assert_eq!(
-        world.take(client),
-        ["a 1 q1 #1 dup TopicAlias(1)", "- 2 q1 #2 dup TopicAlias(1)"]
-    );
+    assert_eq!(world.take(client), ["a 1 q1 #1 dup TopicAlias(1)", "- 2 q1 #2 dup TopicAlias(1)"]);
 }

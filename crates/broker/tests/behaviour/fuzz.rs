@@ -173,16 +173,24 @@ impl Chaos {
 
 #[test]
 fn whatever_clients_do_nothing_is_left_when_they_are_gone() {
-    let first = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    let seeds = first.map_or(0..400, |seed: u64| seed..seed + 1);
+    for_seeds(100, |seed| {
+        let mut chaos = Chaos::new(seed);
+        for _ in 0..400 {
+            chaos.step();
+        }
+        chaos.end();
+    });
+}
+
+/// Runs a test for so many seeds, or as many as the environment says in `SEEDS`, or for the one in `SEED`.
+pub fn for_seeds(count: u64, test: impl Fn(u64) + std::panic::RefUnwindSafe) {
+    let number = |name| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    let seeds = match number("SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("SEEDS").unwrap_or(count),
+    };
     for seed in seeds {
-        let outcome = std::panic::catch_unwind(|| {
-            let mut chaos = Chaos::new(seed);
-            for _ in 0..400 {
-                chaos.step();
-            }
-            chaos.end();
-        });
+        let outcome = std::panic::catch_unwind(|| test(seed));
         assert!(outcome.is_ok(), "run again with SEED={seed}");
     }
 }

@@ -89,7 +89,8 @@ fn nothing_after_disconnect_is_looked_at() {
 fn packets_in_any_slices_mean_the_same() {
     let stream = b"\x82\x0E\x00\x01\x00\x00\x01a\x00\x00\x04b/#x\x00\x00";
     // The filter is broken on purpose: everything before it must have been answered.
-    let whole = [&b"\x82\x07\x00\x07\x00\x00\x01a\x01\x32\x07\x00\x01a\x00\x09\x00x\xC0\x00"[..], stream];
+    let whole =
+        [&b"\x82\x07\x00\x07\x00\x00\x01a\x01\x32\x07\x00\x01a\x00\x09\x00x\xC0\x00"[..], stream];
     let whole = whole.concat();
     let mut expected: Option<Vec<String>> = None;
     for step in 1..=whole.len() {

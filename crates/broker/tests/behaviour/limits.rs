@@ -132,9 +132,9 @@ fn a_reader_with_a_full_window_has_the_same_queue() {
 }
 
 fn subscribe_many(world: &mut World, client: Client, filters: &[&str]) -> String {
-    let filters = filters.iter().map(|filter| {
-        (TopicFilter::new(filter).expect("valid filter"), options(QoS::AtMostOnce))
-    });
+    let filters = filters
+        .iter()
+        .map(|filter| (TopicFilter::new(filter).expect("valid filter"), options(QoS::AtMostOnce)));
     let subscribe = Subscribe {
         packet_id: packet_id(5),
         properties: Properties::EMPTY,

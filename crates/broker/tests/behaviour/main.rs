@@ -8,6 +8,7 @@ mod flow;
 mod fuzz;
 mod hostile;
 mod limits;
+mod promises;
 mod qos2;
 mod refusals;
 mod retained;

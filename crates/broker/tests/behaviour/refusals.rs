@@ -69,9 +69,8 @@ fn every_refusal_has_its_code_in_every_version() {
 #[test]
 fn an_empty_client_identifier_needs_a_clean_session_before_5() {
     let mut world = World::new();
-    let mut refused = |version, clean| {
-        answer(&mut world, &Options::new("").version(version).clean(clean))
-    };
+    let mut refused =
+        |version, clean| answer(&mut world, &Options::new("").version(version).clean(clean));
     assert_eq!(refused(Version::V3_1, true), [0x20, 2, 0, 2]);
     assert_eq!(refused(Version::V3_1, false), [0x20, 2, 0, 2]);
     assert_eq!(refused(Version::V3_1_1, false), [0x20, 2, 0, 2]);
@@ -105,10 +104,9 @@ fn a_keep_alive_above_the_limit_is_lowered_in_5_and_refused_before() {
 
 #[test]
 fn a_will_to_a_topic_of_the_brokers_own_is_refused() {
-    for (version, expected) in [
-        (Version::V3_1_1, vec![0x20, 2, 0, 5]),
-        (Version::V5_0, vec![0x20, 3, 0, 0x87, 0]),
-    ] {
+    for (version, expected) in
+        [(Version::V3_1_1, vec![0x20, 2, 0, 5]), (Version::V5_0, vec![0x20, 3, 0, 0x87, 0])]
+    {
         let mut world = World::new();
         let options = Options::new("c").version(version).will("$SYS/broker/version", "mine");
         assert_eq!(answer(&mut world, &options), expected);
@@ -153,10 +151,8 @@ fn a_reason_string_is_sent_when_it_is_wanted() {
 
 #[test]
 fn a_reason_string_is_left_out_where_it_would_not_fit() {
-    let mut world = World::with(
-        Settings { reason_strings: ReasonStrings::Always, ..Settings::default() },
-        1,
-    );
+    let mut world =
+        World::with(Settings { reason_strings: ReasonStrings::Always, ..Settings::default() }, 1);
     let options = Options::new("c").property(Property::MaximumPacketSize(20));
     let client = world.open_as(Admission::Refuse(Refusal::NotAuthorized));
     world.send_connect(client, &options);
@@ -219,14 +215,15 @@ fn the_default_connack_is_the_same_bytes_as_ever() {
 
 #[test]
 fn unsupported_levels_are_answered_in_the_nearest_form() {
-    for (level, expected) in [
-        (2, vec![0x20, 2, 0, 1]),
-        (3, vec![0x20, 2, 0, 1]),
-        (6, vec![0x20, 3, 0, 0x84, 0]),
-    ] {
+    for (level, expected) in
+        [(2, vec![0x20, 2, 0, 1]), (3, vec![0x20, 2, 0, 1]), (6, vec![0x20, 3, 0, 0x84, 0])]
+    {
         let mut world = World::new();
         let client = world.open();
-        world.send_bytes(client, &[0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', level, 2, 0, 0, 0, 1, b'c']);
+        world.send_bytes(
+            client,
+            &[0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', level, 2, 0, 0, 0, 1, b'c'],
+        );
         // A client that speaks another version could not read what is checked here.
         assert_eq!(world.take_frames(client).concat(), expected, "level {level}");
         assert!(!world.is_open(client));
@@ -239,7 +236,10 @@ fn a_broken_connect_is_answered_in_5_and_closed_without_a_word_before() {
         let mut world = World::new();
         let client = world.open();
         // The reserved connect flag.
-        world.send_bytes(client, &[0x10, 14, 0, 4, b'M', b'Q', b'T', b'T', level, 3, 0, 0, 0, 0, 1, b'c']);
+        world.send_bytes(
+            client,
+            &[0x10, 14, 0, 4, b'M', b'Q', b'T', b'T', level, 3, 0, 0, 0, 0, 1, b'c'],
+        );
         assert_eq!(world.take_frames(client).concat(), expected);
         assert!(!world.is_open(client));
     }
@@ -247,7 +247,8 @@ fn a_broken_connect_is_answered_in_5_and_closed_without_a_word_before() {
 
 #[test]
 fn the_first_packet_has_to_be_connect() {
-    for first in [&b"\xC0\x00"[..], b"\x30\x03\x00\x01t", b"\x20\x02\x00\x00", b"\xE0\x00", b"\xFF"] {
+    for first in [&b"\xC0\x00"[..], b"\x30\x03\x00\x01t", b"\x20\x02\x00\x00", b"\xE0\x00", b"\xFF"]
+    {
         let mut world = World::new();
         let client = world.open();
         world.send_bytes(client, first);

@@ -20,9 +20,10 @@ fn everybody_is_told_and_let_go() {
             assert!(!world.is_open(client));
         }
         world.assert_empty();
-        let ends = world.events().into_iter().filter(|event| {
-            matches!(event, Event::Disconnected { end: End::ShuttingDown, .. })
-        });
+        let ends = world
+            .events()
+            .into_iter()
+            .filter(|event| matches!(event, Event::Disconnected { end: End::ShuttingDown, .. }));
         assert_eq!(ends.count(), 2);
     }
 }

@@ -143,8 +143,7 @@ fn the_keep_alive_that_the_broker_set_is_the_one_that_counts() {
 
 #[test]
 fn connect_has_to_come_within_its_time() {
-    let settings =
-        Settings { connect_timeout: Duration::from_secs(5), ..Settings::default() };
+    let settings = Settings { connect_timeout: Duration::from_secs(5), ..Settings::default() };
     let mut world = World::with(settings, 1);
     let (silent, half) = (world.open(), world.open());
     let in_time = world.open();

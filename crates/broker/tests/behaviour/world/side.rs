@@ -108,6 +108,11 @@ impl Side {
             Packet::Publish(publish) => {
                 if let Some(packet_id) = publish.delivery.packet_id() {
                     self.outstanding.insert(packet_id.get(), publish.delivery.qos());
+                    let (count, allowed) = (self.outstanding.len(), self.receive_maximum);
+                    assert!(
+                        count <= usize::from(allowed),
+                        "{count} on their way, {allowed} allowed"
+                    );
                 }
                 let alias = publish.properties.topic_alias();
                 assert!(alias.unwrap_or(0) <= self.alias_maximum, "alias {alias:?}");
@@ -128,12 +133,6 @@ impl Side {
             }
             _ => {}
         }
-        assert!(
-            self.outstanding.len() <= usize::from(self.receive_maximum),
-            "{} unacknowledged, {} allowed",
-            self.outstanding.len(),
-            self.receive_maximum
-        );
     }
 
     /// The next packet in words.
