@@ -117,6 +117,26 @@ def a_refused_subscription_is_explained(host, port):
 
 
 @behaviour
+def a_message_that_breaks_every_connection_is_given_up(host, port):
+    with socket.create_server((brokers.HOST, 0)) as listener:
+
+        def refuse():
+            for _ in range(4):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(b"\x20\x02\x00\x00")
+                    connection.recv(65536)
+
+        threading.Thread(target=refuse, daemon=True).start()
+        failed = tools.run(
+            DUNLIN, "pub", "-h", brokers.HOST, "-p", listener.getsockname()[1], "-q", 1, "-t", "a",
+            "-m", "x", expect=1,
+        )
+        assert b"too long" in failed.err, failed.err
+
+
+@behaviour
 def something_that_is_no_broker_is_recognised(host, port):
     listener, other = answering([b"HTTP/1.1 400 Bad Request\r\n\r\n"])
     with listener:

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 use dunlin_proto::client::{Event, Failure as NotSent, Message, Token};
 use dunlin_proto::property::PropertyBuf;
@@ -21,6 +21,9 @@ use super::client::options::{ClientOptions, parse_qos, parse_seconds};
 /// Messages of QoS 0 that may wait to be sent while lines are read: enough to fill a socket, few
 /// enough to hold back whoever writes the lines when the broker is slow.
 const WAITING_TO_BE_SENT_MAX: u64 = 1_000;
+/// Connections that may break one after the other without any message done: a message that the
+/// broker does not want breaks every one of them, and before MQTT 5 it cannot say so.
+const FRUITLESS_MAX: u32 = 3;
 /// The exit status of a process that SIGINT ended.
 const INTERRUPTED: u8 = 130;
 
@@ -92,6 +95,7 @@ fn publish(options: PubOptions) -> Result<(), Failure> {
         is_connected: false,
         waiting: 0,
         waiting_max,
+        connections: 0,
         refusal: None,
     };
     publisher.run()?;
@@ -116,6 +120,8 @@ struct Publisher {
     /// Messages whose outcome is not known.
     waiting: u64,
     waiting_max: u64,
+    /// Connections opened since a message was done.
+    connections: u32,
     /// The first message that was not taken.
     refusal: Option<Failure>,
 }
@@ -130,8 +136,9 @@ impl Publisher {
             let stdin = std::io::stdin();
             let watched = self.wants_input().then(|| stdin.as_fd());
             match self.link.next(watched, self.next_due())? {
-                Occurrence::Event(Event::Connected { .. }) => self.is_connected = true,
+                Occurrence::Event(Event::Connected { .. }) => self.connected()?,
                 Occurrence::Event(Event::PublishDone { token, result }) => {
+                    self.connections = 1;
                     self.waiting = self.waiting.saturating_sub(1);
                     self.check(token, result);
                 }
@@ -142,6 +149,18 @@ impl Publisher {
                 Occurrence::Event(_) | Occurrence::Deadline => {}
             }
         }
+    }
+
+    fn connected(&mut self) -> Result<()> {
+        self.is_connected = true;
+        self.connections += 1;
+        ensure!(
+            self.waiting == 0 || self.connections <= FRUITLESS_MAX,
+            "the broker closed {FRUITLESS_MAX} connections one after the other instead of \
+             acknowledging a message: it may be too long for it, or not allowed; its log, or -V \
+             mqttv5, may tell"
+        );
+        Ok(())
     }
 
     /// Nothing is published before the broker accepted the connection: a refusal comes first.
