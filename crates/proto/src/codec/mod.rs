@@ -11,8 +11,8 @@ pub(crate) mod writer;
 
 use core::fmt;
 
-pub(crate) use decode::decode_framed;
 pub use decode::{connect_version, decode, decode_publish};
+pub(crate) use decode::{decode_framed, header_len, is_publish};
 pub use encode::{AckKind, encode, encode_ack, encode_publish_head, encoded_len};
 
 use crate::packet_type::PacketType;

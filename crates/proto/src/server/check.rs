@@ -43,7 +43,7 @@ impl Connection {
     }
 
     #[inline]
-    fn check_publish(&mut self, publish: &Publish<'_>) -> Result<(), Violation> {
+    pub(super) fn check_publish(&mut self, publish: &Publish<'_>) -> Result<(), Violation> {
         let qos = publish.delivery.qos();
         let maximum = self.limits.maximum_qos;
         // [MQTT-3.2.2-11]

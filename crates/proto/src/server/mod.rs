@@ -188,8 +188,16 @@ impl Connection {
             // Known before the rest is read, so that a refusal has the form of the version.
             self.version = codec::connect_version(frame)?.0;
         }
-        let packet = codec::decode_framed(frame, self.version)?;
-        self.check(&packet)?;
+        // PUBLISH by itself, so that it is not moved about as any packet before it is checked.
+        let packet = if codec::is_publish(frame) {
+            let publish = codec::decode_publish(frame, codec::header_len(frame), self.version)?;
+            self.check_publish(&publish)?;
+            Packet::Publish(publish)
+        } else {
+            let packet = codec::decode_framed(frame, self.version)?;
+            self.check(&packet)?;
+            packet
+        };
         self.last_received = now;
         Ok(Received::Packet { packet, len })
     }

@@ -40,17 +40,27 @@ pub(crate) fn decode_framed(frame: &[u8], version: Version) -> Result<Packet<'_>
     {
         return Ok(packet);
     }
-    let header_len = match frame {
+    let header_len = header_len(frame);
+    if is_publish(frame) {
+        return decode_publish(frame, header_len, version).map(Packet::Publish);
+    }
+    decode_rest(frame, header_len, version)
+}
+
+/// Whether a packet is a PUBLISH.
+#[inline]
+pub(crate) fn is_publish(frame: &[u8]) -> bool {
+    matches!(frame.first(), Some(&first) if first >> 4 == PacketType::Publish as u8)
+}
+
+/// How many bytes the fixed header takes in a packet that is whole.
+#[inline]
+pub(crate) const fn header_len(frame: &[u8]) -> usize {
+    match frame {
         [_, 0..0x80, ..] => 2,
         [_, _, 0..0x80, ..] => 3,
         [_, _, _, 0..0x80, ..] => 4,
         _ => 5,
-    };
-    match frame.first() {
-        Some(first) if first >> 4 == PacketType::Publish as u8 => {
-            decode_publish(frame, header_len, version).map(Packet::Publish)
-        }
-        _ => decode_rest(frame, header_len, version),
     }
 }
 
