@@ -12,7 +12,7 @@ use super::property_args::{self, PropertySets};
 
 const DEFAULT_HOST: &str = "localhost";
 const DEFAULT_PORT: u16 = 1883;
-/// A session that does not expire [MQTT-3.1.2.11.2].
+/// A session that does not expire (3.1.2.11.2).
 const NEVER_EXPIRES: u32 = u32::MAX;
 
 /// Where to connect and as whom, as typed.

@@ -114,7 +114,7 @@ fn number<T: FromStr<Err: Display>>(value: &str) -> Result<T> {
     value.parse().map_err(|error: T::Err| anyhow!("{error}"))
 }
 
-/// Zero is a protocol error for these [MQTT-3.1.2.11.3, 3.1.2.11.4].
+/// Zero is a protocol error for these (3.1.2.11.3, 3.1.2.11.4).
 fn positive<T: FromStr<Err: Display> + Default + PartialEq>(value: &str) -> Result<T> {
     let value: T = number(value)?;
     ensure!(value != T::default(), "it must not be 0");
