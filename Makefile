@@ -29,9 +29,13 @@ lint:
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 
-# What `dunlin bench` measures on this machine; its --help names the scenarios.
-bench:
+# What `dunlin bench` measures on this machine; `make bench SUITE=smoke` takes seconds only.
+SUITE ?= numbers
+QUICK = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/quick/dunlin
+# Debian keeps daemons out of the PATH of ordinary users.
+MOSQUITTO = $(or $(shell command -v mosquitto),/usr/sbin/mosquitto)
+
+bench: tools
 	$(CARGO) build -p dunlin --profile quick
-	$(CARGO) run -p dunlin --profile quick --quiet -- bench compare --suite numbers \
-		--broker 'dunlin=$(CURDIR)/target/quick/dunlin -p {port}' \
-		--broker 'mosquitto=mosquitto -c {conf}'
+	$(QUICK) bench compare --suite $(SUITE) --broker-cpu 0 --cpu 1 \
+		--broker 'dunlin=$(QUICK) -p {port}' --broker 'mosquitto=$(MOSQUITTO) -c {conf}'
