@@ -2,6 +2,7 @@
 
 use dunlin_proto::Time;
 use dunlin_proto::codec::AckKind;
+use dunlin_proto::packet::Ack;
 use dunlin_proto::qos::PacketId;
 use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::version::Version;
@@ -20,13 +21,13 @@ impl Broker {
         now: Time,
         slot: u32,
         kind: AckKind,
-        packet_id: PacketId,
-        reason: ReasonCode,
+        ack: &Ack<'_>,
         view: &View<'_>,
     ) {
+        let packet_id = ack.packet_id;
         match kind {
             AckKind::PubAck => self.acknowledged(now, slot, packet_id, view),
-            AckKind::PubRec if reason.is_error() => self.refused(now, slot, packet_id, view),
+            AckKind::PubRec if ack.reason.is_error() => self.refused(now, slot, packet_id, view),
             AckKind::PubRec => self.received(slot, packet_id),
             AckKind::PubRel => self.released(now, slot, packet_id, view),
             AckKind::PubComp => self.completed(now, slot, packet_id, view),
@@ -66,10 +67,9 @@ impl Broker {
         let session = self.session_at(slot);
         if let Some(held) = self.hub.sessions.at_mut(session)
             && let Some(outbound) = held.outbound.as_mut()
+            && let Received::First(done) = outbound.window.received(packet_id)
         {
-            if let Received::First(done) = outbound.window.received(packet_id) {
-                self.hub.pool.recycle(done.message);
-            }
+            self.hub.pool.recycle(done.message);
         }
         self.hub.acknowledge(slot, AckKind::PubRel, packet_id, ReasonCode::Success);
     }

@@ -164,19 +164,19 @@ impl Broker {
         let done = match packet {
             Packet::Publish(publish) => self.publish(now, slot, publish, frame, view),
             Packet::PubAck(ack) => {
-                self.ack(now, slot, AckKind::PubAck, ack.packet_id, ack.reason, view);
+                self.ack(now, slot, AckKind::PubAck, ack, view);
                 Ok(())
             }
             Packet::PubRec(ack) => {
-                self.ack(now, slot, AckKind::PubRec, ack.packet_id, ack.reason, view);
+                self.ack(now, slot, AckKind::PubRec, ack, view);
                 Ok(())
             }
             Packet::PubRel(ack) => {
-                self.ack(now, slot, AckKind::PubRel, ack.packet_id, ack.reason, view);
+                self.ack(now, slot, AckKind::PubRel, ack, view);
                 Ok(())
             }
             Packet::PubComp(ack) => {
-                self.ack(now, slot, AckKind::PubComp, ack.packet_id, ack.reason, view);
+                self.ack(now, slot, AckKind::PubComp, ack, view);
                 Ok(())
             }
             Packet::PingReq => self.ping(slot),

@@ -7,7 +7,8 @@
 
 use dunlin_proto::Time;
 use dunlin_proto::codec::AckKind;
-use dunlin_proto::packet::Delivery;
+use dunlin_proto::packet::{Ack, Delivery};
+use dunlin_proto::property::Properties;
 use dunlin_proto::qos::PacketId;
 use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::server;
@@ -53,7 +54,6 @@ impl Broker {
             return 0;
         }
         let (version, session) = (connection.engine.version(), connection.session);
-        let from = Origin { connection: slot, session, version };
         let limit = self.hub.settings.maximum_packet_size as usize;
         let publisher = Some(self.hub.key(session));
         let topic = route.topic.as_bytes();
@@ -74,7 +74,8 @@ impl Broker {
             if delivery == Delivery::AtMostOnce {
                 self.hub.send(now, route, &incoming, view);
             } else {
-                self.hub.take(now, from, delivery, route, &incoming, view);
+                let from = Origin { connection: slot, session, version, delivery };
+                self.hub.take(now, from, route, &incoming, view);
             }
         }
         self.hub.stats.messages_received += count;
@@ -97,7 +98,8 @@ impl Broker {
                 _ => break,
             };
             let Some(packet_id) = PacketId::new(u16::from_be_bytes([high, low])) else { break };
-            self.ack(now, slot, kind, packet_id, ReasonCode::Success, view);
+            let (reason, properties) = (ReasonCode::Success, Properties::EMPTY);
+            self.ack(now, slot, kind, &Ack { packet_id, reason, properties }, view);
             consumed += 4;
         }
         self.hub.stats.messages_received += consumed as u64 / 4;

@@ -104,9 +104,9 @@ impl Shapes {
         v5: bool,
         form: Form,
         m: &Incoming<'_>,
-        shared: bool,
         out: &mut Vec<u8>,
     ) -> usize {
+        let shared = m.is_shared();
         if form.dup {
             let (size, _) = append_head(v5, form, m, None, Time::ZERO, out);
             if !shared {
@@ -117,7 +117,7 @@ impl Shapes {
         let index =
             usize::from(form.qos.as_u8()) * 4 + usize::from(v5) * 2 + usize::from(form.retain);
         if self.made & 1 << index == 0 {
-            self.make(index, v5, form, m, shared);
+            self.make(index, v5, form, m);
         }
         let shape = self.shapes[index];
         let start = out.len();
@@ -129,10 +129,10 @@ impl Shapes {
         shape.to - shape.from + if shared { m.payload.len() } else { 0 }
     }
 
-    fn make(&mut self, index: usize, v5: bool, form: Form, m: &Incoming<'_>, shared: bool) {
+    fn make(&mut self, index: usize, v5: bool, form: Form, m: &Incoming<'_>) {
         let from = self.bytes.len();
         let (_, packet_id_at) = append_head(v5, form, m, None, Time::ZERO, &mut self.bytes);
-        if !shared {
+        if !m.is_shared() {
             self.bytes.extend_from_slice(m.payload);
         }
         self.shapes[index] = Shape { from, to: self.bytes.len(), packet_id_at };

@@ -22,10 +22,6 @@ use crate::settings::Settings;
 use crate::slab::{NONE, Slab};
 use crate::stats::Stats;
 
-/// Payloads of this size and above are shared between receivers, smaller ones copied: below, the
-/// second slice of a vectored write costs more than the copy.
-pub(crate) const SHARED_PAYLOAD: usize = 2048;
-
 /// Room for headers and what properties we add in the guess whether a packet fits into a client's maximum.
 const ALIAS_MARGIN: usize = 4096;
 
@@ -199,7 +195,7 @@ impl Hub {
             || engine.version().is_v5() != wire.v5
             || engine.alias_out.maximum() != 0
             || wire.frame.len() > engine.maximum_packet_size() as usize
-            || m.payload.len() >= SHARED_PAYLOAD
+            || m.is_shared()
             || output.pending() + wire.frame.len() > self.settings.maximum_output
         {
             return false;
@@ -265,10 +261,10 @@ impl Hub {
             None
         };
         let plain = form.identifier == 0 && alias.is_none();
-        let shared = m.payload.len() >= SHARED_PAYLOAD;
+        let shared = m.is_shared();
         let buffer = connection.output.buffer();
         let size = if plain && m.expires == Time::MAX {
-            self.shapes.append(v5, form, m, shared, buffer)
+            self.shapes.append(v5, form, m, buffer)
         } else {
             let (head, _) = append_head(v5, form, m, alias, now, buffer);
             if !shared {

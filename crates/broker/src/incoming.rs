@@ -13,6 +13,10 @@ use crate::message::Message;
 use crate::pool::Pool;
 use crate::router::SessionKey;
 
+/// Payloads of this size and above are shared between receivers, smaller ones copied: below, the
+/// second slice of a vectored write costs more than the copy.
+const SHARED_PAYLOAD: usize = 2048;
+
 /// A message on its way through the router.
 pub(crate) struct Incoming<'a> {
     pub(crate) publisher: Option<SessionKey>,
@@ -87,6 +91,12 @@ impl<'a> Incoming<'a> {
             wire: None,
             message: OnceCell::new(),
         }
+    }
+
+    /// Whether receivers share the payload instead of having a copy each.
+    #[inline]
+    pub(crate) const fn is_shared(&self) -> bool {
+        self.payload.len() >= SHARED_PAYLOAD
     }
 
     /// The message to keep.

@@ -68,8 +68,8 @@ impl Broker {
             }
         }
         incoming.publisher = Some(self.hub.key(session));
-        let origin = Origin { connection: slot, session, version };
-        self.hub.take(now, origin, publish.delivery, route, &incoming, view);
+        let origin = Origin { connection: slot, session, version, delivery: publish.delivery };
+        self.hub.take(now, origin, route, &incoming, view);
         Ok(())
     }
 
@@ -93,12 +93,13 @@ impl Broker {
     }
 }
 
-/// Where a PUBLISH came from.
+/// Where a PUBLISH came from, and what it is owed.
 #[derive(Clone, Copy)]
 pub(crate) struct Origin {
     pub(crate) connection: u32,
     pub(crate) session: u32,
     pub(crate) version: Version,
+    pub(crate) delivery: Delivery,
 }
 
 impl Hub {
@@ -108,12 +109,11 @@ impl Hub {
         &mut self,
         now: Time,
         from: Origin,
-        delivery: Delivery,
         route: &Route,
         m: &Incoming<'_>,
         view: &View<'_>,
     ) {
-        if let Delivery::ExactlyOnce { packet_id, dup } = delivery {
+        if let Delivery::ExactlyOnce { packet_id, dup } = from.delivery {
             let message = Arc::clone(m.message(&mut self.pool));
             self.hold(from.session, packet_id, dup, message);
             // [MQTT-4.3.3-8], [MQTT-4.3.3-10]: also for one that is here already.
@@ -125,7 +125,7 @@ impl Hub {
             keep(m.message(&mut self.pool), view);
         }
         self.send(now, route, m, view);
-        if let Delivery::AtLeastOnce { packet_id, .. } = delivery {
+        if let Delivery::AtLeastOnce { packet_id, .. } = from.delivery {
             let reason = outcome(route.is_empty(), from.version);
             self.acknowledge(from.connection, AckKind::PubAck, packet_id, reason);
             self.settled(from.connection);

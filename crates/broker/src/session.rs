@@ -31,6 +31,7 @@ pub(crate) struct Session {
     pub(crate) inbound: Option<Box<window::Inbound<Arc<Message>>>>,
     pub(crate) will: Option<Box<Will>>,
     /// Retained messages still to be sent for new subscriptions.
+    #[expect(clippy::box_collection, reason = "one word in a session that is sent none")]
     pub(crate) replays: Option<Box<VecDeque<Replay>>>,
     /// Causes of drops already told about since it connected, a bit for each.
     pub(crate) told: u8,

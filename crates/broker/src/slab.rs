@@ -20,6 +20,7 @@ impl<T> Slab<T> {
     }
 
     /// Number of tenants.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len() - self.free.len()
     }

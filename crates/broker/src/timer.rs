@@ -5,14 +5,11 @@
 //! for each slot that waits. Deadlines are rounded up to the tick; one beyond the wheel's turn
 //! is looked at once per turn and put back.
 
-use core::time::Duration;
-
 use dunlin_proto::Time;
 
 use crate::slab::NONE;
 
 /// Length of a tick: how late a deadline may be noticed.
-pub(crate) const TICK: Duration = Duration::from_millis(250);
 const TICK_MICROS: u64 = 250_000;
 const BUCKETS: usize = 512;
 
@@ -96,8 +93,8 @@ impl Wheel {
                 }
                 slot = link.next;
             }
-            for index in from..due.len() {
-                self.clear(due[index]);
+            for slot in due.iter().skip(from) {
+                self.clear(*slot);
             }
         }
         self.done = self.done.max(reached);
@@ -125,7 +122,9 @@ mod tests {
 
     use dunlin_proto::Time;
 
-    use super::{TICK, Wheel};
+    use super::{TICK_MICROS, Wheel};
+
+    const TICK: Duration = Duration::from_micros(TICK_MICROS);
 
     fn at(seconds: u64) -> Time {
         Time::ZERO.saturating_add(Duration::from_secs(seconds))

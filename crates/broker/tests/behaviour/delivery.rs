@@ -321,7 +321,7 @@ fn messages_of_one_publisher_keep_their_order_in_each_qos_and_across_shards() {
             while let Some(packet) = world.next(client) {
                 let words: Vec<&str> = packet.split(' ').collect();
                 payloads.push(words[1].parse::<u16>().unwrap_or(0));
-                world.puback(client, words[3][1..].parse().unwrap_or(0));
+                world.puback(client, words[3].trim_start_matches('#').parse().unwrap_or(0));
             }
             assert_eq!(payloads, (1..=50).collect::<Vec<_>>());
         }

@@ -197,7 +197,7 @@ fn properties_count_for_the_maximum_packet_size() {
         &[Property::SubscriptionIdentifier(268_435_455)],
     );
     world.take(client);
-    let name = "n".repeat(34);
+    let (fits, name) = ("n".repeat(33), "n".repeat(34));
     world.publish_with(
         publisher,
         "t",
@@ -212,7 +212,7 @@ fn properties_count_for_the_maximum_packet_size() {
         "x",
         QoS::AtMostOnce,
         0,
-        &[Property::UserProperty(&name[..33], "")],
+        &[Property::UserProperty(&fits, "")],
     );
     assert_eq!(world.take(client).len(), 1);
 }

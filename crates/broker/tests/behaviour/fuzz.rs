@@ -16,8 +16,18 @@ use crate::world::{Client, Options, World, options};
 const IDS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 const TOPICS: [&str; 6] = ["t", "t/1", "t/2", "u/1", "$x/1", "will"];
 const FILTERS: [&str; 12] = [
-    "t", "t/1", "+/1", "#", "t/#", "$x/#", "will", "$share/g/t", "$share/g/#", "$share/h/t",
-    "$share/h/+/1", "u/+",
+    "t",
+    "t/1",
+    "+/1",
+    "#",
+    "t/#",
+    "$x/#",
+    "will",
+    "$share/g/t",
+    "$share/g/#",
+    "$share/h/t",
+    "$share/h/+/1",
+    "u/+",
 ];
 const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
@@ -160,8 +170,8 @@ impl Chaos {
 
     /// Everybody leaves and every session expires.
     fn end(&mut self) {
-        for who in 0..IDS.len() {
-            let (client, _) = self.world.try_connect(Options::new(IDS[who]));
+        for id in IDS {
+            let (client, _) = self.world.try_connect(Options::new(id));
             self.world.disconnect(client, ReasonCode::Success);
         }
         self.world.settle();

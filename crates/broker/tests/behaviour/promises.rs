@@ -38,9 +38,9 @@ struct Subscriber {
 
 #[derive(Clone, Copy)]
 enum Answer {
-    PubAck,
-    PubRec,
-    PubComp,
+    Ack,
+    Rec,
+    Comp,
 }
 
 impl Publisher {
@@ -93,28 +93,28 @@ impl Subscriber {
             let words: Vec<&str> = packet.split(' ').collect();
             if packet.starts_with("PubRel") {
                 self.held.remove(&id);
-                self.answers.push_back((Answer::PubComp, id));
+                self.answers.push_back((Answer::Comp, id));
                 continue;
             }
             let number = words[1].parse().expect("a number");
             let taken = self.taken.entry(words[0].to_owned()).or_default();
             if words[2] == "q1" {
                 taken.push(number);
-                self.answers.push_back((Answer::PubAck, id));
+                self.answers.push_back((Answer::Ack, id));
             } else {
                 if self.held.insert(id) {
                     taken.push(number);
                 }
-                self.answers.push_back((Answer::PubRec, id));
+                self.answers.push_back((Answer::Rec, id));
             }
         }
     }
 
     fn answer(&mut self, world: &mut World) {
         match self.answers.pop_front() {
-            Some((Answer::PubAck, id)) => world.puback(self.client, id),
-            Some((Answer::PubRec, id)) => world.pubrec(self.client, id),
-            Some((Answer::PubComp, id)) => world.pubcomp(self.client, id),
+            Some((Answer::Ack, id)) => world.puback(self.client, id),
+            Some((Answer::Rec, id)) => world.pubrec(self.client, id),
+            Some((Answer::Comp, id)) => world.pubcomp(self.client, id),
             None => {}
         }
     }

@@ -50,6 +50,7 @@ impl World {
         self.retain_with(client, topic, payload, QoS::AtMostOnce, 0, &[]);
     }
 
+    #[allow(clippy::too_many_arguments, reason = "as many as a PUBLISH has")]
     pub fn retain_with(
         &mut self,
         client: Client,
@@ -71,6 +72,7 @@ impl World {
     }
 
     /// An empty topic stands for none, where an alias is given.
+    #[allow(clippy::too_many_arguments, reason = "as many as a PUBLISH has")]
     pub fn publish_with(
         &mut self,
         client: Client,

@@ -21,7 +21,7 @@ use dunlin_broker::{
 };
 use dunlin_proto::codec;
 use dunlin_proto::packet::Packet;
-pub use options::{Options, delivery, options, packet_id};
+pub use options::{Options, options, packet_id};
 
 use commons::Shared;
 use side::Side;
@@ -72,6 +72,7 @@ impl World {
     }
 
     /// Connects and checks that it was accepted.
+    #[allow(clippy::needless_pass_by_value, reason = "most are made for the call")]
     pub fn connect(&mut self, options: Options<'_>) -> Client {
         let (client, connack) = self.try_connect(options);
         assert!(connack.starts_with("ConnAck Success"), "{connack}");
@@ -79,6 +80,7 @@ impl World {
     }
 
     /// Connects and tells what the answer was.
+    #[allow(clippy::needless_pass_by_value, reason = "most are made for the call")]
     pub fn try_connect(&mut self, options: Options<'_>) -> (Client, String) {
         let client = self.open();
         self.send_connect(client, &options);
