@@ -43,7 +43,7 @@ impl Filters {
         let Scratch { levels, search, visits } = scratch;
         levels.split(topic, &self.hashing);
         self.shapes.search(topic, levels, search, &mut found);
-        if self.trie.node_count() > 0 {
+        if !self.trie.is_empty() {
             self.trie.walk(topic, levels, visits, &mut found);
         }
     }

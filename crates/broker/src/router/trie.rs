@@ -85,6 +85,11 @@ impl Trie {
         self.used
     }
 
+    /// Whether it holds no filter: `#` needs no node besides the root.
+    pub(super) fn is_empty(&self) -> bool {
+        self.used == 0 && self.nodes[ROOT as usize].below.is_nobody()
+    }
+
     /// Calls `found` for every filter that matches.
     pub(super) fn walk(
         &self,

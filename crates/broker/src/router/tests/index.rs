@@ -155,6 +155,20 @@ fn remove(index: &mut Index, name: &str, group: Option<&str>, slot: u32) -> bool
     }
 }
 
+#[test]
+fn everything_is_found_when_nothing_else_is_of_a_rare_shape() {
+    // `#` came when all fast shapes were taken, so it is at the root of the trie, which has no nodes.
+    let mut index = Index::new(1);
+    for name in crowd(33) {
+        index.subscribe(filter(&name), subscriber(999, 0));
+    }
+    index.unsubscribe(filter(&crowd(33)[32]), session(999));
+    index.subscribe(filter("#"), subscriber(1, 5));
+    let mut matches = Matches::default();
+    index.matches(topic("a/b"), &mut matches);
+    assert_eq!(matches.plain, [subscriber(1, 5)]);
+}
+
 proptest! {
     #[test]
     fn agrees_with_a_list_of_filters(
