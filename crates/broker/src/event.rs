@@ -54,6 +54,13 @@ pub enum Event {
         /// Why.
         cause: Drop,
     },
+    /// Messages began not to be retained because as many as are allowed are.
+    RetainedFull {
+        /// Topic of the first such message.
+        topic: Arc<str>,
+        /// `maximum_retained`.
+        limit: usize,
+    },
     /// A session ended because its expiry interval passed.
     SessionExpired {
         /// Whose.
@@ -275,7 +282,7 @@ impl Event {
         match self {
             Self::Connected { .. } | Self::SessionExpired { .. } => Level::Info,
             Self::WillPublished { .. } => Level::Debug,
-            Self::Dropping { .. } => Level::Warn,
+            Self::Dropping { .. } | Self::RetainedFull { .. } => Level::Warn,
             Self::Refused { end, client, .. } => match end {
                 // A port probe is no event worth a warning.
                 End::PeerClosed | End::Broken(_) if client.is_none() => Level::Debug,
@@ -317,6 +324,10 @@ impl fmt::Display for Event {
             Self::Dropping { client, topic, cause } => {
                 write!(f, "dropping messages for client {client:?}, first on {topic:?}: {cause}")
             }
+            Self::RetainedFull { topic, limit } => write!(
+                f,
+                "not retaining messages for new topics, first {topic:?}: {limit} are retained, which is the limit (max_retained)"
+            ),
             Self::SessionExpired { client } => write!(f, "session of client {client:?} expired"),
             Self::WillPublished { client, topic } => {
                 write!(f, "will of client {client:?} published to {topic:?}")

@@ -38,6 +38,8 @@ pub(crate) struct Hub {
     /// Messages of shared subscriptions that a member could not take, and which member that was; the
     /// next commit hands them on.
     pub(crate) returned: Vec<(SessionKey, Copy)>,
+    /// That there is no room for more retained messages was said, and is still so.
+    pub(crate) told_retained_full: bool,
     pub(crate) pool: Pool,
     shapes: Shapes,
     spare: Spare,
@@ -55,6 +57,7 @@ impl Hub {
             stats: Stats::default(),
             events: Vec::new(),
             returned: Vec::new(),
+            told_retained_full: false,
             pool: Pool::default(),
             shapes: Shapes::default(),
             spare: Spare::default(),

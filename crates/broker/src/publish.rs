@@ -1,5 +1,6 @@
 //! PUBLISH and its acknowledgements, in both directions (3.3 to 3.7, 4.3).
 
+use core::mem;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -8,11 +9,13 @@ use dunlin_proto::packet::{Delivery, Publish};
 use dunlin_proto::property::{Properties, Property, PropertyBuf};
 use dunlin_proto::qos::PacketId;
 use dunlin_proto::reason::ReasonCode;
+use dunlin_proto::topic::{TopicFilter, TopicName};
 use dunlin_proto::version::Version;
 use dunlin_proto::{Time, Violation};
 
 use crate::broker::Broker;
-use crate::commons::View;
+use crate::commons::{Commons, View};
+use crate::event::Event;
 use crate::hub::Hub;
 use crate::incoming::{Incoming, Wire};
 use crate::message::Message;
@@ -86,7 +89,7 @@ impl Broker {
         let mut incoming = Incoming::of(message);
         incoming.publisher = publisher;
         if message.retain {
-            keep(message, view);
+            self.hub.keep(now, message, view);
         }
         let route = self.routes.find(&message.topic, hint, view.index);
         self.hub.send(now, self.routes.get(route), &incoming, view);
@@ -122,13 +125,33 @@ impl Hub {
             return;
         }
         if m.retain {
-            keep(m.message(&mut self.pool), view);
+            let message = Arc::clone(m.message(&mut self.pool));
+            self.keep(now, &message, view);
         }
         self.send(now, route, m, view);
         if let Delivery::AtLeastOnce { packet_id, .. } = from.delivery {
             let reason = outcome(route.is_empty(), from.version);
             self.acknowledge(from.connection, AckKind::PubAck, packet_id, reason);
             self.settled(from.connection);
+        }
+    }
+
+    /// Replaces or removes the retained message of the topic [MQTT-3.3.1-5], [MQTT-3.3.1-6]; another
+    /// topic gets one only while there is room.
+    fn keep(&mut self, now: Time, message: &Arc<Message>, view: &View<'_>) {
+        let (commons, topic) = (view.commons, message.topic());
+        let limit = self.settings.maximum_retained;
+        if message.payload.is_empty() {
+            commons.unretain(topic);
+        } else if commons.retained_count() < limit || has_retained(topic, now, commons) {
+            commons.retain(topic, Arc::clone(message));
+            self.told_retained_full = false;
+        } else {
+            self.stats.retained_refused += 1;
+            if !mem::replace(&mut self.told_retained_full, true) {
+                let topic = Arc::clone(&message.topic);
+                self.events.push(Event::RetainedFull { topic, limit });
+            }
         }
     }
 
@@ -167,13 +190,13 @@ impl Hub {
     }
 }
 
-/// Replaces or removes the retained message of the topic [MQTT-3.3.1-5], [MQTT-3.3.1-6].
-fn keep(message: &Arc<Message>, view: &View<'_>) {
-    if message.payload.is_empty() {
-        view.commons.unretain(message.topic());
-    } else {
-        view.commons.retain(message.topic(), Arc::clone(message));
+/// Whether a topic has a retained message.
+fn has_retained(topic: TopicName<'_>, now: Time, commons: &dyn Commons) -> bool {
+    let mut found = Vec::new();
+    if let Ok(filter) = TopicFilter::new(topic.as_str()) {
+        commons.retained_page(filter, None, 1, now, &mut found);
     }
+    !found.is_empty()
 }
 
 /// What 5.0 publishers are told when nobody is subscribed.

@@ -16,6 +16,8 @@ use crate::router::{GroupId, Index, Matches, Subscriber};
 
 /// Topics remembered. 65 536: about 10 MB when each has one subscriber.
 const MAXIMUM_ROUTES: usize = 65_536;
+/// Bytes of them. 32 MiB: 500 bytes for each.
+const MAXIMUM_TOPIC_BYTES: usize = 32 << 20;
 /// Subscribers remembered over all topics. 1 M: about 20 MB.
 const MAXIMUM_RECEIVERS: usize = 1 << 20;
 
@@ -49,6 +51,7 @@ pub(crate) struct Routes {
     hasher: FixedState,
     table: HashTable<u32>,
     routes: Vec<Route>,
+    topic_bytes: usize,
     receivers: usize,
     hand: usize,
     scratch: Matches,
@@ -61,6 +64,7 @@ impl Routes {
             hasher: FixedState::with_seed(seed),
             table: HashTable::new(),
             routes: Vec::new(),
+            topic_bytes: 0,
             receivers: 0,
             hand: 0,
             scratch: Matches::default(),
@@ -137,6 +141,10 @@ impl Routes {
             remote: Vec::new(),
             groups: Vec::new(),
         };
+        if self.topic_bytes + name.len() > MAXIMUM_TOPIC_BYTES {
+            self.forget_all();
+        }
+        self.topic_bytes += name.len();
         let number = if self.routes.len() < MAXIMUM_ROUTES {
             self.routes.push(route);
             self.routes.len() - 1
@@ -144,6 +152,7 @@ impl Routes {
             let number = self.coldest();
             self.receivers -= self.routes[number].receivers();
             let old = core::mem::replace(&mut self.routes[number], route);
+            self.topic_bytes -= old.topic.len();
             if let Ok(entry) = self.table.find_entry(old.hash, |entry| *entry as usize == number) {
                 entry.remove();
             }
@@ -166,6 +175,13 @@ impl Routes {
         }
     }
 
+    /// Starts over. Publishers who remember a route compare the topic before they use it.
+    fn forget_all(&mut self) {
+        self.table.clear();
+        self.routes.clear();
+        (self.topic_bytes, self.receivers, self.hand) = (0, 0, 0);
+    }
+
     /// Drops the receivers of all other routes; they are looked up again when needed.
     fn forget_all_but(&mut self, keep: u32) {
         for (route, number) in self.routes.iter_mut().zip(0u32..) {
@@ -175,6 +191,30 @@ impl Routes {
                 route.local = Vec::new();
                 route.remote = Vec::new();
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dunlin_proto::topic::TopicName;
+
+    use super::{MAXIMUM_TOPIC_BYTES, Routes};
+    use crate::router::Index;
+    use crate::slab::NONE;
+
+    #[test]
+    fn long_topics_do_not_fill_the_memory() {
+        let (mut routes, index) = (Routes::new(0, 7), Index::new(7));
+        let tail = "x".repeat(60_000);
+        for number in 0..700 {
+            let topic = format!("{number}/{tail}");
+            let topic = TopicName::new(&topic).expect("valid topic").as_str();
+            let route = routes.find(topic, NONE, &index);
+            assert_eq!(*routes.get(route).topic, *topic);
+            let held: usize = routes.routes.iter().map(|route| route.topic.len()).sum();
+            assert_eq!(held, routes.topic_bytes);
+            assert!(held <= MAXIMUM_TOPIC_BYTES);
         }
     }
 }

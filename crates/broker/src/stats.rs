@@ -29,6 +29,8 @@ pub struct Stats {
     pub dropped_too_large: u64,
     /// Of these: expired before they could be delivered.
     pub dropped_expired: u64,
+    /// Messages not retained because as many as are allowed are.
+    pub retained_refused: u64,
     /// Connections accepted.
     pub connections_opened: u64,
     /// CONNECT packets accepted.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dunlin_broker::{Event, Settings};
 use dunlin_proto::packet::{RetainHandling, SubscribeOptions};
 use dunlin_proto::property::Property;
 use dunlin_proto::qos::QoS;
@@ -265,10 +266,7 @@ fn drain_some(world: &mut World, client: Client, last: &mut BTreeMap<String, Str
 
 #[test]
 fn retained_messages_do_not_count_against_the_queue() {
-    let settings = dunlin_broker::Settings {
-        maximum_queued_messages: 3,
-        ..dunlin_broker::Settings::default()
-    };
+    let settings = Settings { maximum_queued_messages: 3, ..Settings::default() };
     let mut world = World::with(settings, 1);
     let client = world.connect(Options::new("c").property(Property::ReceiveMaximum(1)));
     for number in 0..100 {
@@ -330,4 +328,26 @@ fn several_filters_in_one_subscribe_each_send_theirs() {
         world.take(client)[1..],
         ["b/1 x retained", "b/2 x retained", "a x retained", "b/1 x retained"]
     );
+}
+
+#[test]
+fn no_more_topics_are_retained_than_allowed_but_those_there_are_may_change() {
+    let settings = Settings { maximum_retained: 2, ..Settings::default() };
+    let mut world = World::with(settings, 1);
+    let client = world.connect(Options::new("c"));
+    world.events();
+    world.subscribe(client, "live/#", QoS::AtMostOnce);
+    for topic in ["live/a", "live/b", "live/c", "live/d"] {
+        world.retain(client, topic, "1");
+    }
+    assert_eq!(world.take(client).len(), 4, "delivered all the same");
+    world.retain(client, "live/a", "2");
+    world.retain(client, "live/b", "");
+    world.retain(client, "live/e", "1");
+    world.take(client);
+    world.subscribe(client, "#", QoS::AtMostOnce);
+    assert_eq!(world.take(client), ["live/a 2 retained", "live/e 1 retained"]);
+    assert_eq!(world.sum(|stats| stats.retained_refused), 2);
+    let told = world.events();
+    assert!(matches!(&told[..], [Event::RetainedFull { limit: 2, .. }]), "{told:?}");
 }
