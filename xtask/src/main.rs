@@ -1,10 +1,12 @@
 //! Rules of this repository as code.
 //!
 //! `cargo run -p xtask -- tidy` checks them all, and so does `cargo test`;
-//! `cargo run -p xtask -- spec-matrix` writes `docs/conformance.md`.
+//! `cargo run -p xtask -- spec-matrix` writes `docs/conformance.md`, and
+//! `cargo run -p xtask -- instructions` compares the hot paths with `benches.toml`.
 
 mod clauses;
 mod directions;
+mod instructions;
 mod lints;
 mod matrix;
 mod sizes;
@@ -25,8 +27,13 @@ fn main() -> ExitCode {
     match command.as_str() {
         "tidy" => report(&tidy(&repository)),
         "spec-matrix" => report(&matrix::write(&repository)),
+        "instructions" => {
+            let update = std::env::args().any(|argument| argument == "--update");
+            let checked = instructions::check(&repository, update);
+            report(&checked.unwrap_or_else(|error| vec![error]))
+        }
         _ => {
-            eprintln!("usage: cargo run -p xtask -- tidy | spec-matrix");
+            eprintln!("usage: cargo run -p xtask -- tidy | spec-matrix | instructions [--update]");
             ExitCode::from(2)
         }
     }
