@@ -96,6 +96,7 @@ fn add(sum: &mut Stats, shard: &Stats) {
         dropped_queue_full,
         dropped_too_large,
         dropped_expired,
+        retained_refused,
         connections_opened,
         connects_accepted,
         refused,
