@@ -78,8 +78,7 @@ impl Broker {
     fn released(&mut self, now: Time, slot: u32, packet_id: PacketId, view: &View<'_>) {
         let session = self.session_at(slot);
         if let Some(held) = self.hub.sessions.at_mut(session)
-            && let Some(inbound) = held.inbound.as_mut()
-            && let Some(message) = inbound.release(packet_id)
+            && let Some(message) = held.release_inbound(packet_id)
         {
             let publisher = self.hub.key(session);
             let hint = self.hub.connections.at(slot).map_or(NONE, |connection| connection.route);

@@ -118,10 +118,18 @@ impl Hub {
     ) {
         if let Delivery::ExactlyOnce { packet_id, dup } = from.delivery {
             let message = Arc::clone(m.message(&mut self.pool));
-            self.hold(from.session, packet_id, dup, message);
-            // [MQTT-4.3.3-8], [MQTT-4.3.3-10]: also for one that is here already.
-            let reason = outcome(route.is_empty(), from.version);
-            self.acknowledge(from.connection, AckKind::PubRec, packet_id, reason);
+            if self.hold(from.session, packet_id, dup, message) {
+                // [MQTT-4.3.3-8], [MQTT-4.3.3-10]: also for one that is here already.
+                let reason = outcome(route.is_empty(), from.version);
+                self.acknowledge(from.connection, AckKind::PubRec, packet_id, reason);
+            } else {
+                self.stats.publish_dropped += 1;
+                if from.version.is_v5() {
+                    let reason = ReasonCode::QuotaExceeded;
+                    self.acknowledge(from.connection, AckKind::PubRec, packet_id, reason);
+                    self.settled(from.connection);
+                }
+            }
             return;
         }
         if m.retain {
@@ -155,19 +163,34 @@ impl Hub {
         }
     }
 
-    /// Keeps a QoS 2 message until it is released, once [MQTT-4.3.3-10].
-    fn hold(&mut self, session: u32, packet_id: PacketId, dup: bool, message: Arc<Message>) {
-        let Some(session) = self.sessions.at_mut(session) else { return };
-        let inbound = session.inbound.get_or_insert_default();
+    /// Keeps a QoS 2 message until it is released, once [MQTT-4.3.3-10]; false if there is no room. It is
+    /// not acknowledged then, so before 5.0 the client sends it again on its next connection.
+    fn hold(
+        &mut self,
+        session: u32,
+        packet_id: PacketId,
+        dup: bool,
+        message: Arc<Message>,
+    ) -> bool {
+        let limit = self.settings.maximum_held_bytes;
+        let Some(session) = self.sessions.at_mut(session) else { return true };
+        let first = session.inbound.get_or_insert_default().get(packet_id);
         // A client that uses the identifier of an unfinished exchange for another message has given
         // the first one up.
-        if !dup
-            && let Some(first) = inbound.get(packet_id)
-            && (first.topic != message.topic || first.payload != message.payload)
-        {
-            inbound.release(packet_id);
+        let given_up = |first: &Arc<Message>| {
+            !dup && (first.topic != message.topic || first.payload != message.payload)
+        };
+        match first.map(given_up) {
+            Some(false) => return true,
+            Some(true) => drop(session.release_inbound(packet_id)),
+            None => {}
         }
-        inbound.accept(packet_id, message);
+        if session.inbound_bytes + message.bytes() > limit {
+            return false;
+        }
+        session.inbound_bytes += message.bytes();
+        session.inbound.get_or_insert_default().accept(packet_id, message);
+        true
     }
 
     /// Clients may not publish here: said where the version has a way to say it.

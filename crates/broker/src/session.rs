@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dunlin_proto::Time;
-use dunlin_proto::qos::QoS;
+use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::window;
 
 use crate::message::Message;
@@ -29,6 +29,7 @@ pub(crate) struct Session {
     pub(crate) outbound: Option<Box<Outbound>>,
     /// QoS 2 messages received and not yet released.
     pub(crate) inbound: Option<Box<window::Inbound<Arc<Message>>>>,
+    pub(crate) inbound_bytes: usize,
     pub(crate) will: Option<Box<Will>>,
     /// Retained messages still to be sent for new subscriptions.
     #[expect(clippy::box_collection, reason = "one word in a session that is sent none")]
@@ -98,6 +99,7 @@ impl Session {
             subscriptions: Vec::new(),
             outbound: None,
             inbound: None,
+            inbound_bytes: 0,
             will: None,
             replays: None,
             told: 0,
@@ -133,6 +135,13 @@ impl Session {
             }
             Err(_) => false,
         }
+    }
+
+    /// The QoS 2 message with this identifier, which is not held any longer.
+    pub(crate) fn release_inbound(&mut self, packet_id: PacketId) -> Option<Arc<Message>> {
+        let message = self.inbound.as_mut()?.release(packet_id)?;
+        self.inbound_bytes -= message.bytes();
+        Some(message)
     }
 
     /// Gives up sending retained messages for a filter.

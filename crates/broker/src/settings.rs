@@ -22,6 +22,10 @@ pub struct Settings {
     pub maximum_queued_messages: usize,
     /// Bytes of them. 16 MiB: 1000 messages of 16 KiB.
     pub maximum_queued_bytes: usize,
+    /// Bytes of QoS 2 messages held for one session until they are released. 64 MiB: more than
+    /// `receive_maximum` messages of `maximum_packet_size`, so that it stops only clients before 5.0,
+    /// which cannot be told a receive maximum.
+    pub maximum_held_bytes: usize,
     /// What happens when a queue is full.
     pub queue_full: QueueFull,
     /// Bytes waiting to be written to one connection; beyond it QoS 0 is dropped, QoS 1 and 2 wait in the
@@ -86,6 +90,7 @@ impl Default for Settings {
             maximum_inflight: 1000,
             maximum_queued_messages: 1000,
             maximum_queued_bytes: 16 << 20,
+            maximum_held_bytes: 64 << 20,
             queue_full: QueueFull::DropNewest,
             maximum_output: 1 << 20,
             maximum_shard_queue_bytes: 1 << 30,

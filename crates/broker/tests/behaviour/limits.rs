@@ -205,3 +205,31 @@ fn a_packet_above_the_limit_ends_the_connection_before_it_is_all_there() {
     assert_eq!(world.take(client), ["Disconnect PacketTooLarge"]);
     assert!(!world.is_open(client));
 }
+
+#[test]
+fn what_a_client_never_releases_is_limited_in_bytes() {
+    for (version, refused) in
+        [(Version::V3_1_1, vec![]), (Version::V5_0, vec!["PubRec #3 QuotaExceeded"])]
+    {
+        let settings = Settings { maximum_held_bytes: 10, ..Settings::default() };
+        let mut world = World::with(settings, 2);
+        let watcher = world.connect(Options::new("watcher"));
+        world.subscribe(watcher, "t", QoS::AtMostOnce);
+        let client = world.connect(Options::new("c").version(version));
+        for (payload, id) in ["1234", "1234"].into_iter().zip(1..) {
+            world.publish(client, "t", payload, QoS::ExactlyOnce, id);
+        }
+        assert_eq!(world.take(client), ["PubRec #1", "PubRec #2"]);
+        world.publish(client, "t", "too much", QoS::ExactlyOnce, 3);
+        assert_eq!(world.take(client), refused);
+        world.publish_dup(client, "t", "1234", QoS::ExactlyOnce, 1);
+        assert_eq!(world.take(client), ["PubRec #1"], "it is held already");
+        world.pubrel(client, 1);
+        world.publish(client, "t", "1234", QoS::ExactlyOnce, 3);
+        world.publish(client, "t", "abcd", QoS::ExactlyOnce, 3);
+        assert_eq!(world.take(client), ["PubComp #1", "PubRec #3", "PubRec #3"]);
+        world.pubrel(client, 2);
+        world.pubrel(client, 3);
+        assert_eq!(world.take(watcher), ["t 1234", "t 1234", "t abcd"]);
+    }
+}
