@@ -7,6 +7,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
+/// Measured against the system's allocator: a sixth less CPU for a QoS 1 or 2 message, at 40 bytes
+/// more for an idle connection. (mimalloc: as fast, but 600 bytes more.)
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Exit status when something failed at run time.
 const FAILED: u8 = 1;
 
