@@ -5,7 +5,7 @@ CARGO ?= cargo
 
 # The broker on loopback, port 1883.
 run:
-	$(CARGO) run -p dunlin
+	$(CARGO) run --release
 
 # Everything: first what needs no outside tool, then the real clients.
 test: test-rust test-clients
