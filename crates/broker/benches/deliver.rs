@@ -4,6 +4,7 @@
 //! `valgrind --tool=callgrind` with the name of one case and a number of rounds it gives instruction
 //! counts that repeat.
 #![allow(missing_docs, clippy::print_stdout, reason = "a program that prints a table")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -250,26 +251,31 @@ impl<'a> Bench<'a> {
                 return;
             }
             for id in dirty.drain(..) {
-                let mut answer = Vec::new();
-                if let Some(output) = self.broker.output(id) {
-                    let mut slices = [std::io::IoSlice::new(&[]); 64];
-                    let filled = output.slices(&mut slices);
-                    let mut written = 0;
-                    for slice in &slices[..filled] {
-                        written += slice.len();
-                        if self.case.qos != QoS::AtMostOnce {
-                            acknowledge(slice, &mut answer);
-                        }
-                    }
-                    black_box(&slices);
-                    output.advance(written);
-                }
+                let answer = self.read(id);
                 let view = View { index: &self.index, commons: &self.shared };
                 self.broker.sent(self.now, id, &view);
                 self.offer(id, &answer);
             }
             self.dirty = dirty;
         }
+    }
+
+    /// Takes what was written to one connection; returns the answer.
+    fn read(&mut self, id: ConnId) -> Vec<u8> {
+        let mut answer = Vec::new();
+        let Some(output) = self.broker.output(id) else { return answer };
+        let mut slices = [std::io::IoSlice::new(&[]); 64];
+        let filled = output.slices(&mut slices);
+        let mut written = 0;
+        for slice in &slices[..filled] {
+            written += slice.len();
+            if self.case.qos != QoS::AtMostOnce {
+                acknowledge(slice, &mut answer);
+            }
+        }
+        black_box(&slices);
+        output.advance(written);
+        answer
     }
 }
 
