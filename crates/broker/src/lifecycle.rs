@@ -239,7 +239,10 @@ impl Broker {
             self.publish_will(now, &client, session, &will, view);
         }
         for client_id in mem::take(&mut self.left) {
-            if self.session_of(&client_id).is_none() {
+            let here = self.hub.shard;
+            // A CONNECT that was never answered may have left the claim to another shard meanwhile.
+            if self.session_of(&client_id).is_none() && view.commons.home(&client_id, here) == here
+            {
                 view.commons.release(&client_id);
             }
         }

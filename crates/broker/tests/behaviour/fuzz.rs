@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dunlin_broker::{QueueFull, Settings};
+use dunlin_broker::{QueueFull, Refusal, Settings, Verdict};
 use dunlin_proto::packet::RetainHandling;
 use dunlin_proto::property::Property;
 use dunlin_proto::qos::QoS;
@@ -37,12 +37,16 @@ struct Chaos {
     /// The connection of each client identifier, if it has one.
     clients: [Option<Client>; IDS.len()],
     next_id: u16,
+    /// Whether the broker asks who each client is.
+    asks: bool,
 }
 
 impl Chaos {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed);
+        let asks = random.below(4) == 0;
         let settings = Settings {
+            authenticate: asks,
             maximum_inflight: random.pick(&[1, 3, 1000]),
             maximum_queued_messages: random.pick(&[2, 10, 1000]),
             maximum_queued_bytes: random.pick(&[50, 1 << 20]),
@@ -55,7 +59,7 @@ impl Chaos {
         };
         let shards = random.pick(&[1, 2, 3, 3]);
         let world = World::with(settings, shards);
-        Self { world, random, clients: [None; IDS.len()], next_id: 1 }
+        Self { world, random, clients: [None; IDS.len()], next_id: 1, asks }
     }
 
     fn step(&mut self) {
@@ -102,9 +106,23 @@ impl Chaos {
         if random.below(3) == 0 {
             options = options.keep_alive(random.pick(&[1, 10]));
         }
-        let (client, connack) = self.world.try_connect(options);
-        assert!(connack.starts_with("ConnAck Success"), "{connack}");
-        self.clients[who] = Some(client);
+        let client = self.world.open();
+        self.world.send_connect(client, &options);
+        if self.asks {
+            match self.random.below(8) {
+                0 => self.world.cut(client),
+                // Never answered, or not before the next one comes.
+                1 => {}
+                2 => self.world.answer(client, Verdict::Deny(Refusal::NotAuthorized)),
+                _ => self.world.answer(client, Verdict::Allow),
+            }
+        }
+        let connack = self.world.next(client).unwrap_or_default();
+        if connack.starts_with("ConnAck Success") {
+            self.clients[who] = Some(client);
+        } else {
+            assert!(self.asks, "{connack}");
+        }
     }
 
     fn publish(&mut self, client: Client) {
@@ -172,9 +190,11 @@ impl Chaos {
     fn end(&mut self) {
         for id in IDS {
             let (client, _) = self.world.try_connect(Options::new(id));
+            self.world.answer(client, Verdict::Allow);
             self.world.disconnect(client, ReasonCode::Success);
         }
-        self.world.settle();
+        // Those that wait for an answer still are let go when their time is over.
+        self.world.wait_seconds(11);
         self.world.assert_empty();
         let held = self.world.brokers.iter().all(|broker| broker.next_deadline().is_none());
         assert!(held, "a deadline is left");

@@ -133,7 +133,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, filters: [&str; 3]) -> Self {
         let mut random = Random(seed);
         let settings = Settings {
             maximum_inflight: random.pick(&[1, 4, 1000]),
@@ -142,7 +142,7 @@ impl Scene {
         };
         let mut world = World::with(settings, random.pick(&[1, 2, 3]));
         let mut subscribers = Vec::new();
-        for (number, filter) in ["#", "+", "#"].into_iter().enumerate() {
+        for (number, filter) in filters.into_iter().enumerate() {
             let mut subscriber = Subscriber {
                 id: format!("s{number}"),
                 version: random.pick(&[Version::V3_1, Version::V3_1_1, Version::V5_0]),
@@ -236,6 +236,25 @@ impl Scene {
                 assert_eq!(first, all, "{} from {}", subscriber.id, publisher.id);
             }
         }
+        self.check_counters();
+    }
+
+    /// Each message came to one of the subscribers.
+    fn check_shared(&self) {
+        let all: Vec<u32> = (0..MESSAGES).collect();
+        for publisher in &self.publishers {
+            let taken = self.subscribers.iter().filter_map(|one| one.taken.get(&publisher.id));
+            let mut taken: Vec<u32> = taken.flatten().copied().collect();
+            taken.sort_unstable();
+            if publisher.qos == QoS::AtLeastOnce {
+                taken.dedup();
+            }
+            assert_eq!(taken, all, "from {}", publisher.id);
+        }
+        self.check_counters();
+    }
+
+    fn check_counters(&self) {
         assert_eq!(self.world.sum(|stats| stats.publish_dropped), 0);
         assert_eq!(self.world.sum(|stats| stats.queued_messages), 0);
         assert_eq!(self.world.sum(|stats| stats.queued_bytes), 0);
@@ -245,11 +264,23 @@ impl Scene {
 #[test]
 fn nothing_acknowledged_is_lost_and_qos_2_comes_exactly_once() {
     crate::fuzz::for_seeds(100, |seed| {
-        let mut scene = Scene::new(seed);
+        let mut scene = Scene::new(seed, ["#", "+", "#"]);
         for _ in 0..1500 {
             scene.step();
         }
         scene.finish();
         scene.check();
+    });
+}
+
+#[test]
+fn a_group_gets_every_message_and_qos_2_only_once() {
+    crate::fuzz::for_seeds(100, |seed| {
+        let mut scene = Scene::new(seed, ["$share/g/+"; 3]);
+        for _ in 0..1500 {
+            scene.step();
+        }
+        scene.finish();
+        scene.check_shared();
     });
 }

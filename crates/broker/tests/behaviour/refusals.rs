@@ -351,3 +351,34 @@ fn a_refused_connection_does_not_disturb_the_session_of_its_identifier() {
     assert_eq!(world.take(client), ["t still here"]);
     assert_eq!(world.commons.homes.borrow().len(), 1);
 }
+
+#[test]
+fn a_client_that_gives_up_does_not_take_the_home_of_its_identifier_away() {
+    // Regression: two that wait, the identifier settles in another shard, then the second one leaves.
+    let mut world = authenticating(2);
+    let options = Options::new("c");
+    let (first, second) = (asks(&mut world, &options), asks(&mut world, &options));
+    world.cut(first);
+    let third = asks(&mut world, &options);
+    assert_ne!(world.shard(second), world.shard(third));
+    world.answer(third, Verdict::Allow);
+    world.cut(second);
+    let fourth = asks(&mut world, &options);
+    world.answer(fourth, Verdict::Allow);
+    assert!(!world.is_open(third), "taken over");
+    assert!(world.is_open(fourth));
+    assert_eq!(world.sum(|stats| stats.sessions), 1);
+}
+
+#[test]
+fn of_two_that_wait_the_one_answered_last_has_the_session() {
+    let mut world = authenticating(2);
+    let options = Options::new("c");
+    let (first, second) = (asks(&mut world, &options), asks(&mut world, &options));
+    world.answer(second, Verdict::Allow);
+    world.answer(first, Verdict::Allow);
+    assert!(world.is_open(first));
+    assert!(!world.is_open(second));
+    world.cut(first);
+    world.assert_empty();
+}
