@@ -1,6 +1,7 @@
 //! The whole server over real sockets.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod churn;
 mod exchange;
 mod limits;
 mod stopping;
