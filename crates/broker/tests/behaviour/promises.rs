@@ -57,12 +57,15 @@ impl Publisher {
     }
 
     fn step(&mut self, world: &mut World) {
-        if self.next < MESSAGES && self.in_flight.len() < 5 {
-            let id = u16::try_from(self.next % 1000 + 1).expect("below 1001");
+        let first = u16::try_from(self.next + 1).expect("below 1000");
+        let mut payloads = Vec::new();
+        while self.next < MESSAGES && self.in_flight.len() < 5 {
+            let id = u16::try_from(self.next + 1).expect("below 1000");
             self.in_flight.push_back((id, self.next, false));
-            world.publish(self.client, &self.id, &self.next.to_string(), self.qos, id);
+            payloads.push(self.next.to_string());
             self.next += 1;
         }
+        world.publish_all(self.client, &self.id, &payloads, self.qos, first);
         while let Some(packet) = world.next(self.client) {
             let id = identifier(&packet);
             if packet.starts_with("PubRec") {

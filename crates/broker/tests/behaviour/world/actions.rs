@@ -45,6 +45,27 @@ impl World {
         self.send_unsettled(client, &Packet::Publish(publish));
     }
 
+    /// Publishes several payloads at once, with packet identifiers from `first` on.
+    pub fn publish_all(
+        &mut self,
+        client: Client,
+        topic: &str,
+        payloads: &[String],
+        qos: QoS,
+        first: u16,
+    ) {
+        let packets = payloads.iter().zip(first..).map(|(payload, id)| {
+            Packet::Publish(Publish {
+                delivery: delivery(qos, id),
+                retain: false,
+                topic: TopicName::new(topic).ok(),
+                properties: Properties::EMPTY,
+                payload: payload.as_bytes(),
+            })
+        });
+        self.send_all(client, &packets.collect::<Vec<_>>());
+    }
+
     /// Publishes with RETAIN at QoS 0.
     pub fn retain(&mut self, client: Client, topic: &str, payload: &str) {
         self.retain_with(client, topic, payload, QoS::AtMostOnce, 0, &[]);

@@ -34,6 +34,8 @@ pub struct World {
     pub index: Index,
     pub commons: Shared,
     pub brokers: Vec<Broker>,
+    /// Bytes that come in at once; all of a packet by default.
+    pub slice: usize,
     clients: Vec<Side>,
 }
 
@@ -56,6 +58,7 @@ impl World {
             brokers: (0..shards)
                 .map(|shard| Broker::new(Arc::clone(&settings), shard, shards, 7))
                 .collect(),
+            slice: usize::MAX,
             clients: Vec::new(),
         }
     }
@@ -106,8 +109,23 @@ impl World {
     pub fn send_unsettled(&mut self, client: Client, packet: &Packet<'_>) {
         let side = &mut self.clients[client];
         side.sends(packet);
-        codec::encode(packet, side.version, &mut side.unread).expect("valid packet");
+        let mut bytes = Vec::new();
+        codec::encode(packet, side.version, &mut bytes).expect("valid packet");
+        for slice in bytes.chunks(self.slice) {
+            self.clients[client].unread.extend_from_slice(slice);
+            self.offer(client);
+        }
+    }
+
+    /// Several packets come in at once.
+    pub fn send_all(&mut self, client: Client, packets: &[Packet<'_>]) {
+        let side = &mut self.clients[client];
+        for packet in packets {
+            side.sends(packet);
+            codec::encode(packet, side.version, &mut side.unread).expect("valid packet");
+        }
         self.offer(client);
+        self.settle();
     }
 
     /// Bytes come in; all turns that follow from it are run.
