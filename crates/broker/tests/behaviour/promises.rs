@@ -266,7 +266,7 @@ impl Scene {
 
 #[test]
 fn nothing_acknowledged_is_lost_and_qos_2_comes_exactly_once() {
-    crate::fuzz::for_seeds(100, |seed| {
+    crate::fuzz::for_seeds(40, |seed| {
         let mut scene = Scene::new(seed, ["#", "+", "#"]);
         for _ in 0..1500 {
             scene.step();
@@ -278,7 +278,7 @@ fn nothing_acknowledged_is_lost_and_qos_2_comes_exactly_once() {
 
 #[test]
 fn a_group_gets_every_message_and_qos_2_only_once() {
-    crate::fuzz::for_seeds(100, |seed| {
+    crate::fuzz::for_seeds(40, |seed| {
         let mut scene = Scene::new(seed, ["$share/g/+"; 3]);
         for _ in 0..1500 {
             scene.step();
