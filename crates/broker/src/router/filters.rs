@@ -1,9 +1,9 @@
 //! All filters, each with its subscribers.
 
+use super::Subscriber;
 use super::hashing::Hashing;
 use super::levels::Levels;
 use super::shapes::{Key, Search, Shapes};
-use super::subscribers::Subscribers;
 use super::trie::{Trie, Visits};
 
 /// A map from filters to subscribers that can be searched by topic. A filter is either here or there:
@@ -13,6 +13,16 @@ pub(super) struct Filters {
     hashing: Hashing,
     shapes: Shapes,
     trie: Trie,
+}
+
+/// The subscribers of one filter. Nearly all filters have one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Subscribers {
+    #[default]
+    Nobody,
+    One(Subscriber),
+    /// A list that the index keeps.
+    Many(u32),
 }
 
 /// Working memory of a search, kept from one to the next.
@@ -81,5 +91,12 @@ impl Filters {
 
     pub(super) fn memory_bytes(&self) -> usize {
         self.shapes.memory_bytes() + self.trie.memory_bytes()
+    }
+}
+
+impl Subscribers {
+    #[inline]
+    pub(super) const fn is_nobody(self) -> bool {
+        matches!(self, Self::Nobody)
     }
 }

@@ -47,14 +47,8 @@ impl Hashing {
     /// Of a filter: from the shares of its levels, and what else tells it apart.
     #[inline]
     pub(super) const fn tag(sum: u64, shape: u64) -> u32 {
-        tag(extend(sum, ODD.wrapping_mul(shape + 1)))
+        (extend(sum, ODD.wrapping_mul(shape + 1)) >> 32) as u32
     }
-}
-
-/// The part of a hash that tables keep.
-#[inline]
-pub(super) const fn tag(hash: u64) -> u32 {
-    (hash >> 32) as u32
 }
 
 /// Extends the hash of a run by the hash of its next level.

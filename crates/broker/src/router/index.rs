@@ -2,11 +2,10 @@
 
 use dunlin_proto::topic::{TopicFilter, TopicName};
 
-use super::filters::{Filters, Scratch};
+use super::filters::{Filters, Scratch, Subscribers};
 use super::hashing::Hashing;
 use super::roster::Roster;
 use super::shared::{GroupId, Groups};
-use super::subscribers::Subscribers;
 use super::{SessionKey, Subscriber};
 
 /// All subscriptions of all shards.

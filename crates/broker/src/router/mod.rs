@@ -26,8 +26,6 @@ mod shapes;
 mod shared;
 mod slots;
 mod steps;
-mod subscribers;
-mod texts;
 mod trie;
 
 #[cfg(test)]
@@ -61,4 +59,11 @@ pub struct Subscriber {
     pub no_local: bool,
     /// The RETAIN flag is forwarded as it was published.
     pub retain_as_published: bool,
+}
+
+/// Makes room for one more, an eighth at a time: doubling would leave up to half of it unused.
+fn grow<T>(vector: &mut Vec<T>) {
+    if vector.len() == vector.capacity() {
+        vector.reserve_exact(vector.len() / 8 + 8);
+    }
 }

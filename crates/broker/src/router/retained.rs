@@ -14,8 +14,8 @@ use dunlin_proto::Time;
 use dunlin_proto::topic::{TopicFilter, TopicName};
 use hashbrown::HashTable;
 
+use super::grow;
 use super::hashing::Hashing;
-use super::texts::grow;
 
 /// Retained messages by topic.
 #[derive(Debug)]
@@ -238,7 +238,7 @@ impl<M> Retained<M> {
                 slot
             }
             None => {
-                grow(&mut self.slots, 1);
+                grow(&mut self.slots);
                 self.slots.push(Some(entry));
                 u32::try_from(self.slots.len() - 1).expect("fewer topics than u32::MAX")
             }

@@ -1,122 +1,163 @@
-//! A part of the filters: a small table and their records, back to back.
+//! A part of the filters: a small table, and their records without gaps.
 //!
-//! Small enough that growing it, splitting it and squeezing out the dead are no events that anybody
-//! waits for, whatever the number of filters.
+//! Small enough that growing and splitting it are no events that anybody waits for, whatever the
+//! number of filters; and so that a slot is four bytes, of which a large cache holds millions.
 
+use super::filters::Subscribers;
 use super::slots::{Hint, Slots};
-use super::subscribers::{Packed, Subscribers};
-use super::texts::grow;
 
 /// Filters whose tags begin with the same bits.
 #[derive(Debug)]
 pub(super) struct Segment {
     /// How many bits.
     pub(super) depth: u8,
-    /// Where the record of a tag begins.
     slots: Slots,
-    /// Each: packed subscribers, length of the filter, filter. All that a match needs of a filter is
-    /// in one place, and usually one cache line.
-    records: Vec<u8>,
-    dead: usize,
+    records: Vec<Record>,
+}
+
+/// All that a match needs of a filter, in one cache line unless the filter is long.
+#[derive(Debug)]
+struct Record {
+    tag: u32,
+    subscribers: Subscribers,
+    filter: Text,
+}
+
+#[derive(Debug)]
+enum Text {
+    Short { len: u8, bytes: [u8; SHORT] },
+    Long(Box<[u8]>),
 }
 
 impl Segment {
     pub(super) fn new(depth: u8) -> Self {
-        Self { depth, slots: Slots::new(depth), records: Vec::new(), dead: 0 }
+        Self { depth, slots: Slots::new(), records: Vec::new() }
     }
 
     pub(super) const fn len(&self) -> usize {
-        self.slots.len()
+        self.records.len()
     }
 
     #[inline]
     pub(super) fn hint(&self, tag: u32) -> Hint {
-        self.slots.hint(tag)
+        self.slots.hint(self.short(tag))
     }
 
-    /// Records that may be the one of a filter with this tag.
+    /// Records that may have this tag.
     #[inline]
-    pub(super) fn find(&self, tag: u32, hint: Hint) -> impl Iterator<Item = u32> {
-        self.slots.find_with(tag, hint)
-    }
-
-    #[inline]
-    pub(super) fn filter(&self, record: u32) -> &[u8] {
-        let text = record as usize + HEAD;
-        let length = [self.records[text - 2], self.records[text - 1]];
-        &self.records[text..text + usize::from(u16::from_le_bytes(length))]
+    pub(super) fn find(&self, tag: u32, hint: Hint) -> impl Iterator<Item = u16> {
+        self.slots.find_with(self.short(tag), hint)
     }
 
     #[inline]
-    pub(super) fn subscribers(&self, record: u32) -> Subscribers {
-        let packed = self.records[record as usize..].first_chunk::<PACKED>();
-        packed.map_or(Subscribers::Nobody, |packed| Subscribers::unpack(*packed))
+    pub(super) fn tag(&self, record: u16) -> u32 {
+        self.records[usize::from(record)].tag
     }
 
-    /// Asks for the memory of a record.
     #[inline]
-    pub(super) fn touch(&self, record: u32) -> u8 {
-        self.records[record as usize]
+    pub(super) fn get(&self, record: u16) -> (&[u8], Subscribers) {
+        let record = &self.records[usize::from(record)];
+        (record.filter.as_bytes(), record.subscribers)
     }
 
-    pub(super) fn find_filter(&self, tag: u32, filter: &[u8]) -> Option<u32> {
-        self.slots.find(tag).find(|record| self.filter(*record) == filter)
+    pub(super) fn find_filter(&self, tag: u32, filter: &[u8]) -> Option<u16> {
+        let is_it = |record: &u16| self.tag(*record) == tag && self.get(*record).0 == filter;
+        self.slots.find(self.short(tag)).find(is_it)
     }
 
-    pub(super) fn set(&mut self, record: u32, subscribers: Subscribers) {
-        let record = record as usize;
-        self.records[record..record + PACKED].copy_from_slice(&subscribers.pack());
+    pub(super) fn set(&mut self, record: u16, subscribers: Subscribers) {
+        self.records[usize::from(record)].subscribers = subscribers;
     }
 
     pub(super) fn add(&mut self, tag: u32, filter: &[u8], subscribers: Subscribers) {
-        let length = u16::try_from(filter.len()).expect("a filter has at most 65535 bytes");
-        let record = u32::try_from(self.records.len()).expect("a segment has few filters");
-        grow(&mut self.records, HEAD + filter.len());
-        self.records.extend_from_slice(&subscribers.pack());
-        self.records.extend_from_slice(&length.to_le_bytes());
-        self.records.extend_from_slice(filter);
-        self.slots.insert(tag, record);
+        self.push(Record { tag, subscribers, filter: Text::new(filter) });
     }
 
-    pub(super) fn remove(&mut self, tag: u32, record: u32) {
-        self.dead += HEAD + self.filter(record).len();
-        self.slots.remove(tag, record);
-        if self.dead * 2 > self.records.len() {
-            self.squeeze();
+    pub(super) fn remove(&mut self, record: u16) {
+        let tag = self.tag(record);
+        self.slots.remove(self.short(tag), record);
+        self.records.swap_remove(usize::from(record));
+        if let Some(moved) = self.records.get(usize::from(record)) {
+            let last = self.records.len() as u16;
+            self.slots.renumber(self.short(moved.tag), last, record);
+        }
+        if self.records.len() * 4 < self.records.capacity() {
+            self.records.shrink_to(self.records.len() * 2);
         }
     }
 
     /// Moves half of the filters to a new segment: those whose next bit is set.
     pub(super) fn split(&mut self) -> Self {
         let depth = self.depth + 1;
-        let old = core::mem::replace(self, Self::new(depth));
-        let mut other = Self::new(depth);
+        // All of one size, so that the allocator need not find room for growing ones in between.
+        let half = || Self::new(depth);
+        let (one, mut other) = (half(), half());
+        let old = core::mem::replace(self, one);
         let bit = 1 << (u32::BITS - u32::from(depth));
-        for (tag, record) in old.slots.iter() {
-            let half = if tag & bit == 0 { &mut *self } else { &mut other };
-            half.add(tag, old.filter(record), old.subscribers(record));
+        for record in old.records {
+            if record.tag & bit == 0 { self.push(record) } else { other.push(record) }
         }
         other
     }
 
     pub(super) fn filters(&self) -> impl Iterator<Item = &[u8]> {
-        self.slots.iter().map(|(_, record)| self.filter(record))
+        self.records.iter().map(|record| record.filter.as_bytes())
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.slots.memory_bytes() + self.records.capacity()
+        let long = |record: &Record| match &record.filter {
+            Text::Short { .. } => 0,
+            Text::Long(bytes) => bytes.len(),
+        };
+        size_of::<Self>()
+            + self.slots.memory_bytes()
+            + self.records.capacity() * size_of::<Record>()
+            + self.records.iter().map(long).sum::<usize>()
     }
 
-    /// Rewrites the segment without dead records.
-    fn squeeze(&mut self) {
-        let old = core::mem::replace(self, Self::new(self.depth));
-        self.records.reserve_exact(old.records.len() - old.dead);
-        for (tag, record) in old.slots.iter() {
-            self.add(tag, old.filter(record), old.subscribers(record));
+    fn push(&mut self, record: Record) {
+        let number = u16::try_from(self.records.len()).expect("a segment is split long before");
+        self.slots.insert(self.short(record.tag), number);
+        self.records.push(record);
+    }
+
+    /// The bits of a tag that follow those that all tags here have in common.
+    #[inline]
+    const fn short(&self, tag: u32) -> u16 {
+        ((tag << self.depth) >> 16) as u16
+    }
+}
+
+impl Text {
+    fn new(text: &[u8]) -> Self {
+        let mut bytes = [0; SHORT];
+        match bytes.get_mut(..text.len()) {
+            Some(room) => {
+                room.copy_from_slice(text);
+                Self::Short { len: text.len() as u8, bytes }
+            }
+            None => Self::Long(text.into()),
+        }
+    }
+
+    #[inline]
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { len, bytes } => &bytes[..usize::from(*len)],
+            Self::Long(bytes) => bytes,
         }
     }
 }
 
-const PACKED: usize = size_of::<Packed>();
-/// Subscribers and length.
-const HEAD: usize = PACKED + 2;
+/// What remains of a cache line.
+const SHORT: usize = 38;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_cache_line() {
+        assert_eq!(size_of::<Record>(), 64);
+    }
+}

@@ -8,11 +8,11 @@
 //! Nobody is kept from using many shapes, so only a limited number is served here; [`super::trie`]
 //! has the filters of all others.
 
+use super::filters::Subscribers;
 use super::hashing::Hashing;
 use super::levels::{Level, Levels};
 use super::segment::Segment;
 use super::slots::Hint;
-use super::subscribers::Subscribers;
 
 /// The filters of a few shapes.
 #[derive(Debug)]
@@ -63,14 +63,13 @@ struct Probe {
     hint: Hint,
 }
 
+/// A record to look at.
 #[derive(Debug, Clone, Copy)]
 struct Hit {
-    shape: Shape,
+    key: Key,
     segment: u32,
-    record: u32,
-    /// Never looked at: reading it in time is the point.
-    #[expect(dead_code, reason = "written so that the memory behind it is on its way")]
-    touched: u8,
+    record: u16,
+    its_tag: u32,
 }
 
 impl Shapes {
@@ -107,14 +106,17 @@ impl Shapes {
         for Probe { key, segment, hint } in probes {
             let here = &self.segments[*segment as usize];
             for record in here.find(key.tag, *hint) {
-                let touched = here.touch(record);
-                hits.push(Hit { shape: key.shape, segment: *segment, record, touched });
+                let its_tag = here.tag(record);
+                hits.push(Hit { key: *key, segment: *segment, record, its_tag });
             }
         }
-        for Hit { shape, segment, record, .. } in hits {
-            let here = &self.segments[*segment as usize];
-            if shape.is_of(here.filter(*record), topic, levels) {
-                found(here.subscribers(*record));
+        for Hit { key, segment, record, its_tag } in hits {
+            if *its_tag != key.tag {
+                continue;
+            }
+            let (filter, subscribers) = self.segments[*segment as usize].get(*record);
+            if key.shape.is_of(filter, topic, levels) {
+                found(subscribers);
             }
         }
     }
@@ -122,7 +124,7 @@ impl Shapes {
     pub(super) fn get(&self, key: Key, filter: &[u8]) -> Subscribers {
         let segment = &self.segments[self.segment_of(key.tag) as usize];
         let record = segment.find_filter(key.tag, filter);
-        record.map_or(Subscribers::Nobody, |record| segment.subscribers(record))
+        record.map_or(Subscribers::Nobody, |record| segment.get(record).1)
     }
 
     /// Replaces the subscribers of a filter; tells whether it is here.
@@ -133,7 +135,7 @@ impl Shapes {
             return false;
         };
         if subscribers.is_nobody() {
-            segment.remove(key.tag, record);
+            segment.remove(record);
             self.forget(key.shape);
         } else {
             segment.set(record, subscribers);
@@ -290,5 +292,5 @@ const MOST_SHAPES: usize = 32;
 const MOST_LEVELS: u32 = u32::BITS;
 /// Filters in a segment before it is split: 50 us.
 const SEGMENT: usize = 800;
-/// Bits of a tag that name the segment; the others must still tell its filters apart.
-const DEEPEST: u8 = 18;
+/// Bits of a tag that name the segment; the next 16 tell its filters apart.
+const DEEPEST: u8 = 16;

@@ -6,14 +6,12 @@
 //! walk makes at most one for each node, whatever the filters are.
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashTable};
 
-use super::hashing::{Hashing, extend, tag};
+use super::filters::Subscribers;
+use super::hashing::{Hashing, extend};
 use super::levels::Levels;
-use super::slots::Slots;
 use super::steps::{Step, level_count, steps};
-use super::subscribers::Subscribers;
-use super::texts::{Text, Texts, grow};
 
 /// A map from filters to subscribers.
 #[derive(Debug)]
@@ -23,16 +21,13 @@ pub(super) struct Trie {
     /// First of the free nodes; they are chained by `base`.
     free: u32,
     used: usize,
-    /// Nodes that end a run, by the hash of their base and text.
-    slots: Slots,
-    texts: Texts,
+    /// Nodes that end a run, by their base and the run.
+    runs: HashTable<u32>,
     /// How many runs of a length begin at a node.
     lengths: HashMap<u64, u32, FixedState>,
-    /// While texts are being moved: the next node whose text may be in the old place.
-    move_next: usize,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Node {
     /// Where the run or the `+` that leads here begins.
     base: u32,
@@ -40,8 +35,8 @@ struct Node {
     plus: u32,
     /// Bit n - 1: runs of n levels begin here.
     lengths: u32,
-    /// The run that leads here.
-    run: Text,
+    /// The run that leads here. Empty behind a `+`; yet a run of one empty level is empty too.
+    run: Box<[u8]>,
     /// Of the filter that ends here.
     here: Subscribers,
     /// Of the filter that goes on with `#`.
@@ -70,13 +65,11 @@ impl Trie {
     pub(super) fn new(seed: u64, hashing: Hashing) -> Self {
         Self {
             hashing,
-            nodes: vec![Node::new(NONE, Text::default())],
+            nodes: vec![Node::default()],
             free: NONE,
             used: 0,
-            slots: Slots::new(0),
-            texts: Texts::default(),
+            runs: HashTable::new(),
             lengths: HashMap::with_hasher(FixedState::with_seed(seed)),
-            move_next: 0,
         }
     }
 
@@ -102,7 +95,7 @@ impl Trie {
         visits.push(Visit { node: ROOT, from: 0, to: 0 });
         while let Some(Visit { node: number, from, to }) = visits.pop() {
             let node = &self.nodes[number as usize];
-            if from < to && self.texts.get(node.run) != levels.text(topic, from, to) {
+            if from < to && *node.run != *levels.text(topic, from, to) {
                 continue;
             }
             // [MQTT-4.7.2-1]: a wildcard at the root does not match a topic that begins with `$`.
@@ -154,8 +147,8 @@ impl Trie {
 
     pub(super) fn memory_bytes(&self) -> usize {
         self.nodes.capacity() * size_of::<Node>()
-            + self.slots.memory_bytes()
-            + self.texts.memory_bytes()
+            + self.runs.allocation_size()
+            + self.nodes.iter().map(|node| node.run.len()).sum::<usize>()
             + self.lengths.allocation_size()
     }
 
@@ -164,7 +157,7 @@ impl Trie {
         let mut node = ROOT;
         for step in steps(filter) {
             node = match step {
-                Step::Run(text) => self.find_run(node, text, self.tag(node, text))?,
+                Step::Run(text) => self.find_run(node, text)?,
                 Step::Plus => Some(self.nodes[node as usize].plus).filter(|plus| *plus != NONE)?,
                 Step::Below => return Some(Place { node, below: true }),
             };
@@ -174,14 +167,13 @@ impl Trie {
 
     /// Where `filter` ends. The caller puts a subscriber there.
     fn ensure(&mut self, filter: &[u8]) -> Place {
-        self.move_some_texts();
         let mut node = ROOT;
         for step in steps(filter) {
             node = match step {
                 Step::Run(text) => self.ensure_run(node, text),
                 Step::Plus => match self.nodes[node as usize].plus {
                     NONE => {
-                        let plus = self.add_node(Node::new(node, Text::default()));
+                        let plus = self.add_node(Node { base: node, ..Node::default() });
                         self.nodes[node as usize].plus = plus;
                         plus
                     }
@@ -209,7 +201,6 @@ impl Trie {
 
     /// Removes the nodes that nothing needs any longer, from `place` towards the root.
     fn prune(&mut self, place: Place) {
-        self.move_some_texts();
         let mut number = place.node;
         while number != ROOT && self.nodes[number as usize].is_bare() {
             let base = self.nodes[number as usize].base;
@@ -218,8 +209,7 @@ impl Trie {
             } else {
                 self.detach_run(base, number);
             }
-            self.nodes[number as usize] =
-                Node { base: self.free, ..Node::new(NONE, Text::default()) };
+            self.nodes[number as usize] = Node { base: self.free, ..Node::default() };
             self.free = number;
             self.used -= 1;
             number = base;
@@ -228,8 +218,8 @@ impl Trie {
             self.nodes.truncate(1);
             self.nodes.shrink_to_fit();
             self.free = NONE;
+            self.runs = HashTable::new();
             self.lengths.shrink_to_fit();
-            self.texts = Texts::default();
         }
     }
 
@@ -243,7 +233,7 @@ impl Trie {
         while number != ROOT {
             let node = &self.nodes[number as usize];
             let is_plus = self.nodes[node.base as usize].plus == number;
-            parts.push(if is_plus { b"+" } else { self.texts.get(node.run) });
+            parts.push(if is_plus { b"+" } else { &node.run });
             number = node.base;
         }
         parts.reverse();
@@ -266,7 +256,7 @@ impl Trie {
                 hash = extend(hash, level.hash);
             }
             done = length;
-            for node in self.slots.find(tag(hash)) {
+            for node in self.runs.iter_hash(hash).copied() {
                 if self.nodes[node as usize].base == base {
                     visits.push(Visit { node, from: at, to: at + length as u32 });
                 }
@@ -275,22 +265,24 @@ impl Trie {
         }
     }
 
-    fn find_run(&self, base: u32, text: &[u8], tag: u32) -> Option<u32> {
-        self.slots.find(tag).find(|number| {
+    fn find_run(&self, base: u32, text: &[u8]) -> Option<u32> {
+        let is_it = |number: &u32| {
             let node = &self.nodes[*number as usize];
-            // A `+` has no text, yet neither has a run of one empty level.
-            node.base == base && self.texts.get(node.run) == text
-        })
+            node.base == base && *node.run == *text
+        };
+        self.runs.find(run_hash(&self.hashing, base, text), is_it).copied()
     }
 
     fn ensure_run(&mut self, base: u32, text: &[u8]) -> u32 {
-        let tag = self.tag(base, text);
-        if let Some(node) = self.find_run(base, text, tag) {
+        if let Some(node) = self.find_run(base, text) {
             return node;
         }
-        let run = self.texts.add(text);
-        let node = self.add_node(Node::new(base, run));
-        self.slots.insert(tag, node);
+        let node = self.add_node(Node { base, run: text.into(), ..Node::default() });
+        let (nodes, hashing) = (&self.nodes, &self.hashing);
+        self.runs.insert_unique(run_hash(hashing, base, text), node, |other| {
+            let other = &nodes[*other as usize];
+            run_hash(hashing, other.base, &other.run)
+        });
         let length = level_count(text);
         *self.lengths.entry(length_key(base, length)).or_insert(0) += 1;
         self.nodes[base as usize].lengths |= 1 << (length - 1);
@@ -298,11 +290,12 @@ impl Trie {
     }
 
     fn detach_run(&mut self, base: u32, number: u32) {
-        let run = self.nodes[number as usize].run;
-        let text = self.texts.get(run);
-        let length = level_count(text);
-        self.slots.remove(self.tag(base, text), number);
-        self.texts.remove(run);
+        let run = &self.nodes[number as usize].run;
+        let length = level_count(run);
+        let hash = run_hash(&self.hashing, base, run);
+        if let Ok(entry) = self.runs.find_entry(hash, |other| *other == number) {
+            entry.remove();
+        }
         let key = length_key(base, length);
         if let Some(count) = self.lengths.get_mut(&key) {
             *count -= 1;
@@ -321,44 +314,34 @@ impl Trie {
             self.nodes[number as usize] = node;
             return number;
         }
-        grow(&mut self.nodes, 1);
+        super::grow(&mut self.nodes);
         self.nodes.push(node);
         u32::try_from(self.nodes.len() - 1).expect("fewer filters than u32::MAX")
-    }
-
-    fn tag(&self, base: u32, text: &[u8]) -> u32 {
-        let levels = text.split(|byte| *byte == b'/').map(|level| self.hashing.bytes(level));
-        tag(levels.fold(self.hashing.start(base), extend))
-    }
-
-    /// A little of what remains to be done when texts are being moved.
-    fn move_some_texts(&mut self) {
-        if self.texts.start_moving() {
-            self.move_next = 0;
-        }
-        if !self.texts.is_moving() {
-            return;
-        }
-        let end = self.nodes.len().min(self.move_next + MOVES_PER_CHANGE);
-        for node in &mut self.nodes[self.move_next.min(end)..end] {
-            node.run = self.texts.moved(node.run);
-        }
-        self.move_next = end;
-        if end == self.nodes.len() {
-            self.texts.end_moving();
-        }
     }
 }
 
 impl Node {
-    const fn new(base: u32, run: Text) -> Self {
-        let here = Subscribers::Nobody;
-        Self { base, plus: NONE, lengths: 0, run, here, below: Subscribers::Nobody }
-    }
-
     const fn is_bare(&self) -> bool {
         self.plus == NONE && self.lengths == 0 && self.here.is_nobody() && self.below.is_nobody()
     }
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self {
+            base: NONE,
+            plus: NONE,
+            lengths: 0,
+            run: Box::default(),
+            here: Subscribers::Nobody,
+            below: Subscribers::Nobody,
+        }
+    }
+}
+
+fn run_hash(hashing: &Hashing, base: u32, text: &[u8]) -> u64 {
+    let levels = text.split(|byte| *byte == b'/').map(|level| hashing.bytes(level));
+    levels.fold(hashing.start(base), extend)
 }
 
 const fn length_key(node: u32, length: usize) -> u64 {
@@ -368,7 +351,5 @@ const fn length_key(node: u32, length: usize) -> u64 {
 const ROOT: u32 = 0;
 /// No node has this number.
 const NONE: u32 = u32::MAX;
-/// Enough to be done moving long before as much text is dead again, and about a microsecond.
-const MOVES_PER_CHANGE: usize = 16;
 /// An empty trie that once had more nodes than this gives their memory back.
 const WORTH_FREEING: usize = 1_024;
