@@ -38,7 +38,7 @@ pub(crate) fn check(repository: &Repository, update: bool) -> Result<Findings, S
     let table: Table = toml::from_str(&text).map_err(|error| format!("benches.toml: {error}"))?;
     let mut built = BTreeMap::new();
     let mut findings = Vec::new();
-    let mut updated = text.clone();
+    let mut updated = text;
     for case in &table.case {
         if !built.contains_key(&case.bench) {
             built.insert(case.bench.clone(), build(&repository.path("."), &case.bench)?);
