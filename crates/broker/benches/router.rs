@@ -2,7 +2,8 @@
 //!
 //! Every machine of a plant has eight subscriptions: five exact ones, `+` and `#` below it, and one
 //! with a `+` further up. Topics are of random machines, so that at 1 M each finds the cache cold.
-//! Run with `cargo bench -p dunlin-broker --bench router`; one number as argument runs that size only.
+//! Run with `cargo bench -p dunlin-broker --bench router`; behind `--`, a number runs that size only,
+//! and `index` or `retained` one part. Resident memory is right for the first size in a process.
 #![expect(clippy::print_stdout, reason = "the measurements are its output")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -15,19 +16,19 @@ use dunlin_proto::qos::QoS;
 use dunlin_proto::topic::{TopicFilter, TopicName};
 
 fn main() {
-    let size = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let size = arguments.iter().find_map(|argument| argument.parse().ok());
     let sizes = size.map_or_else(|| vec![1_000, 100_000, 1_000_000], |size| vec![size]);
-    println!("index                1st: filters; ns are means, max is the slowest single call");
-    for filters in &sizes {
-        index(*filters);
-    }
-    if size.is_none() {
+    let chosen = |name: &str| arguments.iter().any(|argument| argument == name);
+    if !chosen("retained") {
+        println!("index      first: filters; ns: mean of all calls; max: the slowest of them");
+        sizes.iter().for_each(|filters| index(*filters));
         fan_out();
         hostile();
     }
-    println!("retained             1st: messages");
-    for messages in &sizes {
-        retained(*messages);
+    if !chosen("index") {
+        println!("retained   first: messages");
+        sizes.iter().for_each(|messages| retained(*messages));
     }
 }
 

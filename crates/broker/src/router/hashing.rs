@@ -57,6 +57,12 @@ pub(super) const fn extend(hash: u64, level: u64) -> u64 {
     fold(hash ^ level, ODD).wrapping_add(level)
 }
 
+/// A 32-bit hash as the tables want it, who look at both ends.
+#[inline]
+pub(super) const fn spread(hash: u32) -> u64 {
+    (hash as u64).wrapping_mul(ODD)
+}
+
 /// Both halves of the product: every bit of the result depends on every bit of the factors.
 #[inline]
 const fn fold(a: u64, b: u64) -> u64 {

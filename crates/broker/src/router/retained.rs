@@ -15,7 +15,7 @@ use dunlin_proto::topic::{TopicFilter, TopicName};
 use hashbrown::HashTable;
 
 use super::grow;
-use super::hashing::Hashing;
+use super::hashing::{Hashing, spread};
 
 /// Retained messages by topic.
 #[derive(Debug)]
@@ -23,7 +23,8 @@ pub struct Retained<M> {
     hashing: Hashing,
     slots: Vec<Option<Entry<M>>>,
     free: Vec<u32>,
-    by_topic: HashTable<u32>,
+    /// Hash of the topic, and slot: growing then looks at no entry.
+    by_topic: HashTable<(u32, u32)>,
     ordered: BTreeMap<Arc<[u8]>, u32>,
     /// When to look at a slot, at most once each: `Entry::wake`.
     deadlines: BTreeSet<(Time, u32)>,
@@ -33,7 +34,7 @@ pub struct Retained<M> {
 #[derive(Debug)]
 struct Entry<M> {
     key: Arc<[u8]>,
-    hash: u64,
+    hash: u32,
     expires: Time,
     /// Not later than `expires`. A message that is replaced again and again by one that expires
     /// later then costs nothing until the first deadline.
@@ -92,7 +93,7 @@ impl<M> Retained<M> {
             return Some(old);
         }
         let name = topic.as_str().as_bytes();
-        let hash = self.hashing.bytes(name);
+        let hash = self.hashing.bytes(name) as u32;
         let key: Arc<[u8]> = name.iter().map(|byte| key_byte(*byte)).collect();
         let entry = Entry { key: Arc::clone(&key), hash, expires, wake: expires, bytes, message };
         let slot = self.add(entry);
@@ -223,11 +224,12 @@ impl<M> Retained<M> {
 
     fn find(&self, topic: TopicName<'_>) -> Option<u32> {
         let name = topic.as_str().as_bytes();
-        let is_it = |slot: &u32| {
+        let hash = self.hashing.bytes(name) as u32;
+        let is_it = |(its, slot): &(u32, u32)| {
             let entry = self.slots[*slot as usize].as_ref();
-            entry.is_some_and(|entry| is_key_of(&entry.key, name))
+            *its == hash && entry.is_some_and(|entry| is_key_of(&entry.key, name))
         };
-        self.by_topic.find(self.hashing.bytes(name), is_it).copied()
+        self.by_topic.find(spread(hash), is_it).map(|(_, slot)| *slot)
     }
 
     fn add(&mut self, entry: Entry<M>) -> u32 {
@@ -243,16 +245,14 @@ impl<M> Retained<M> {
                 u32::try_from(self.slots.len() - 1).expect("fewer topics than u32::MAX")
             }
         };
-        let slots = &self.slots;
-        self.by_topic.insert_unique(hash, slot, |other| {
-            slots[*other as usize].as_ref().map_or(0, |entry| entry.hash)
-        });
+        self.by_topic.insert_unique(spread(hash), (hash, slot), |(hash, _)| spread(*hash));
         slot
     }
 
     fn remove_slot(&mut self, slot: u32) -> Option<M> {
         let entry = self.slots[slot as usize].take()?;
-        if let Ok(found) = self.by_topic.find_entry(entry.hash, |other| *other == slot) {
+        if let Ok(found) = self.by_topic.find_entry(spread(entry.hash), |(_, other)| *other == slot)
+        {
             found.remove();
         }
         self.ordered.remove(&entry.key);
