@@ -97,6 +97,7 @@ impl Index {
         match self.filters.get(text) {
             Subscribers::One(only) if only.session == session => {
                 self.filters.set(text, Subscribers::Nobody);
+                self.filter_count -= 1;
             }
             Subscribers::Many(list) => {
                 let plain = &mut self.lists.lists[list as usize].plain;
@@ -109,7 +110,7 @@ impl Index {
             Subscribers::Nobody | Subscribers::One(_) => return false,
         }
         self.plain -= 1;
-        self.removed(text);
+        self.version += 1;
         true
     }
 
@@ -161,7 +162,7 @@ impl Index {
             self.lists.lists[list as usize].groups.retain(|other| *other != id);
             self.simplify(text, list);
         }
-        self.removed(text);
+        self.version += 1;
         true
     }
 
@@ -266,16 +267,9 @@ impl Index {
             [only] => Subscribers::One(*only),
             [_, _, ..] => return,
         };
+        self.filter_count -= usize::from(left.is_nobody());
         self.filters.set(text, left);
         self.lists.remove(list);
-    }
-
-    /// A subscription to this filter was removed.
-    fn removed(&mut self, text: &[u8]) {
-        self.version += 1;
-        if self.filters.get(text).is_nobody() {
-            self.filter_count -= 1;
-        }
     }
 }
 
