@@ -326,7 +326,23 @@ impl Broker {
 
     /// The broker stops: wills are published while their receivers are still there, then everybody is
     /// told and let go.
+    ///
+    /// Where there are several shards, each calls [`Self::publish_wills`] first, and this when all have and
+    /// their mail has arrived.
     pub fn shutdown(&mut self, now: Time, view: &View<'_>) {
+        self.publish_wills(now, view);
+        let connections: Vec<u32> = self.hub.connections.slots().map(|(slot, _)| slot).collect();
+        for slot in connections {
+            if self.hub.connections.at(slot).is_some_and(|connection| connection.session != NONE) {
+                self.say_goodbye(slot, ReasonCode::ServerShuttingDown, &End::ShuttingDown);
+            }
+            self.finish(now, slot, End::ShuttingDown);
+        }
+        self.settle(now, view);
+    }
+
+    /// The broker is about to stop: every will is published, and no CONNECT is accepted any more.
+    pub fn publish_wills(&mut self, now: Time, view: &View<'_>) {
         self.stopping = true;
         let sessions: Vec<u32> = self.hub.sessions.slots().map(|(slot, _)| slot).collect();
         for slot in sessions {
@@ -336,14 +352,6 @@ impl Broker {
                 let client = Arc::clone(&session.client_id);
                 self.wills.push(ReadyWill { client, session: key, will });
             }
-        }
-        self.settle(now, view);
-        let connections: Vec<u32> = self.hub.connections.slots().map(|(slot, _)| slot).collect();
-        for slot in connections {
-            if self.hub.connections.at(slot).is_some_and(|connection| connection.session != NONE) {
-                self.say_goodbye(slot, ReasonCode::ServerShuttingDown, &End::ShuttingDown);
-            }
-            self.finish(now, slot, End::ShuttingDown);
         }
         self.settle(now, view);
     }

@@ -65,6 +65,8 @@ pub(crate) struct Shard<'s> {
     pub(crate) congested: bool,
     /// When a graceful stop gives up on slow readers.
     pub(crate) stopping: Option<Time>,
+    /// Clients were told that the server stops.
+    told: bool,
 }
 
 /// Lists that are filled and emptied within a turn; they keep their memory between turns.
@@ -111,6 +113,7 @@ impl<'s> Shard<'s> {
             more_events: false,
             congested: false,
             stopping: None,
+            told: false,
         }
     }
 
@@ -242,10 +245,15 @@ impl<'s> Shard<'s> {
                 true
             }
             (Stop::Graceful, None) => {
-                self.listeners.clear();
-                let index = self.shared.index.read();
-                self.broker.shutdown(now, &View { index: &index, commons: &self.shared.commons });
                 self.stopping = Some(now.saturating_add(self.shared.tuning.stop_grace));
+                self.publish_wills(now);
+                false
+            }
+            // Wills may still come from other shards, and those who are to get them are here.
+            (Stop::Graceful, Some(until)) if !self.told => {
+                if self.shared.wills_are_out() || now >= until {
+                    self.say_goodbye(now);
+                }
                 false
             }
             (Stop::Graceful, Some(until)) => {
@@ -256,6 +264,26 @@ impl<'s> Shard<'s> {
                 done
             }
         }
+    }
+
+    /// First step of a graceful stop.
+    fn publish_wills(&mut self, now: Time) {
+        self.listeners.clear();
+        let index = self.shared.index.read();
+        self.broker.publish_wills(now, &View { index: &index, commons: &self.shared.commons });
+        drop(index);
+        self.hand_over_mail();
+        self.shared.note_wills();
+    }
+
+    /// Second step: what the other shards left is taken in, then clients are told.
+    fn say_goodbye(&mut self, now: Time) {
+        self.told = true;
+        let shared = self.shared;
+        let index = shared.index.read();
+        let view = View { index: &index, commons: &shared.commons };
+        self.take_parcels(now, &view);
+        self.broker.shutdown(now, &view);
     }
 }
 

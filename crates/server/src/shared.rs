@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     /// Open sockets of clients.
     pub(crate) connections: AtomicUsize,
     stop: AtomicU8,
+    /// Shards that have published their wills before they stop.
+    wills_published: AtomicUsize,
 }
 
 /// The settings of the shell.
@@ -81,6 +83,7 @@ impl Shared {
             mailboxes,
             connections: AtomicUsize::new(0),
             stop: AtomicU8::new(Stop::Running as u8),
+            wills_published: AtomicUsize::new(0),
         }
     }
 
@@ -90,6 +93,19 @@ impl Shared {
             graceful if graceful == Stop::Graceful as u8 => Stop::Graceful,
             _ => Stop::Now,
         }
+    }
+
+    /// A shard has left its wills in the mailboxes of those that are to receive them.
+    pub(crate) fn note_wills(&self) {
+        self.wills_published.fetch_add(1, Ordering::AcqRel);
+        for mailbox in &self.mailboxes {
+            mailbox.rouse();
+        }
+    }
+
+    /// All shards have.
+    pub(crate) fn wills_are_out(&self) -> bool {
+        self.wills_published.load(Ordering::Acquire) >= self.mailboxes.len()
     }
 
     /// Goes on to this state of a stop, or stays if it is further already.

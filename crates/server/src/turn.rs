@@ -39,7 +39,7 @@ impl Shard<'_> {
         }
     }
 
-    fn take_parcels(&mut self, now: Time, view: &View<'_>) {
+    pub(crate) fn take_parcels(&mut self, now: Time, view: &View<'_>) {
         let mailbox = &self.shared.mailboxes[usize::from(self.number)];
         let mut parcels = mem::take(&mut self.lists.parcels);
         mailbox.collect(&mut parcels);
@@ -94,7 +94,7 @@ impl Shard<'_> {
     }
 
     /// Leaves the other shards what this turn has for them and wakes those that sleep.
-    fn hand_over_mail(&mut self) {
+    pub(crate) fn hand_over_mail(&mut self) {
         for shard in self.others() {
             if let Some(mail) = self.broker.take_mail(shard as u16) {
                 let bytes = mail.bytes();

@@ -65,3 +65,44 @@ fn a_stopped_server_frees_its_port() {
     handle.stop_now();
     handle.join().unwrap();
 }
+
+#[test]
+fn the_wills_of_a_stopping_server_reach_subscribers_on_every_shard() {
+    let server = Server::with_shards(3);
+    let mut clients: Vec<Wire> = (0..6)
+        .map(|number| {
+            let mut client = Wire::open(&server);
+            client.send(&connect_with_will(number));
+            client.expect(&[0x20, 2, 0, 0]);
+            client.subscribe("wills/#", 0);
+            client
+        })
+        .collect();
+    server.handle().stop();
+    for client in &mut clients {
+        let mut wills: Vec<u8> = (0..6)
+            .map(|_| {
+                let (packet, body) = client.packet();
+                assert_eq!(packet, 0x30);
+                body[body.len() - 1]
+            })
+            .collect();
+        wills.sort_unstable();
+        assert_eq!(wills, *b"012345");
+        client.expect_end();
+    }
+    server.join();
+}
+
+/// CONNECT of 3.1.1, clean session, with a will at QoS 0 on `wills/NUMBER` that says NUMBER.
+fn connect_with_will(number: u8) -> Vec<u8> {
+    let digit = b'0' + number;
+    let mut body = b"\x00\x04MQTT\x04\x06\x00\x3C\x00\x02w".to_vec();
+    body.push(digit);
+    body.extend_from_slice(b"\x00\x07wills/");
+    body.push(digit);
+    body.extend_from_slice(&[0, 1, digit]);
+    let mut packet = vec![0x10, u8::try_from(body.len()).expect("short")];
+    packet.append(&mut body);
+    packet
+}
