@@ -35,7 +35,7 @@ pub(crate) struct BrokerArgs {
     #[arg(long, value_name = "NUMBER")]
     max_connections: Option<usize>,
     /// Longest time a turn is put off to gather input, in microseconds; 0 turns pacing off
-    #[arg(long, value_name = "MICROSECONDS", default_value_t = 650)]
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 600)]
     pacing_cap: u64,
     /// Directory of the durable store; not used yet, since there is no store so far
     #[arg(long, value_name = "DIRECTORY")]
