@@ -32,6 +32,8 @@ debian_packages() {
     command -v node >/dev/null || missing+=(nodejs)
     command -v npm >/dev/null || missing+=(npm)
     command -v python3 >/dev/null || missing+=(python3)
+    # Counts instructions for `xtask instructions`.
+    command -v valgrind >/dev/null || missing+=(valgrind)
     python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
     [ ${#missing[@]} -gt 0 ] || return 0
     echo "installing ${missing[*]}"
