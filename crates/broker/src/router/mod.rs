@@ -4,8 +4,8 @@
 //! applies changes in batches in between. Nothing here has a clock, a lock or an order that
 //! depends on hashing: the same calls in the same order give the same answers.
 //!
-//! [`Index`] is the entry. [`filters`] finds the filters that match, with [`shapes`] where it can and
-//! [`trie`] where it must; [`roster`] has the subscribers of one filter, [`shared`] the groups of shared
+//! [`Index`] is the entry. `filters` finds the filters that match, with `shapes` where it can and
+//! `trie` where it must; `roster` has the subscribers of one filter, `shared` the groups of shared
 //! subscriptions. [`Retained`] stands alone.
 #![allow(
     clippy::indexing_slicing,
