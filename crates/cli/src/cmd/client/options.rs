@@ -25,7 +25,7 @@ pub(crate) struct ClientOptions {
     /// Its port [default: 1883]
     #[arg(short, long)]
     port: Option<u16>,
-    /// Broker and topic at once: mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC
+    /// Broker and topic at once: `mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC`
     #[arg(short = 'L', long, value_name = "URL", conflicts_with = "port")]
     url: Option<BrokerUrl>,
     /// Protocol version: mqttv31, mqttv311 or mqttv5
