@@ -41,11 +41,12 @@ pub(crate) struct Wish {
     pub(crate) refused: Option<ReasonCode>,
 }
 
-/// A filter without its `$share/group/`, and the group.
+/// A filter without its `$share/group/`, and the group. What only looks like a shared subscription is
+/// refused in 5.0 and an ordinary filter before, so it is one here.
 pub(crate) fn unshare(filter: &str) -> (Option<&str>, &str) {
-    match filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/')) {
-        Some((group, rest)) => (Some(group), rest),
-        None => (None, filter),
+    match TopicFilter::new(filter).and_then(TopicFilter::shared) {
+        Ok(Some((group, shared))) => (Some(group), shared.as_str()),
+        Ok(None) | Err(_) => (None, filter),
     }
 }
 

@@ -10,8 +10,8 @@ use crate::message::Message;
 
 /// Messages kept. 1024: the windows of a few busy clients.
 const KEPT: usize = 1024;
-/// Largest payload, in bytes, that is put into a kept message or kept itself: what a short payload
-/// may waste of a longer one's memory while it waits in a queue.
+/// Largest payload, and largest topic with properties, in bytes, that is put into a kept message or kept
+/// itself: what a short message may waste of a longer one's memory while it waits in a queue.
 const LARGEST: usize = 256;
 
 /// Messages without receivers.
@@ -41,8 +41,10 @@ impl Pool {
     #[inline]
     pub(crate) fn recycle(&mut self, mut message: Arc<Message>) {
         if self.0.len() < KEPT
-            && Arc::get_mut(&mut message)
-                .is_some_and(|message| message.payload.capacity() <= LARGEST)
+            && Arc::get_mut(&mut message).is_some_and(|message| {
+                let others = message.bytes() - message.payload.len();
+                message.payload.capacity() <= LARGEST && others <= LARGEST
+            })
         {
             self.0.push(message);
         }
@@ -87,6 +89,14 @@ mod tests {
 
     use super::Pool;
     use crate::message::Message;
+
+    #[test]
+    fn large_messages_are_not_kept() {
+        let mut pool = Pool::default();
+        pool.recycle(Message::for_test("t", &[0; 300]));
+        pool.recycle(Message::for_test(&"t".repeat(300), b""));
+        assert!(pool.0.is_empty());
+    }
 
     #[test]
     fn a_message_is_used_again_only_when_nobody_has_it() {

@@ -167,24 +167,32 @@ impl Hub {
     /// not acknowledged then, so before 5.0 the client sends it again on its next connection.
     fn hold(
         &mut self,
-        session: u32,
+        session_slot: u32,
         packet_id: PacketId,
         dup: bool,
         message: Arc<Message>,
     ) -> bool {
         let limit = self.settings.maximum_held_bytes;
-        let Some(session) = self.sessions.at_mut(session) else { return true };
+        let Some(session) = self.sessions.at_mut(session_slot) else { return true };
         let first = session.inbound.get_or_insert_default().get(packet_id);
         // A client that uses the identifier of an unfinished exchange for another message has given
         // the first one up.
         let given_up = |first: &Arc<Message>| {
             !dup && (first.topic != message.topic || first.payload != message.payload)
         };
-        match first.map(given_up) {
-            Some(false) => return true,
-            Some(true) => drop(session.release_inbound(packet_id)),
-            None => {}
+        let known = first.map(given_up);
+        let connection = session.connection;
+        if known == Some(true) {
+            drop(session.release_inbound(packet_id));
         }
+        if known.is_some() {
+            // It was counted when it came first.
+            self.settled(connection);
+        }
+        if known == Some(false) {
+            return true;
+        }
+        let Some(session) = self.sessions.at_mut(session_slot) else { return true };
         if session.inbound_bytes + message.bytes() > limit {
             return false;
         }

@@ -18,7 +18,7 @@ use crate::router::{GroupId, Index, Matches, Subscriber};
 const MAXIMUM_ROUTES: usize = 65_536;
 /// Bytes of them. 32 MiB: 500 bytes for each.
 const MAXIMUM_TOPIC_BYTES: usize = 32 << 20;
-/// Subscribers remembered over all topics. 1 M: about 20 MB.
+/// Subscribers and groups remembered over all topics. 1 M: about 20 MB.
 const MAXIMUM_RECEIVERS: usize = 1 << 20;
 
 /// The receivers of one topic at one version of the index.
@@ -41,7 +41,7 @@ impl Route {
     }
 
     const fn receivers(&self) -> usize {
-        self.local.len() + self.remote.len()
+        self.local.len() + self.remote.len() + self.groups.len()
     }
 }
 
@@ -190,6 +190,7 @@ impl Routes {
                 route.version = u64::MAX;
                 route.local = Vec::new();
                 route.remote = Vec::new();
+                route.groups = Vec::new();
             }
         }
     }

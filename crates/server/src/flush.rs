@@ -65,7 +65,9 @@ impl Shard<'_> {
     fn write_out(&mut self, id: ConnId) -> Option<Written> {
         let connection = self.connections.get_mut(id)?;
         if connection.outbound == Outbound::Blocked {
-            return None;
+            // If it is to end, its last call begins though nothing can be written.
+            let closing = self.broker.output(id).is_some_and(|output| output.closing());
+            return (closing || connection.is_ending()).then_some(Written::Blocked);
         }
         let written = write_pending(&mut self.broker, connection, id)?;
         if matches!(written, Written::Blocked) {

@@ -227,3 +227,18 @@ fn damaged_packets_never_panic_and_leave_nothing_behind() {
         assert_eq!(world.sum(|stats| stats.queued_messages), 0, "seed {seed}");
     }
 }
+
+#[test]
+fn what_only_looks_like_a_shared_subscription_is_an_ordinary_filter_before_5() {
+    for filter in ["$share/g/", "$share//a", "$share/+/a", "$share/g", "$share/"] {
+        let mut world = World::new();
+        let client = world.connect(Options::new("c").version(Version::V3_1_1));
+        let other = world.connect(Options::new("o").version(Version::V3_1_1));
+        world.subscribe(client, filter, QoS::AtMostOnce);
+        world.publish(other, "a", "x", QoS::AtMostOnce, 0);
+        assert!(world.take(client).is_empty(), "{filter}");
+        world.unsubscribe(client, filter);
+        world.subscribe(client, filter, QoS::AtMostOnce);
+        world.cut(client);
+    }
+}

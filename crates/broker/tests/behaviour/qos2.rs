@@ -160,3 +160,16 @@ fn unknown_identifiers_are_tolerated() {
         assert!(world.is_open(client), "{version}");
     }
 }
+
+#[test]
+fn a_repeated_message_counts_once_against_the_receive_maximum() {
+    let mut world = World::new();
+    let client = world.connect(Options::new("c"));
+    for _ in 0..30 {
+        world.publish(client, "t", "x", QoS::ExactlyOnce, 1);
+        world.publish(client, "t", "x", QoS::ExactlyOnce, 1);
+        world.pubrel(client, 1);
+    }
+    assert!(world.is_open(client));
+    assert_eq!(world.take(client).len(), 90);
+}

@@ -1,8 +1,10 @@
 //! What happens at the limits of the server.
 
+use std::time::Duration;
+
 use dunlin_server::{ServerOptions, StartError, start};
 
-use super::wire::{Server, Wire, connect};
+use super::wire::{Server, Wire, connect, publish};
 
 #[test]
 fn one_connection_too_many_is_told_so() {
@@ -62,4 +64,29 @@ fn a_port_in_use_is_told_by_address() {
     let same = ServerOptions { listeners: vec![server.address], ..ServerOptions::default() };
     let Err(error) = start(same) else { panic!("the port is in use") };
     assert!(error.to_string().contains(&server.address.to_string()), "{error}");
+}
+
+#[test]
+fn a_connection_that_takes_nothing_any_more_is_closed_after_a_takeover() {
+    let options = ServerOptions { max_connections: Some(3), ..ServerOptions::default() };
+    let server = Server::with(options);
+    let mut silent = Wire::connect(&server, "silent");
+    silent.subscribe("flood", 0);
+    let mut publisher = Wire::connect(&server, "publisher");
+    let flood = publish("flood", 0, 0, &[0; 1000]).repeat(1_000);
+    for _ in 0..20 {
+        publisher.send(&flood);
+    }
+    publisher.send(&[0xC0, 0]);
+    publisher.expect(&[0xD0, 0]);
+    let _newer = Wire::connect(&server, "silent");
+    // The third place is free again once the silent one is given up, which takes its last call.
+    let accepted = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(200));
+        let mut next = Wire::open(&server);
+        next.send(&connect(4, "next"));
+        next.packet() == (0x20, vec![0, 0])
+    });
+    assert!(accepted);
+    drop(silent);
 }
