@@ -15,8 +15,8 @@ pub struct Settings {
     /// Topic aliases we use towards a client that allows them. 10: enough for the few topics of a
     /// device, bounded memory for each connection.
     pub topic_alias_maximum_out: u16,
-    /// QoS 1 and 2 messages in flight to one client, lowered by its own receive maximum. 1000: a window
-    /// of 20 makes the kernel's work per message three times as large.
+    /// QoS 1 and 2 messages in flight to one client, lowered by its own receive maximum. 1000: with
+    /// 20, as Mosquitto, no more than 20 messages can share a write.
     pub maximum_inflight: u16,
     /// QoS 1 and 2 messages that wait for one session. 1000, as Mosquitto.
     pub maximum_queued_messages: usize,
