@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dunlin_broker::{
-    Admission, Broker, Commons, ConnId, Cursor, Index, Message, Next, Peer, Retained, Settings,
-    Time, View,
+    Admission, Broker, Commons, ConnId, Cursor, Index, Message, Next, Numbers, Peer, Retained,
+    Settings, Time, View,
 };
 use dunlin_proto::codec::{self, AckKind};
 use dunlin_proto::packet::{Connect, Delivery, Packet, Publish, RetainHandling};
@@ -24,18 +24,20 @@ use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::topic::{TopicFilter, TopicName};
 use dunlin_proto::version::Version;
 
-struct Shared(RefCell<Retained<Arc<Message>>>);
+struct Shared(RefCell<Retained<Arc<Message>>>, Numbers);
 
 impl Commons for Shared {
     fn home(&self, _: &str, here: u16) -> u16 {
         here
     }
     fn release(&self, _: &str) {}
-    fn retain(&self, topic: TopicName<'_>, message: Arc<Message>) {
+    fn retain(&self, topic: TopicName<'_>, message: Arc<Message>) -> u64 {
         self.0.borrow_mut().put(topic, None, message.bytes(), message);
+        0
     }
-    fn unretain(&self, topic: TopicName<'_>) {
+    fn unretain(&self, topic: TopicName<'_>) -> u64 {
         self.0.borrow_mut().remove(topic);
+        0
     }
     fn retained_page(
         &self,
@@ -46,6 +48,9 @@ impl Commons for Shared {
         into: &mut Vec<Arc<Message>>,
     ) -> Option<Cursor> {
         self.0.borrow().page(filter, from, limit, now, into)
+    }
+    fn numbers(&self) -> &Numbers {
+        &self.1
     }
     fn retained_count(&self) -> usize {
         0
@@ -121,7 +126,7 @@ impl<'a> Bench<'a> {
             case,
             broker: Broker::new(Arc::new(Settings::default()), 0, 1, 1),
             index: Index::new(1),
-            shared: Shared(RefCell::new(Retained::new(1))),
+            shared: Shared(RefCell::new(Retained::new(1)), Numbers::default()),
             now: Time::from_secs(1),
             publishers: Vec::new(),
             dirty: Vec::new(),

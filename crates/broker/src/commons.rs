@@ -6,6 +6,7 @@ use dunlin_proto::Time;
 use dunlin_proto::topic::{TopicFilter, TopicName};
 
 use crate::message::Message;
+use crate::numbers::Numbers;
 use crate::router::{Cursor, Index};
 
 /// The shared state a shard may look at while it handles input.
@@ -27,10 +28,11 @@ pub trait Commons {
     fn home(&self, client_id: &str, here: u16) -> u16;
     /// A session of this client identifier has ended.
     fn release(&self, client_id: &str);
-    /// Stores the retained message of a topic.
-    fn retain(&self, topic: TopicName<'_>, message: Arc<Message>);
-    /// Removes the retained message of a topic.
-    fn unretain(&self, topic: TopicName<'_>);
+    /// Stores the retained message of a topic; returns its place in the order of such changes, a
+    /// [`Numbers::stamp`] taken under the same lock.
+    fn retain(&self, topic: TopicName<'_>, message: Arc<Message>) -> u64;
+    /// Removes the retained message of a topic; returns the same.
+    fn unretain(&self, topic: TopicName<'_>) -> u64;
     /// Appends up to `limit` retained messages that match; returns where to go on, if there is more.
     fn retained_page(
         &self,
@@ -40,6 +42,8 @@ pub trait Commons {
         now: Time,
         into: &mut Vec<Arc<Message>>,
     ) -> Option<Cursor>;
+    /// Names of what is stored.
+    fn numbers(&self) -> &Numbers;
     /// Number of retained messages.
     fn retained_count(&self) -> usize;
 }

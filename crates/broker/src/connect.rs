@@ -14,7 +14,7 @@ use crate::broker::{Broker, Flow};
 use crate::commons::{Commons, View};
 use crate::connection::{Next, Question, Stage, Verdict};
 use crate::event::{End, Event, Refusal};
-use crate::message::Message;
+use crate::message::{Message, Stored};
 use crate::pending::Pending;
 use crate::publish::{forwardable, publishable};
 use crate::session::{NEVER, Session, Will};
@@ -248,6 +248,7 @@ impl Broker {
                 expires: Time::MAX,
                 qos: will.qos,
                 retain: will.retain,
+                id: Stored::default(),
             }),
             expiry,
             delay: delay.min(self.hub.settings.maximum_will_delay),

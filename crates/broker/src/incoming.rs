@@ -1,6 +1,6 @@
 //! A message while it is handed out, and the form in which one receiver gets it.
 
-use core::cell::OnceCell;
+use core::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use dunlin_proto::Time;
@@ -9,7 +9,7 @@ use dunlin_proto::property::{Properties, PropertyBuf};
 use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::version::Version;
 
-use crate::message::Message;
+use crate::message::{Message, Stored};
 use crate::pool::Pool;
 use crate::router::SessionKey;
 
@@ -29,6 +29,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) payload: &'a [u8],
     /// The packet it came in, if that can be sent on as it is.
     pub(crate) wire: Option<Wire<'a>>,
+    /// The identifier under which it is, or is about to be, stored; 0 if it is not.
+    pub(crate) id: Cell<u64>,
     /// Made when the first receiver needs to keep it.
     message: OnceCell<Arc<Message>>,
 }
@@ -74,6 +76,7 @@ impl<'a> Incoming<'a> {
             expires: message.expires,
             payload: &message.payload,
             wire: None,
+            id: Cell::new(message.id.get()),
             message: OnceCell::from(Arc::clone(message)),
         }
     }
@@ -89,6 +92,7 @@ impl<'a> Incoming<'a> {
             expires: Time::MAX,
             payload,
             wire: None,
+            id: Cell::new(0),
             message: OnceCell::new(),
         }
     }
@@ -110,6 +114,7 @@ impl<'a> Incoming<'a> {
                 expires: self.expires,
                 qos: self.qos,
                 retain: self.retain,
+                id: Stored::new(self.id.get()),
             };
             pool.make(self.payload, head)
         })

@@ -18,7 +18,7 @@ use crate::commons::View;
 use crate::connection::{Next, Stage};
 use crate::event::{End, Event};
 use crate::hub::Hub;
-use crate::message::Message;
+use crate::message::{Message, Stored};
 use crate::pending::Pending;
 use crate::router::SessionKey;
 use crate::session::{Copy, NEVER, Outbound, Will};
@@ -268,6 +268,7 @@ impl Broker {
             expires,
             qos: armed.qos,
             retain: armed.retain,
+            id: Stored::default(),
         });
         self.distribute(now, Some(session), &message, NONE, view);
         let topic = Arc::clone(&message.topic);
@@ -365,6 +366,7 @@ impl Broker {
             expires: Time::MAX,
             qos: QoS::ExactlyOnce,
             retain: true,
+            id: Stored::default(),
         });
         self.distribute(now, None, &message, NONE, view);
     }

@@ -1,11 +1,15 @@
 //! An application message as the broker keeps it.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use dunlin_proto::Time;
-use dunlin_proto::property::PropertyBuf;
+use dunlin_proto::property::{Properties, PropertyBuf};
 use dunlin_proto::qos::QoS;
 use dunlin_proto::topic::TopicName;
+use dunlin_proto::violation::PropertyContext;
+use dunlin_proto::{PacketType, Time};
+
+use crate::journal::StoredMessage;
 
 /// An application message: written once, shared by every session that is to receive it.
 #[derive(Debug)]
@@ -19,9 +23,71 @@ pub struct Message {
     pub(crate) qos: QoS,
     /// The RETAIN flag as it was published.
     pub(crate) retain: bool,
+    /// Under which identifier it is stored; 0 if it is not.
+    pub(crate) id: Stored,
+}
+
+/// The identifier under which a message is stored, which it may be given once, by any shard.
+#[derive(Debug, Default)]
+pub(crate) struct Stored(AtomicU64);
+
+impl Stored {
+    pub(crate) const fn new(id: u64) -> Self {
+        Self(AtomicU64::new(id))
+    }
+
+    /// 0 if it is not stored.
+    #[inline]
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Gives it this identifier, unless it has one.
+    pub(crate) fn claim(&self, id: u64) -> Result<(), u64> {
+        self.0.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed).map(drop)
+    }
 }
 
 impl Message {
+    /// A message that was stored under this identifier; `None` if its properties are not what a
+    /// PUBLISH may carry.
+    #[must_use]
+    pub fn restored(id: u64, stored: &StoredMessage<'_>) -> Option<Self> {
+        let mut properties = PropertyBuf::new();
+        if !stored.properties.is_empty() {
+            let context = PropertyContext::Packet(PacketType::Publish);
+            properties.extend(Properties::parse(stored.properties, context).ok()?);
+        }
+        Some(Self {
+            topic: stored.topic.into(),
+            payload: stored.payload.into(),
+            properties,
+            expires: stored.expires,
+            qos: stored.qos,
+            retain: stored.retain,
+            id: Stored::new(id),
+        })
+    }
+
+    /// The message as records hold it.
+    #[must_use]
+    pub fn stored(&self) -> StoredMessage<'_> {
+        StoredMessage {
+            topic: &self.topic,
+            payload: &self.payload,
+            properties: self.properties.as_properties().as_bytes(),
+            expires: self.expires,
+            qos: self.qos,
+            retain: self.retain,
+        }
+    }
+
+    /// The identifier under which it is stored; 0 if it is not.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id.get()
+    }
+
     /// Topic the message was published to.
     #[must_use]
     pub fn topic(&self) -> TopicName<'_> {
@@ -68,6 +134,7 @@ impl Message {
             expires: Time::MAX,
             qos: QoS::AtMostOnce,
             retain: false,
+            id: Stored::default(),
         }
     }
 

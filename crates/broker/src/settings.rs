@@ -55,6 +55,9 @@ pub struct Settings {
     pub response_information: Option<String>,
     /// When a refusal carries a reason string in words.
     pub reason_strings: ReasonStrings,
+    /// Whether sessions and retained messages are kept beyond the life of the process: then the server
+    /// takes the journal of every turn and tells what is durable.
+    pub keep: bool,
     /// Whether CONNECT waits for an answer to the question who it is.
     pub authenticate: bool,
 }
@@ -104,6 +107,7 @@ impl Default for Settings {
             assigned_id_prefix: "auto-".into(),
             response_information: None,
             reason_strings: ReasonStrings::Asked,
+            keep: false,
             authenticate: false,
         }
     }

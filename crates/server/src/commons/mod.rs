@@ -6,7 +6,7 @@ mod placement;
 
 use std::sync::Arc;
 
-use dunlin_broker::{Commons, Cursor, Message, Retained, Time};
+use dunlin_broker::{Commons, Cursor, Message, Numbers, Retained, Time};
 use dunlin_proto::topic::{TopicFilter, TopicName};
 use parking_lot::RwLock;
 
@@ -24,11 +24,16 @@ pub(crate) struct SharedCommons {
     /// A lock and not messages between shards: a subscriber must see what was retained before it
     /// subscribed, whichever shard the publisher is on. Held for one topic, or one page.
     retained: RwLock<Retained<Arc<Message>>>,
+    numbers: Numbers,
 }
 
 impl SharedCommons {
     pub(crate) fn new(loads: Loads, clock: Clock, seed: u64) -> Self {
-        Self { directory: Directory::new(loads, clock), retained: RwLock::new(Retained::new(seed)) }
+        Self {
+            directory: Directory::new(loads, clock),
+            retained: RwLock::new(Retained::new(seed)),
+            numbers: Numbers::default(),
+        }
     }
 
     /// How busy the shards are; each keeps its own entry.
@@ -58,13 +63,17 @@ impl Commons for SharedCommons {
         self.directory.release(client_id);
     }
 
-    fn retain(&self, topic: TopicName<'_>, message: Arc<Message>) {
+    fn retain(&self, topic: TopicName<'_>, message: Arc<Message>) -> u64 {
         let (expires, bytes) = (message.expires(), message.bytes());
-        self.retained.write().put(topic, expires, bytes, message);
+        let mut retained = self.retained.write();
+        retained.put(topic, expires, bytes, message);
+        self.numbers.stamp()
     }
 
-    fn unretain(&self, topic: TopicName<'_>) {
-        self.retained.write().remove(topic);
+    fn unretain(&self, topic: TopicName<'_>) -> u64 {
+        let mut retained = self.retained.write();
+        retained.remove(topic);
+        self.numbers.stamp()
     }
 
     fn retained_page(
@@ -76,6 +85,10 @@ impl Commons for SharedCommons {
         into: &mut Vec<Arc<Message>>,
     ) -> Option<Cursor> {
         self.retained.read().page(filter, from, limit, now, into)
+    }
+
+    fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
     fn retained_count(&self) -> usize {

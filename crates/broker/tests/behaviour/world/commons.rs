@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dunlin_broker::{Commons, Cursor, Message, Retained, Time};
+use dunlin_broker::{Commons, Cursor, Message, Numbers, Retained, Time};
 use dunlin_proto::topic::{TopicFilter, TopicName};
 
 pub struct Shared {
@@ -12,6 +12,7 @@ pub struct Shared {
     pub homes: RefCell<BTreeMap<String, u16>>,
     next: Cell<u16>,
     shards: u16,
+    pub numbers: Numbers,
 }
 
 impl Shared {
@@ -21,6 +22,7 @@ impl Shared {
             homes: RefCell::default(),
             next: Cell::new(0),
             shards,
+            numbers: Numbers::default(),
         }
     }
 }
@@ -49,13 +51,15 @@ impl Commons for Shared {
         self.homes.borrow_mut().remove(client_id);
     }
 
-    fn retain(&self, topic: TopicName<'_>, message: Arc<Message>) {
+    fn retain(&self, topic: TopicName<'_>, message: Arc<Message>) -> u64 {
         let (expires, bytes) = (message.expires(), message.bytes());
         self.retained.borrow_mut().put(topic, expires, bytes, message);
+        self.numbers.stamp()
     }
 
-    fn unretain(&self, topic: TopicName<'_>) {
+    fn unretain(&self, topic: TopicName<'_>) -> u64 {
         self.retained.borrow_mut().remove(topic);
+        self.numbers.stamp()
     }
 
     fn retained_page(
@@ -67,6 +71,10 @@ impl Commons for Shared {
         into: &mut Vec<Arc<Message>>,
     ) -> Option<Cursor> {
         self.retained.borrow().page(filter, from, limit, now, into)
+    }
+
+    fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
     fn retained_count(&self) -> usize {

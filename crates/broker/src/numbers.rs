@@ -1,0 +1,71 @@
+//! Names of what is stored: numbers that are given once and never again.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use crate::journal::State;
+use crate::router::SessionKey;
+
+/// Counters that all shards share, and which session has which number.
+#[derive(Debug)]
+pub struct Numbers {
+    message: AtomicU64,
+    session: AtomicU64,
+    stamp: AtomicU64,
+    /// Asked when a route is made anew, not for each message.
+    sessions: RwLock<HashMap<SessionKey, u64, FixedState>>,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self::after(&State::default())
+    }
+}
+
+impl Numbers {
+    /// Goes on where a store ended.
+    #[must_use]
+    pub fn after(state: &State) -> Self {
+        Self {
+            message: AtomicU64::new(state.next_message.max(1)),
+            session: AtomicU64::new(state.next_number.max(1)),
+            stamp: AtomicU64::new(state.next_stamp.max(1)),
+            sessions: RwLock::new(HashMap::with_hasher(FixedState::with_seed(0))),
+        }
+    }
+
+    /// The first of so many message identifiers, which are the caller's now.
+    pub(crate) fn messages(&self, count: u64) -> u64 {
+        self.message.fetch_add(count, Ordering::Relaxed)
+    }
+
+    /// The number of a new session.
+    pub(crate) fn session(&self) -> u64 {
+        self.session.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The next place in the order of changes of retained messages. To be taken under the lock that
+    /// orders the changes.
+    pub fn stamp(&self) -> u64 {
+        self.stamp.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Notes the number of a session, or with 0 that it has none any more.
+    pub(crate) fn note(&self, session: SessionKey, number: u64) {
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        if number == 0 {
+            sessions.remove(&session);
+        } else {
+            sessions.insert(session, number);
+        }
+    }
+
+    /// The number of a session that keeps its messages; 0 if it does not.
+    pub(crate) fn of(&self, session: SessionKey) -> u64 {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        sessions.get(&session).copied().unwrap_or(0)
+    }
+}
