@@ -1,9 +1,9 @@
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::connect::Connect;
+use crate::link::{Event, Link};
 use crate::packet::{Ack, Codes, ConnAck, Packet};
 use crate::publish::Publish;
 use crate::request;
@@ -17,24 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Every `expect` panics with what came instead.
 #[derive(Debug)]
 pub struct RawClient {
-    stream: TcpStream,
-    version: Version,
-    received: Vec<u8>,
+    link: Link,
     /// Parsed already, while something that came later was waited for.
     held_back: VecDeque<Packet>,
     next_packet_id: u16,
-    largest: usize,
-}
-
-/// What reading led to.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A packet.
-    Packet(Packet),
-    /// The connection is closed.
-    Closed,
-    /// Nothing, for as long as was waited.
-    Nothing,
 }
 
 impl RawClient {
@@ -44,16 +30,8 @@ impl RawClient {
     /// When the broker does not accept.
     #[must_use]
     pub fn open(address: SocketAddr, version: Version) -> Self {
-        let stream = TcpStream::connect(address).expect("the broker accepts connections");
-        stream.set_nodelay(true).expect("a fresh socket has options");
-        Self {
-            stream,
-            version,
-            received: Vec::new(),
-            held_back: VecDeque::new(),
-            next_packet_id: 0,
-            largest: 0,
-        }
+        let link = Link::open(address, version).expect("the broker accepts connections");
+        Self { link, held_back: VecDeque::new(), next_packet_id: 0 }
     }
 
     /// Opens, connects and hands over the accepting CONNACK too.
@@ -72,13 +50,13 @@ impl RawClient {
     /// The version this client reads by.
     #[must_use]
     pub const fn version(&self) -> Version {
-        self.version
+        self.link.version()
     }
 
     /// The size of the largest packet that came so far.
     #[must_use]
     pub const fn largest_packet(&self) -> usize {
-        self.largest
+        self.link.largest_packet()
     }
 
     /// A packet identifier this client has not used before.
@@ -89,7 +67,7 @@ impl RawClient {
 
     /// Sends bytes. A broker that closed meanwhile is for the next `expect` to notice.
     pub fn send(&mut self, bytes: &[u8]) {
-        drop(self.stream.write_all(bytes));
+        drop(self.link.send(bytes));
     }
 
     /// Reads one packet.
@@ -104,52 +82,12 @@ impl RawClient {
     }
 
     fn read(&mut self, patience: Duration) -> Event {
-        let deadline = Instant::now() + patience;
-        loop {
-            if let Some(packet) = self.take_packet() {
-                return Event::Packet(packet);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Event::Nothing;
-            }
-            self.stream.set_read_timeout(Some(left)).expect("the time left is not zero");
-            let mut chunk = [0; 16 * 1024];
-            match self.stream.read(&mut chunk) {
-                Ok(0) => return self.closed(),
-                Ok(count) => self.received.extend_from_slice(&chunk[..count]),
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return Event::Nothing,
-                    ErrorKind::Interrupted => {}
-                    _ => return self.closed(),
-                },
-            }
+        let event = self.link.next(patience);
+        if event == Event::Closed {
+            let unfinished = self.link.unfinished();
+            assert!(unfinished.is_empty(), "closed within a packet: {unfinished:02x?}");
         }
-    }
-
-    fn closed(&self) -> Event {
-        assert!(self.received.is_empty(), "closed within a packet: {:02x?}", self.received);
-        Event::Closed
-    }
-
-    fn take_packet(&mut self) -> Option<Packet> {
-        let mut length = 0;
-        for position in 0..4 {
-            let byte = *self.received.get(1 + position)?;
-            length |= usize::from(byte & 0x7f) << (7 * position);
-            if byte & 0x80 == 0 {
-                let start = position + 2;
-                let body = self.received.get(start..start + length)?;
-                let packet = Packet::parse(self.received[0], body, self.version);
-                let packet = packet.unwrap_or_else(|why| {
-                    panic!("not a packet: {why}; {:02x?}", &self.received[..start + length])
-                });
-                self.largest = self.largest.max(start + length);
-                self.received.drain(..start + length);
-                return Some(packet);
-            }
-        }
-        panic!("remaining length over four bytes: {:02x?}", self.received);
+        event
     }
 
     /// The packet that must come now.
@@ -270,7 +208,7 @@ impl RawClient {
     /// # Panics
     /// When it does not.
     pub fn expect_disconnect(&mut self, reasons: &[u8]) {
-        if self.version.is_5() {
+        if self.version().is_5() {
             match self.expect() {
                 Packet::Disconnect(packet) if reasons.contains(&packet.reason) => {}
                 other => panic!("DISCONNECT with one of {reasons:02x?} was due, not {other:?}"),
@@ -302,7 +240,7 @@ impl RawClient {
     /// When another QoS is granted than was asked for.
     pub fn subscribe(&mut self, filter: &str, options: u8) {
         let packet_id = self.packet_id();
-        self.send(&request::subscribe(self.version, packet_id, &[(filter, options)]));
+        self.send(&request::subscribe(self.version(), packet_id, &[(filter, options)]));
         let answer = self.expect_suback();
         assert_eq!((answer.packet_id, answer.codes), (packet_id, vec![options & 3]));
     }
@@ -310,7 +248,7 @@ impl RawClient {
     /// Unsubscribes from one filter and waits for the answer.
     pub fn unsubscribe(&mut self, filter: &str) -> Codes {
         let packet_id = self.packet_id();
-        self.send(&request::unsubscribe(self.version, packet_id, &[filter]));
+        self.send(&request::unsubscribe(self.version(), packet_id, &[filter]));
         self.expect_unsuback()
     }
 
@@ -325,7 +263,7 @@ impl RawClient {
         if publish.qos > 0 {
             publish.packet_id = self.packet_id();
         }
-        self.send(&publish.bytes(self.version));
+        self.send(&publish.bytes(self.version()));
         match publish.qos {
             0 => {}
             1 => {
@@ -347,13 +285,13 @@ impl RawClient {
 
     /// Closes without DISCONNECT and waits until the server saw it.
     pub fn drop_connection(mut self) {
-        drop(self.stream.shutdown(Shutdown::Write));
+        drop(self.link.stream().shutdown(Shutdown::Write));
         while !matches!(self.next(PATIENCE), Event::Closed | Event::Nothing) {}
     }
 
     /// The socket, for tests that are about the transport.
     #[must_use]
     pub const fn stream(&self) -> &TcpStream {
-        &self.stream
+        self.link.stream()
     }
 }

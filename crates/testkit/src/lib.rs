@@ -8,6 +8,7 @@
 mod broker;
 mod client;
 mod connect;
+mod link;
 mod packet;
 pub mod property;
 mod publish;
@@ -16,8 +17,9 @@ mod version;
 mod wire;
 
 pub use broker::Broker;
-pub use client::{Event, RawClient};
+pub use client::RawClient;
 pub use connect::{Connect, Will};
+pub use link::{Event, Link};
 pub use packet::{Ack, Codes, ConnAck, Disconnect, Packet};
 pub use property::{Properties, Value};
 pub use publish::Publish;
