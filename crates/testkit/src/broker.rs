@@ -114,7 +114,13 @@ fn free_address() -> SocketAddr {
     listener.local_addr().expect("a bound socket has an address")
 }
 
-fn binary() -> PathBuf {
+/// The binary under test: the one `DUNLIN_BIN` names, else the `dunlin` beside the running test, built
+/// first.
+///
+/// # Panics
+/// When it cannot be built.
+#[must_use]
+pub fn binary() -> PathBuf {
     if let Ok(path) = std::env::var("DUNLIN_BIN") {
         return path.into();
     }

@@ -16,7 +16,7 @@ pub mod request;
 mod version;
 mod wire;
 
-pub use broker::Broker;
+pub use broker::{Broker, binary};
 pub use client::RawClient;
 pub use connect::{Connect, Will};
 pub use link::{Event, Link};
