@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use dunlin_server::{Handle, ServerOptions};
+use dunlin_server::{Handle, ServerOptions, Settings};
 use tracing_subscriber::filter::LevelFilter;
 
 /// Options of the broker.
@@ -37,6 +37,9 @@ pub(crate) struct BrokerArgs {
     /// Longest time a turn is put off to gather input, in microseconds; 0 turns pacing off
     #[arg(long, value_name = "MICROSECONDS", default_value_t = 600)]
     pacing_cap: u64,
+    /// `QoS` 1 and 2 messages that may wait for one session; 0 lifts this limit and those in bytes
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
+    max_queued: usize,
     /// Directory of the durable store; not used yet, since there is no store so far
     #[arg(long, value_name = "DIRECTORY")]
     data_dir: Option<PathBuf>,
@@ -50,6 +53,7 @@ pub(crate) fn run(args: &BrokerArgs) -> Result<()> {
         max_connections: args.max_connections,
         pacing_cap: Duration::from_micros(args.pacing_cap),
         sys_interval: Duration::from_secs(args.sys_interval),
+        settings: settings(args),
         ..ServerOptions::default()
     };
     if let Some(shards) = args.shards {
@@ -61,6 +65,16 @@ pub(crate) fn run(args: &BrokerArgs) -> Result<()> {
     drop(greet(&handle, args));
     handle.join()?;
     Ok(())
+}
+
+fn settings(args: &BrokerArgs) -> Settings {
+    let mut settings = Settings { maximum_queued_messages: args.max_queued, ..Settings::default() };
+    if args.max_queued == 0 {
+        settings.maximum_queued_messages = usize::MAX;
+        settings.maximum_queued_bytes = usize::MAX;
+        settings.maximum_shard_queue_bytes = usize::MAX;
+    }
+    settings
 }
 
 fn log_to_stderr(args: &BrokerArgs) {
