@@ -10,6 +10,7 @@ use dunlin_proto::window::Received;
 
 use crate::broker::Broker;
 use crate::commons::View;
+use crate::journal::{Held, Origin, Record};
 use crate::slab::NONE;
 
 impl Broker {
@@ -42,6 +43,9 @@ impl Broker {
             && let Some(outbound) = held.outbound.as_mut()
             && let Some(done) = outbound.window.acknowledge(packet_id)
         {
+            if held.keeps {
+                self.hub.journal.done(held.number, done.message.id());
+            }
             self.hub.pool.recycle(done.message);
             self.hub.stats.queued_messages -= 1;
             if outbound.waits() || held.replays.is_some() {
@@ -55,8 +59,11 @@ impl Broker {
         let session = self.session_at(slot);
         if let Some(held) = self.hub.sessions.at_mut(session)
             && let Some(outbound) = held.outbound.as_mut()
-            && outbound.window.refused(packet_id).is_some()
+            && let Some(refused) = outbound.window.refused(packet_id)
         {
+            if held.keeps {
+                self.hub.journal.done(held.number, refused.message.id());
+            }
             self.hub.stats.queued_messages -= 1;
             self.go_on(now, session, view.commons);
         }
@@ -69,26 +76,41 @@ impl Broker {
             && let Some(outbound) = held.outbound.as_mut()
             && let Received::First(done) = outbound.window.received(packet_id)
         {
+            if held.keeps {
+                let (number, id) = (held.number, done.message.id());
+                self.hub.journal.write(&Record::Received { number, packet_id, id });
+            }
             self.hub.pool.recycle(done.message);
         }
-        self.hub.acknowledge(slot, AckKind::PubRel, packet_id, ReasonCode::Success);
+        // Else a restart could send the message again after the client has forgotten it.
+        let promises = self.hub.number(session) != 0;
+        self.hub.answer(slot, AckKind::PubRel, packet_id, ReasonCode::Success, false, promises);
     }
 
     /// [MQTT-4.3.3-11]: now the message goes on its way.
     fn released(&mut self, now: Time, slot: u32, packet_id: PacketId, view: &View<'_>) {
         let session = self.session_at(slot);
+        let number = self.hub.number(session);
+        let mut stored = number != 0;
         if let Some(held) = self.hub.sessions.at_mut(session)
             && let Some(message) = held.release_inbound(packet_id)
         {
             let publisher = self.hub.key(session);
             let hint = self.hub.connections.at(slot).map_or(NONE, |connection| connection.route);
-            if !message.expired(now) {
-                self.distribute(now, Some(publisher), &message, hint, view);
+            let held = (number != 0 && message.id() != 0).then_some(Held { number, packet_id });
+            if message.expired(now) {
+                if let Some(held) = held {
+                    self.hub.journal.release(message.id(), held);
+                }
+            } else {
+                let source = (Origin::Client, held);
+                stored |= self.distribute(now, Some(publisher), &message, hint, source, view);
             }
             self.hub.pool.recycle(message);
             self.hub.settled(slot);
         }
-        self.hub.acknowledge(slot, AckKind::PubComp, packet_id, ReasonCode::Success);
+        stored |= self.hub.journal.is_awaited();
+        self.hub.answer(slot, AckKind::PubComp, packet_id, ReasonCode::Success, false, stored);
     }
 
     /// The exchange is over, and a place in the window is free.
@@ -98,6 +120,10 @@ impl Broker {
             && let Some(outbound) = held.outbound.as_mut()
             && outbound.window.completed(packet_id)
         {
+            if held.keeps {
+                let number = held.number;
+                self.hub.journal.write(&Record::Completed { number, packet_id });
+            }
             self.hub.stats.queued_messages -= 1;
             if outbound.waits() || held.replays.is_some() {
                 self.go_on(now, session, view.commons);

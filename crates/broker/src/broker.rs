@@ -46,6 +46,8 @@ pub struct Broker {
     pub(crate) session_timers: Wheel,
     pub(crate) questions: Vec<Question>,
     pub(crate) resumed: Vec<ConnId>,
+    /// Connections that wait for room on disk.
+    pub(crate) parked: Vec<ConnId>,
     pub(crate) random: u64,
     /// Properties of the PUBLISH at hand that travel on.
     pub(crate) forwarded: PropertyBuf,
@@ -54,6 +56,8 @@ pub struct Broker {
     pub(crate) wills: Vec<ReadyWill>,
     /// Sessions with shared subscriptions whose connection is gone.
     pub(crate) leaving: Vec<SessionKey>,
+    /// Sessions that ended and were in records, with their numbers there.
+    pub(crate) ended: Vec<(SessionKey, u64)>,
     /// Client identifiers whose session ended.
     pub(crate) left: Vec<Arc<str>>,
     pub(crate) due: Vec<u32>,
@@ -83,11 +87,13 @@ impl Broker {
             session_timers: Wheel::new(),
             questions: Vec::new(),
             resumed: Vec::new(),
+            parked: Vec::new(),
             random: seed,
             forwarded: PropertyBuf::new(),
             stopping: false,
             wills: Vec::new(),
             leaving: Vec::new(),
+            ended: Vec::new(),
             left: Vec::new(),
             due: Vec::new(),
         }
@@ -135,7 +141,7 @@ impl Broker {
         match connection.stage {
             Stage::Open | Stage::Unwelcome(_) | Stage::Answered(_) => {}
             Stage::Committing => return (0, Flow::Again(Next::Commit)),
-            Stage::Asked => return (0, Flow::Again(Next::Wait)),
+            Stage::Asked | Stage::Parked => return (0, Flow::Again(Next::Wait)),
             Stage::Ended => return (bytes.len(), Flow::Stop(Next::Close)),
         }
         match connection.engine.receive(now, bytes) {
@@ -162,7 +168,11 @@ impl Broker {
         view: &View<'_>,
     ) -> Flow {
         let done = match packet {
-            Packet::Publish(publish) => self.publish(now, slot, publish, frame, view),
+            Packet::Publish(publish) => match self.publish(now, slot, publish, frame, view) {
+                Ok(Flow::Continue) => Ok(()),
+                Ok(flow) => return flow,
+                Err(violation) => Err(violation),
+            },
             Packet::PubAck(ack) => {
                 self.ack(now, slot, AckKind::PubAck, ack, view);
                 Ok(())
@@ -234,6 +244,9 @@ impl Broker {
 
     /// What there is for another shard.
     pub fn take_mail(&mut self, shard: u16) -> Option<Mail> {
+        if self.is_unsettled() {
+            return None;
+        }
         let mail = self.hub.mails.get_mut(usize::from(shard))?;
         (!mail.is_empty()).then(|| mem::take(mail))
     }
@@ -243,6 +256,9 @@ impl Broker {
         for slot in mem::take(&mut self.hub.dirty) {
             if let Some(connection) = self.hub.connections.at_mut(slot) {
                 connection.output.dirty = false;
+                if connection.output.is_corked() {
+                    continue;
+                }
                 into.push(self.hub.id(slot));
             }
         }

@@ -50,7 +50,7 @@ impl Broker {
     fn publishes(&mut self, now: Time, slot: u32, bytes: &[u8], view: &View<'_>) -> usize {
         let Some(connection) = self.hub.connections.at(slot) else { return 0 };
         let Some(route) = self.routes.current(connection.route, view.index) else { return 0 };
-        if !publishable(&route.topic) {
+        if !publishable(&route.topic) || self.hub.journal.full {
             return 0;
         }
         let (version, session) = (connection.engine.version(), connection.session);

@@ -13,8 +13,11 @@ use dunlin_proto::{Time, Violation};
 use crate::broker::{Broker, Flow};
 use crate::commons::{Commons, View};
 use crate::connection::{Next, Question, Stage, Verdict};
+use crate::durable::What;
 use crate::event::{End, Event, Refusal};
+use crate::journal::{self, Record};
 use crate::message::{Message, Stored};
+use crate::numbers::Numbers;
 use crate::pending::Pending;
 use crate::publish::{forwardable, publishable};
 use crate::session::{NEVER, Session, Will};
@@ -54,8 +57,15 @@ impl Broker {
             return flow;
         }
         let session_present = self.attach(now, slot, connect, client_id);
+        self.record_session(slot, view.commons.numbers());
         self.accept(slot, connect, assigned.as_deref(), session_present);
         self.settle(now, view);
+        // Nothing precedes CONNACK [MQTT-3.2.0-1], so all else waits with it.
+        if self.hub.wait(slot, What::ConnAck).is_none()
+            && let Some(connection) = self.hub.connections.at_mut(slot)
+        {
+            connection.output.cork();
+        }
         self.resume(now, slot, view.commons);
         Flow::Continue
     }
@@ -213,7 +223,38 @@ impl Broker {
         present
     }
 
-    fn new_session(&mut self, client_id: &str) -> u32 {
+    /// Writes down what CONNACK promises: that the session outlives this connection, that its will is
+    /// known, that an earlier session is over.
+    fn record_session(&mut self, slot: u32, numbers: &Numbers) {
+        let hub = &mut self.hub;
+        let Some(connection) = hub.connections.at(slot) else { return };
+        let slot = connection.session;
+        let key = hub.key(slot);
+        let Some(session) = hub.sessions.at_mut(slot).filter(|_| hub.journal.on) else { return };
+        let kept = session.keeps;
+        session.keeps = session.expiry > 0;
+        if kept != session.keeps {
+            session.number = if kept { session.number } else { numbers.session() };
+            numbers.note(key, if kept { 0 } else { session.number });
+        }
+        if session.keeps || session.will.is_some() {
+            if session.number == 0 {
+                session.number = numbers.session();
+            }
+            let will = session.will.as_ref().map(|will| journal::Will {
+                message: will.message.stored(),
+                expiry: will.expiry,
+                delay: will.delay,
+            });
+            let (number, client_id, expiry) = (session.number, &*session.client_id, session.expiry);
+            hub.journal.write(&Record::Session { number, client_id, expiry, will });
+        } else if session.number != 0 {
+            let number = core::mem::take(&mut session.number);
+            hub.journal.write_late(&Record::Ended { number });
+        }
+    }
+
+    pub(crate) fn new_session(&mut self, client_id: &str) -> u32 {
         let client_id: Arc<str> = client_id.into();
         let hash = self.hasher.hash_one(&*client_id);
         let (slot, _) = self.hub.sessions.insert(Session::new(client_id));

@@ -83,6 +83,10 @@ pub(crate) struct Connection {
     pub(crate) window: u16,
     /// Whether reason strings are sent to it.
     pub(crate) explain: bool,
+    /// Answers that wait until something is durable.
+    pub(crate) waiting: u32,
+    /// Messages to it among them.
+    pub(crate) withheld: u32,
     /// The route of its previous PUBLISH.
     pub(crate) route: u32,
     pub(crate) output: Output,
@@ -102,6 +106,8 @@ pub(crate) enum Stage {
     Asked,
     /// And answered.
     Answered(Verdict),
+    /// There is no room to keep what it publishes.
+    Parked,
     /// Its end: nothing is read any more.
     Ended,
 }
@@ -138,6 +144,8 @@ impl Connection {
             session: NONE,
             window: 0,
             explain: false,
+            waiting: 0,
+            withheld: 0,
             route: NONE,
             output: Output::default(),
             address: peer.address,

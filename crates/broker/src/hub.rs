@@ -1,5 +1,6 @@
 //! The sessions and connections of a shard, and how a message reaches them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dunlin_proto::Time;
@@ -9,9 +10,11 @@ use dunlin_proto::topic::TopicName;
 
 use crate::commons::View;
 use crate::connection::{ConnId, Connection};
+use crate::durable::{Load, Retention, Waiting, Writer};
 use crate::event::{Drop, Event};
 use crate::frame::{Shapes, append_head};
 use crate::incoming::{Form, Incoming};
+use crate::journal::{Origin, Target as Kept};
 use crate::mail::{Mail, Target};
 use crate::message::Message;
 use crate::pool::{Pool, Spare};
@@ -41,12 +44,17 @@ pub(crate) struct Hub {
     /// That there is no room for more retained messages was said, and is still so.
     pub(crate) told_retained_full: bool,
     pub(crate) pool: Pool,
+    pub(crate) journal: Writer,
+    /// In the order of their tokens.
+    pub(crate) waiting: VecDeque<Waiting>,
+    pub(crate) loads: Vec<Load>,
     shapes: Shapes,
     spare: Spare,
 }
 
 impl Hub {
     pub(crate) fn new(settings: Arc<Settings>, shard: u16, shards: u16) -> Self {
+        let keep = settings.keep;
         Self {
             shard,
             settings,
@@ -59,6 +67,9 @@ impl Hub {
             returned: Vec::new(),
             told_retained_full: false,
             pool: Pool::default(),
+            journal: Writer::new(keep),
+            waiting: VecDeque::new(),
+            loads: Vec::new(),
             shapes: Shapes::default(),
             spare: Spare::default(),
         }
@@ -81,9 +92,10 @@ impl Hub {
         for subscriber in &route.local {
             self.deliver(now, subscriber, None, m);
         }
-        for subscriber in &route.remote {
+        for (subscriber, number) in route.remote.iter().zip(&route.numbers) {
             let message = m.message(&mut self.pool);
             self.post(*subscriber, None, message);
+            self.note(*number, subscriber, m, false);
         }
         for group in &route.groups {
             self.deliver_shared(now, *group, None, m, view);
@@ -94,8 +106,14 @@ impl Hub {
     pub(crate) fn hand_on(&mut self, now: Time, from: SessionKey, copy: &Copy, view: &View<'_>) {
         let Some(group) = copy.group else { return };
         self.shapes.clear();
-        if let Some(to) = view.index.pick(group, Some(from)) {
-            self.offer(now, &to, group, &Incoming::of(&copy.message));
+        let Some(to) = view.index.pick(group, Some(from)) else { return };
+        let incoming = Incoming::of(&copy.message);
+        if self.journal.on {
+            self.journal.begin(&incoming, view.commons.numbers());
+        }
+        self.offer(now, &to, group, &incoming, view);
+        if self.journal.is_noting() {
+            self.journal.finish(&incoming, Origin::Client, Retention::None, None);
         }
     }
 
@@ -106,8 +124,45 @@ impl Hub {
         if !self.deliver(now, &to.subscriber, to.group, &incoming)
             && let Some(group) = to.group
         {
-            self.deliver_shared(now, group, Some(to.subscriber.session), &incoming, view);
+            self.choose_again(now, group, to.subscriber.session, &incoming, view);
         }
+    }
+
+    /// Gives a message to another member of a shared subscription than the one another shard chose, whose
+    /// session is over. What was stored for that one is over with it, so it is stored again.
+    fn choose_again(
+        &mut self,
+        now: Time,
+        group: GroupId,
+        gone: SessionKey,
+        m: &Incoming<'_>,
+        view: &View<'_>,
+    ) {
+        if !self.journal.on {
+            self.deliver_shared(now, group, Some(gone), m, view);
+            return;
+        }
+        let copy = Arc::new(m.message(&mut self.pool).unstored());
+        let again = Incoming::of(&copy);
+        self.journal.begin(&again, view.commons.numbers());
+        self.deliver_shared(now, group, Some(gone), &again, view);
+        self.journal.finish(&again, Origin::Client, Retention::None, None);
+    }
+
+    /// Notes a receiver that keeps its messages.
+    #[inline]
+    fn note(&mut self, number: u64, to: &Subscriber, m: &Incoming<'_>, shared: bool) {
+        let qos = to.qos.min(m.qos);
+        if number != 0 && qos > QoS::AtMostOnce {
+            let retain = m.retain && to.retain_as_published;
+            let identifier = to.identifier;
+            self.journal.note(Kept { number, qos, retain, shared, identifier, sent: None });
+        }
+    }
+
+    /// The number of a session that keeps its messages; 0 if it does not.
+    pub(crate) fn number(&self, slot: u32) -> u64 {
+        self.sessions.at(slot).map_or(0, |session| if session.keeps { session.number } else { 0 })
     }
 
     /// Sends a message to one member of a shared subscription (4.8.2). If that member's session has
@@ -121,7 +176,11 @@ impl Hub {
         view: &View<'_>,
     ) {
         let Some(to) = view.index.pick(group, exclude) else { return };
-        if !self.offer(now, &to, group, m) {
+        if !self.offer(now, &to, group, m, view) {
+            // Whoever gets it at the next commit, the publisher waits for that.
+            if self.journal.on {
+                self.journal.expect();
+            }
             let message = Arc::clone(m.message(&mut self.pool));
             let (identifier, qos, retain) = (to.identifier, to.qos, m.retain);
             let copy = Copy { message, identifier, qos, retain, group: Some(group) };
@@ -130,12 +189,22 @@ impl Hub {
     }
 
     /// Gives a message to a member; false if its session was here and is gone.
-    fn offer(&mut self, now: Time, to: &Subscriber, group: GroupId, m: &Incoming<'_>) -> bool {
+    fn offer(
+        &mut self,
+        now: Time,
+        to: &Subscriber,
+        group: GroupId,
+        m: &Incoming<'_>,
+        view: &View<'_>,
+    ) -> bool {
         if to.session.shard == self.shard {
             return self.deliver(now, to, Some(group), m);
         }
         let message = m.message(&mut self.pool);
         self.post(*to, Some(group), message);
+        if self.journal.is_noting() {
+            self.note(view.commons.numbers().of(to.session), to, m, true);
+        }
         true
     }
 
@@ -166,6 +235,7 @@ impl Hub {
         // [MQTT-3.3.1-12], [MQTT-3.3.1-13]; before 5.0 `retain_as_published` is never set [MQTT-3.3.1-9].
         let retain = m.retain && to.retain_as_published;
         let connection = session.connection;
+        let number = if session.keeps { session.number } else { 0 };
         if qos == QoS::AtMostOnce {
             let identifier = to.identifier;
             let form = Form { qos, retain, dup: false, packet_id: None, identifier };
@@ -181,7 +251,13 @@ impl Hub {
             retain,
             group,
         };
-        self.accept(now, to.session.slot, copy, m);
+        let id = copy.message.id();
+        if self.accept(now, to.session.slot, copy, m) {
+            self.note(number, to, m, group.is_some());
+        } else if !self.journal.is_noting() {
+            // The shard it came from has stored it for this session.
+            self.journal.done(number, id);
+        }
         true
     }
 

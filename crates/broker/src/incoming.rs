@@ -9,6 +9,7 @@ use dunlin_proto::property::{Properties, PropertyBuf};
 use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::version::Version;
 
+use crate::journal::StoredMessage;
 use crate::message::{Message, Stored};
 use crate::pool::Pool;
 use crate::router::SessionKey;
@@ -97,10 +98,42 @@ impl<'a> Incoming<'a> {
         }
     }
 
+    /// What it counts for in limits, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.topic.len() + self.payload.len() + self.properties.as_bytes().len()
+    }
+
     /// Whether receivers share the payload instead of having a copy each.
     #[inline]
     pub(crate) const fn is_shared(&self) -> bool {
         self.payload.len() >= SHARED_PAYLOAD
+    }
+
+    /// Gives it the identifier under which it is about to be stored.
+    pub(crate) fn claim(&self, id: u64) {
+        // Another shard may have been first.
+        let id = self.message.get().map_or(id, |message| message.id.claim(id));
+        self.id.set(id);
+    }
+
+    /// It is not stored after all.
+    pub(crate) fn disclaim(&self) {
+        self.id.set(0);
+        if let Some(message) = self.message.get() {
+            message.id.disclaim();
+        }
+    }
+
+    /// As records hold it.
+    pub(crate) fn stored(&self) -> StoredMessage<'_> {
+        StoredMessage {
+            topic: self.topic,
+            payload: self.payload,
+            properties: self.properties.as_bytes(),
+            expires: self.expires,
+            qos: self.qos,
+            retain: self.retain,
+        }
     }
 
     /// The message to keep.

@@ -18,6 +18,7 @@ use crate::commons::View;
 use crate::connection::{Next, Stage};
 use crate::event::{End, Event};
 use crate::hub::Hub;
+use crate::journal::{Origin, Record};
 use crate::message::{Message, Stored};
 use crate::pending::Pending;
 use crate::router::SessionKey;
@@ -28,6 +29,8 @@ use crate::slab::NONE;
 pub(crate) struct ReadyWill {
     client: Arc<str>,
     session: SessionKey,
+    /// Of its session in records; 0 if it is in none.
+    number: u64,
     will: Box<Will>,
 }
 
@@ -131,6 +134,11 @@ impl Broker {
             let delayed = now.saturating_add(Duration::from_secs(u64::from(will.delay)));
             will.due = delayed.min(session.ends_at);
         }
+        if session.number != 0 {
+            let (number, ends_at) = (session.number, session.ends_at);
+            let will_due = session.will.as_ref().map(|will| will.due);
+            self.hub.journal.write(&Record::Parted { number, ends_at, will_due });
+        }
         self.take_due_will(now, slot);
         if let Some(session) = self.hub.sessions.at(slot)
             && session.deadline() != Time::MAX
@@ -163,9 +171,13 @@ impl Broker {
             entry.remove();
         }
         self.hub.stats.sessions -= 1;
+        let number = session.number;
+        if number != 0 {
+            self.ended.push((key, number));
+        }
         if let Some(will) = session.will.take() {
             let client = Arc::clone(&session.client_id);
-            self.wills.push(ReadyWill { client, session: key, will });
+            self.wills.push(ReadyWill { client, session: key, number, will });
         }
         let mut returned = Vec::new();
         if let Some(outbound) = session.outbound.take() {
@@ -197,9 +209,10 @@ impl Broker {
 
     /// Takes out of the queue of a session without connection what another member can have at once.
     fn give_back_queued(&mut self, key: SessionKey, view: &View<'_>) {
-        let Hub { sessions, stats, returned, .. } = &mut self.hub;
+        let Hub { sessions, stats, returned, journal, .. } = &mut self.hub;
         let Some(session) = sessions.get_mut(key.slot, key.generation) else { return };
         let connected = session.connected();
+        let number = if session.keeps { session.number } else { 0 };
         let Some(outbound) = session.outbound.as_mut().filter(|_| !connected) else { return };
         for copy in mem::take(&mut outbound.queue) {
             if copy.group.is_some_and(|group| view.index.has_online(group)) {
@@ -207,6 +220,7 @@ impl Broker {
                 outbound.queued_bytes -= bytes;
                 stats.queued_bytes -= bytes as u64;
                 stats.queued_messages -= 1;
+                journal.done(number, copy.message.id());
                 returned.push((key, copy));
             } else {
                 outbound.queue.push_back(copy);
@@ -221,7 +235,8 @@ impl Broker {
             && let Some(will) = session.will.take()
         {
             let client = Arc::clone(&session.client_id);
-            self.wills.push(ReadyWill { client, session: key, will });
+            let number = session.number;
+            self.wills.push(ReadyWill { client, session: key, number, will });
         }
     }
 
@@ -229,14 +244,18 @@ impl Broker {
     /// to give up.
     #[inline]
     pub(crate) fn settle(&mut self, now: Time, view: &View<'_>) {
-        if !self.wills.is_empty() || !self.left.is_empty() {
+        if !self.wills.is_empty() || !self.left.is_empty() || !self.ended.is_empty() {
             self.settle_all(now, view);
         }
     }
 
     fn settle_all(&mut self, now: Time, view: &View<'_>) {
-        for ReadyWill { client, session, will } in mem::take(&mut self.wills) {
-            self.publish_will(now, &client, session, &will, view);
+        for will in mem::take(&mut self.wills) {
+            self.publish_will(now, &will, view);
+        }
+        for (session, number) in mem::take(&mut self.ended) {
+            view.commons.numbers().note(session, 0);
+            self.hub.journal.write_late(&Record::Ended { number });
         }
         for client_id in mem::take(&mut self.left) {
             let here = self.hub.shard;
@@ -249,14 +268,8 @@ impl Broker {
     }
 
     /// [MQTT-3.1.2-8], [MQTT-3.1.2-14], [MQTT-3.1.2-15]
-    fn publish_will(
-        &mut self,
-        now: Time,
-        client: &Arc<str>,
-        session: SessionKey,
-        will: &Will,
-        view: &View<'_>,
-    ) {
+    fn publish_will(&mut self, now: Time, ready: &ReadyWill, view: &View<'_>) {
+        let ReadyWill { client, session, number, will } = ready;
         let armed = &will.message;
         let expires = will.expiry.map_or(Time::MAX, |seconds| {
             now.saturating_add(Duration::from_secs(u64::from(seconds)))
@@ -270,9 +283,25 @@ impl Broker {
             retain: armed.retain,
             id: Stored::default(),
         });
-        self.distribute(now, Some(session), &message, NONE, view);
+        let origin = match *number {
+            0 => Origin::Client,
+            number => Origin::Will(number),
+        };
+        let stored = self.distribute(now, Some(*session), &message, NONE, (origin, None), view);
+        if !stored {
+            self.forget_will(*session);
+        }
         let topic = Arc::clone(&message.topic);
         self.hub.events.push(Event::WillPublished { client: Arc::clone(client), topic });
+    }
+
+    /// Writes down that a will was published that nobody keeps.
+    fn forget_will(&mut self, key: SessionKey) {
+        let Some(session) = self.hub.sessions.get(key.slot, key.generation) else { return };
+        if session.number != 0 {
+            let (number, ends_at) = (session.number, session.ends_at);
+            self.hub.journal.write(&Record::Parted { number, ends_at, will_due: None });
+        }
     }
 
     /// Deals with every deadline that has come.
@@ -298,6 +327,12 @@ impl Broker {
         }
         match connection.engine.deadline() {
             Time::MAX => {}
+            // It is silent because it is not read.
+            _ if matches!(connection.stage, Stage::Parked) => {
+                let again = now
+                    .saturating_add(Duration::from_secs(u64::from(connection.engine.keep_alive())));
+                self.connection_timers.set(slot, again);
+            }
             // The deadline moves with every packet; the timer follows when it is looked at.
             deadline if deadline > now => self.connection_timers.set(slot, deadline),
             _ => {
@@ -351,7 +386,8 @@ impl Broker {
             let Some(session) = self.hub.sessions.at_mut(slot) else { continue };
             if let Some(will) = session.will.take() {
                 let client = Arc::clone(&session.client_id);
-                self.wills.push(ReadyWill { client, session: key, will });
+                let number = session.number;
+                self.wills.push(ReadyWill { client, session: key, number, will });
             }
         }
         self.settle(now, view);
@@ -368,7 +404,7 @@ impl Broker {
             retain: true,
             id: Stored::default(),
         });
-        self.distribute(now, None, &message, NONE, view);
+        self.distribute(now, None, &message, NONE, (Origin::Client, None), view);
     }
 }
 

@@ -42,9 +42,17 @@ impl Stored {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Gives it this identifier, unless it has one.
-    pub(crate) fn claim(&self, id: u64) -> Result<(), u64> {
-        self.0.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed).map(drop)
+    /// Gives it this identifier, unless it has one; returns the one it has.
+    pub(crate) fn claim(&self, id: u64) -> u64 {
+        match self.0.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => id,
+            Err(earlier) => earlier,
+        }
+    }
+
+    /// It is not stored, and nobody else has seen that it was to be.
+    pub(crate) fn disclaim(&self) {
+        self.0.store(0, Ordering::Relaxed);
     }
 }
 
@@ -79,6 +87,19 @@ impl Message {
             expires: self.expires,
             qos: self.qos,
             retain: self.retain,
+        }
+    }
+
+    /// The same message, not stored.
+    pub(crate) fn unstored(&self) -> Self {
+        Self {
+            topic: Arc::clone(&self.topic),
+            payload: self.payload.clone(),
+            properties: self.properties.clone(),
+            expires: self.expires,
+            qos: self.qos,
+            retain: self.retain,
+            id: Stored::default(),
         }
     }
 

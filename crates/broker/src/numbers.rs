@@ -7,7 +7,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::journal::State;
-use crate::router::SessionKey;
+use crate::router::{SessionKey, Subscriber};
 
 /// Counters that all shards share, and which session has which number.
 #[derive(Debug)]
@@ -61,6 +61,19 @@ impl Numbers {
         } else {
             sessions.insert(session, number);
         }
+    }
+
+    /// Appends the numbers of the sessions of these subscribers; true if any keeps its messages.
+    pub(crate) fn fill(&self, subscribers: &[Subscriber], into: &mut Vec<u64>) -> bool {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        if sessions.is_empty() {
+            into.resize(into.len() + subscribers.len(), 0);
+            return false;
+        }
+        let numbers = subscribers.iter().map(|to| sessions.get(&to.session).copied().unwrap_or(0));
+        let before = into.len();
+        into.extend(numbers);
+        into.iter().skip(before).any(|number| *number != 0)
     }
 
     /// The number of a session that keeps its messages; 0 if it does not.

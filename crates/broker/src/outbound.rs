@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use dunlin_proto::Time;
 use dunlin_proto::codec::{self, AckKind};
-use dunlin_proto::qos::PacketId;
+use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::window::Resend;
 
+use crate::durable::{Spilled, What};
 use crate::event::Drop;
 use crate::hub::Hub;
 use crate::incoming::{Form, Incoming};
@@ -15,22 +16,23 @@ use crate::settings::{QueueFull, Settings};
 use crate::slab::NONE;
 
 impl Hub {
-    /// Gives a QoS 1 or 2 message to a session: on its way now if there is room, else to the queue.
-    pub(crate) fn accept(&mut self, now: Time, slot: u32, copy: Copy, live: &Incoming<'_>) {
-        let Some(session) = self.sessions.at_mut(slot) else { return };
+    /// Gives a QoS 1 or 2 message to a session: on its way now if there is room, else to the queue; false
+    /// if it did not take it.
+    pub(crate) fn accept(&mut self, now: Time, slot: u32, copy: Copy, live: &Incoming<'_>) -> bool {
+        let Some(session) = self.sessions.at_mut(slot) else { return false };
         let connection = session.connection;
         let outbound = session.outbound.get_or_insert_default();
-        if connection != NONE && outbound.queue.is_empty() {
+        if connection != NONE && outbound.queue.is_empty() && outbound.spill.is_none() {
             let room = self.connections.at(connection).is_some_and(|connection| {
                 outbound.window.can_send(connection.window)
                     && connection.output.pending() < self.settings.maximum_output
             });
             if room {
                 self.dispatch(now, slot, copy, Some(live));
-                return;
+                return true;
             }
         }
-        self.queue(now, slot, copy);
+        self.queue(now, slot, copy)
     }
 
     /// Takes a place in the window and sends.
@@ -43,11 +45,23 @@ impl Hub {
     ) {
         let Some(session) = self.sessions.at_mut(slot) else { return };
         let connection = session.connection;
+        let number = if session.keeps { session.number } else { 0 };
         let outbound = session.outbound.get_or_insert_default();
         let (qos, retain, identifier) = (copy.qos, copy.retain, copy.identifier);
+        let id = copy.message.id();
         let stored = live.is_none().then(|| Arc::clone(&copy.message));
         let packet_id = outbound.window.send(qos, copy);
         self.stats.queued_messages += 1;
+        if number != 0 && id != 0 {
+            self.journal.sent(number, packet_id, id);
+            // Under another identifier after a restart, the client would take it for another message.
+            let behind = self.connections.at(connection).is_some_and(|held| held.withheld > 0);
+            if (qos == QoS::ExactlyOnce || behind)
+                && self.wait(connection, What::Publish { packet_id }).is_none()
+            {
+                return;
+            }
+        }
         let form = Form { qos, retain, dup: false, packet_id: Some(packet_id), identifier };
         let sent = match (live, stored) {
             (Some(incoming), _) => {
@@ -62,26 +76,37 @@ impl Hub {
         }
     }
 
-    fn queue(&mut self, now: Time, slot: u32, copy: Copy) {
+    fn queue(&mut self, now: Time, slot: u32, copy: Copy) -> bool {
         let bytes = copy.message.bytes();
         if let Some(full) = self.make_room(now, slot, bytes) {
             self.stats.dropped_queue_full += 1;
             self.drop_for_session(slot, &copy.message.topic, full);
-            return;
+            return false;
         }
-        if let Some(session) = self.sessions.at_mut(slot) {
-            session.outbound.get_or_insert_default().push(copy);
-            self.stats.queued_messages += 1;
+        let crowded = self.stats.queued_bytes >= self.settings.maximum_queue_memory as u64;
+        let Some(session) = self.sessions.at_mut(slot) else { return false };
+        let stored = session.keeps && copy.message.id() != 0;
+        let outbound = session.outbound.get_or_insert_default();
+        self.stats.queued_messages += 1;
+        // A message of a shared subscription may have to go to another member at any moment.
+        if stored && (outbound.spill.is_some() || crowded && copy.group.is_none()) {
+            outbound.spill(Spilled::of(&copy));
+        } else {
+            outbound.push(copy);
             self.stats.queued_bytes += bytes as u64;
         }
+        true
     }
 
     /// Makes room in a queue for so many bytes, as far as the settings allow; the limit that is in the
     /// way if that was not enough.
     fn make_room(&mut self, now: Time, slot: u32, bytes: usize) -> Option<Drop> {
-        let outbound = self.sessions.at_mut(slot)?.outbound.get_or_insert_default();
+        let session = self.sessions.at_mut(slot)?;
+        let number = if session.keeps { session.number } else { 0 };
+        let outbound = session.outbound.get_or_insert_default();
         if is_full(outbound, bytes, &self.settings).is_some() {
-            let (messages, expired) = outbound.drop_expired(now);
+            let journal = &mut self.journal;
+            let (messages, expired) = outbound.drop_expired(now, |id| journal.done(number, id));
             self.stats.dropped_expired += messages;
             self.stats.publish_dropped += messages;
             self.stats.queued_messages -= messages;
@@ -94,11 +119,24 @@ impl Hub {
             if never || self.settings.queue_full == QueueFull::DropNewest {
                 return Some(full);
             }
-            let Some(oldest) = outbound.pop() else { return Some(full) };
+            let Some(oldest) = outbound.pop() else {
+                // The rest waits on disk.
+                let Some(oldest) = outbound.pop_spilled() else { return Some(full) };
+                self.stats.dropped_queue_full += 1;
+                self.stats.publish_dropped += 1;
+                self.stats.queued_messages -= 1;
+                self.journal.done(number, oldest.id);
+                continue;
+            };
+            self.journal.done(number, oldest.message.id());
             self.stats.dropped_queue_full += 1;
             self.stats.queued_messages -= 1;
             self.stats.queued_bytes -= oldest.message.bytes() as u64;
             self.drop_for_session(slot, &oldest.message.topic, full);
+        }
+        if number != 0 {
+            // It may wait on disk.
+            return None;
         }
         let limit = self.settings.maximum_shard_queue_bytes;
         let waiting = usize::try_from(self.stats.queued_bytes).unwrap_or(usize::MAX);
@@ -124,15 +162,20 @@ impl Hub {
                 self.send_again(now, slot, packet_id, copy);
                 continue;
             }
-            if outbound.queue.is_empty() || !outbound.window.can_send(connection.window) {
+            if !outbound.window.can_send(connection.window) {
                 return;
             }
-            let Some(copy) = outbound.pop() else { return };
+            let Some(copy) = outbound.pop() else {
+                self.load(slot);
+                return;
+            };
             self.stats.queued_messages -= 1;
             self.stats.queued_bytes -= copy.message.bytes() as u64;
             if copy.message.expired(now) {
                 self.stats.dropped_expired += 1;
                 self.stats.publish_dropped += 1;
+                let number = self.number(slot);
+                self.journal.done(number, copy.message.id());
             } else {
                 self.dispatch(now, slot, copy, None);
             }
@@ -163,30 +206,50 @@ impl Hub {
         }
     }
 
+    /// A QoS 2 message whose packet identifier is durable now.
+    pub(crate) fn send_stored(&mut self, now: Time, slot: u32, packet_id: PacketId) {
+        let session = self.connections.at(slot).map_or(NONE, |connection| connection.session);
+        let Some(outbound) = self.sessions.at(session).and_then(|held| held.outbound.as_ref())
+        else {
+            return;
+        };
+        let Some(Resend::Publish { message: copy, qos }) = outbound.window.get(packet_id) else {
+            return;
+        };
+        let copy = copy.clone();
+        let (retain, identifier) = (copy.retain, copy.identifier);
+        let form = Form { qos, retain, dup: false, packet_id: Some(packet_id), identifier };
+        if !self.write_one(now, slot, form, &Incoming::of(&copy.message)) {
+            self.give_up(session, packet_id);
+        }
+    }
+
     /// A message that can never be sent to this client counts as delivered [MQTT-3.1.2-25].
     fn give_up(&mut self, slot: u32, packet_id: PacketId) {
+        let number = self.number(slot);
         if let Some(outbound) =
             self.sessions.at_mut(slot).and_then(|session| session.outbound.as_mut())
-            && outbound
+            && let Some(copy) = outbound
                 .window
                 .acknowledge(packet_id)
                 .or_else(|| outbound.window.refused(packet_id))
-                .is_some()
         {
             self.stats.queued_messages -= 1;
+            self.journal.done(number, copy.message.id());
         }
     }
 }
 
 /// Which limit of a queue one more message would break.
 fn is_full(outbound: &Outbound, bytes: usize, settings: &Settings) -> Option<Drop> {
-    let messages = outbound.queue.len();
+    let messages = outbound.waiting();
     if messages >= settings.maximum_queued_messages {
         return Some(Drop::QueueFull { messages, limit: settings.maximum_queued_messages });
     }
-    if outbound.queued_bytes + bytes > settings.maximum_queued_bytes {
+    let waiting = outbound.waiting_bytes();
+    if waiting + bytes > settings.maximum_queued_bytes {
         let limit = settings.maximum_queued_bytes;
-        return Some(Drop::QueueBytes { bytes: outbound.queued_bytes, limit });
+        return Some(Drop::QueueBytes { bytes: waiting, limit });
     }
     None
 }

@@ -18,6 +18,8 @@ pub struct Output {
     written: usize,
     shared: Option<Box<Shared>>,
     closing: bool,
+    /// Nothing may be written yet.
+    corked: bool,
     pub(crate) dirty: bool,
 }
 
@@ -51,9 +53,12 @@ impl Output {
         self.closing
     }
 
-    /// Fills `into` with what to write next and returns how many slices it filled.
+    /// Fills `into` with what to write next and returns how many slices it filled: none while it is corked.
     pub fn slices<'a>(&'a self, into: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;
+        if self.corked {
+            return filled;
+        }
         let mut from = self.written;
         // A shared payload needs up to two slices.
         let most = into.len() / 2;
@@ -98,6 +103,21 @@ impl Output {
         }
         self.written += count;
         debug_assert!(self.written <= self.bytes.len(), "no more is written than was pending");
+    }
+
+    /// Keeps everything back, until it is uncorked.
+    pub(crate) const fn cork(&mut self) {
+        self.corked = true;
+    }
+
+    pub(crate) const fn uncork(&mut self) {
+        self.corked = false;
+    }
+
+    /// Whether what is pending may not be written yet.
+    #[must_use]
+    pub const fn is_corked(&self) -> bool {
+        self.corked
     }
 
     /// Where small frames are appended.

@@ -2,7 +2,7 @@
 //! applied together under a write guard.
 
 use dunlin_proto::Time;
-use dunlin_proto::packet::{Packet, RetainHandling, SubAck};
+use dunlin_proto::packet::{RetainHandling, SubAck};
 use dunlin_proto::property::Properties;
 use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::reason::ReasonCode;
@@ -12,6 +12,8 @@ use dunlin_proto::version::Version;
 use crate::broker::Broker;
 use crate::commons::Commons;
 use crate::connection::{ConnId, Stage};
+use crate::durable::What;
+use crate::journal::Record;
 use crate::router::{Index, SessionKey, Subscriber};
 use crate::session::Replay;
 
@@ -64,8 +66,9 @@ impl Broker {
     ) {
         match change {
             Pending::Subscribe { connection, session, packet_id, wishes } => {
-                let replays = self.apply_subscribe(session, connection, packet_id, wishes, index);
-                self.start_replays(now, session, replays, commons);
+                let (reasons, replays) = self.apply_subscribe(session, wishes, index);
+                let answer = |ack| What::SubAck(Box::new((ack, session, replays)));
+                self.answer_change(now, connection, packet_id, reasons, answer, commons);
             }
             Pending::Unsubscribe { connection, session, packet_id, filters } => {
                 let mut reasons = Vec::with_capacity(filters.len());
@@ -78,7 +81,8 @@ impl Broker {
                         ReasonCode::NoSubscriptionExisted
                     });
                 }
-                self.answer_change(connection, packet_id, reasons, Packet::UnsubAck);
+                let answer = |ack| What::UnsubAck(Box::new(ack));
+                self.answer_change(now, connection, packet_id, reasons, answer, commons);
             }
             Pending::Ended { session, filters } => {
                 for filter in &filters {
@@ -101,11 +105,9 @@ impl Broker {
     fn apply_subscribe(
         &mut self,
         key: SessionKey,
-        connection: ConnId,
-        packet_id: PacketId,
         wishes: Vec<Wish>,
         index: &mut Index,
-    ) -> Vec<Replay> {
+    ) -> (Vec<ReasonCode>, Vec<Replay>) {
         let mut reasons = Vec::with_capacity(wishes.len());
         let mut replays = Vec::new();
         let limit = self.hub.settings.maximum_subscriptions;
@@ -121,6 +123,18 @@ impl Broker {
                 continue;
             }
             session.hold(&wish.filter, group.is_some());
+            if session.keeps {
+                let Subscriber { qos, no_local, retain_as_published, identifier, .. } =
+                    wish.subscriber;
+                self.hub.journal.write(&Record::Subscribed {
+                    number: session.number,
+                    filter: &wish.filter,
+                    qos,
+                    no_local,
+                    retain_as_published,
+                    identifier,
+                });
+            }
             let online = session.connected();
             let existed = match group {
                 Some(group) => {
@@ -144,8 +158,7 @@ impl Broker {
                 });
             }
         }
-        self.answer_change(connection, packet_id, reasons, Packet::SubAck);
-        replays
+        (reasons, replays)
     }
 
     fn drop_subscription(&mut self, key: SessionKey, filter: &str, index: &mut Index) -> bool {
@@ -154,30 +167,41 @@ impl Broker {
         };
         // [MQTT-3.10.4-2]
         session.stop_replay(filter);
+        if session.keeps && session.holds(filter) {
+            let number = session.number;
+            self.hub.journal.write(&Record::Unsubscribed { number, filter });
+        }
         session.release(filter) && remove(key, filter, index)
     }
 
-    /// Sends SUBACK or UNSUBACK and lets the connection go on [MQTT-3.8.4-1], [MQTT-3.10.4-4].
+    /// Sends SUBACK or UNSUBACK, when the change is durable if it is to be, and lets the connection go on
+    /// [MQTT-3.8.4-1], [MQTT-3.10.4-4].
     fn answer_change(
         &mut self,
+        now: Time,
         id: ConnId,
         packet_id: PacketId,
-        reasons: Vec<ReasonCode>,
-        packet: impl FnOnce(SubAck<'static>) -> Packet<'static>,
+        mut reasons: Vec<ReasonCode>,
+        answer: impl FnOnce(SubAck<'static>) -> What,
+        commons: &dyn Commons,
     ) {
         let Some(connection) = self.hub.connections.get_mut(id.slot, id.epoch) else { return };
-        if matches!(connection.stage, Stage::Committing) {
-            connection.stage = Stage::Open;
-            let version = connection.engine.version();
-            let mut reasons = reasons;
-            if version != Version::V5_0 {
-                // [MQTT-3.9.3-2] of 3.1.1: one code for all failures.
-                for reason in reasons.iter_mut().filter(|reason| reason.is_error()) {
-                    *reason = ReasonCode::UnspecifiedError;
-                }
+        if !matches!(connection.stage, Stage::Committing) {
+            return;
+        }
+        connection.stage = Stage::Open;
+        if connection.engine.version() != Version::V5_0 {
+            // [MQTT-3.9.3-2] of 3.1.1: one code for all failures.
+            for reason in reasons.iter_mut().filter(|reason| reason.is_error()) {
+                *reason = ReasonCode::UnspecifiedError;
             }
-            let ack = SubAck { packet_id, properties: Properties::EMPTY, reasons };
-            self.hub.reply(id.slot, version, &packet(ack));
+        }
+        let session = connection.session;
+        let promises = self.hub.number(session) != 0;
+        let answer = answer(SubAck { packet_id, properties: Properties::EMPTY, reasons });
+        let answer = if promises { self.hub.wait(id.slot, answer) } else { Some(answer) };
+        if let Some(answer) = answer {
+            self.send_waiting(now, id.slot, answer, commons);
         }
     }
 

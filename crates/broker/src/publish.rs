@@ -7,17 +7,20 @@ use std::sync::Arc;
 use dunlin_proto::codec::AckKind;
 use dunlin_proto::packet::{Delivery, Publish};
 use dunlin_proto::property::{Properties, Property, PropertyBuf};
-use dunlin_proto::qos::PacketId;
+use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::topic::{TopicFilter, TopicName};
 use dunlin_proto::version::Version;
 use dunlin_proto::{Time, Violation};
 
-use crate::broker::Broker;
+use crate::broker::{Broker, Flow};
 use crate::commons::{Commons, View};
+use crate::connection::{Next, Stage};
+use crate::durable::Retention;
 use crate::event::Event;
 use crate::hub::Hub;
 use crate::incoming::{Incoming, Wire};
+use crate::journal::{self, Held};
 use crate::message::Message;
 use crate::router::SessionKey;
 use crate::routes::Route;
@@ -31,8 +34,10 @@ impl Broker {
         publish: &Publish<'_>,
         frame: &[u8],
         view: &View<'_>,
-    ) -> Result<(), Violation> {
-        let Some(connection) = self.hub.connections.at_mut(slot) else { return Ok(()) };
+    ) -> Result<Flow, Violation> {
+        let Some(connection) = self.hub.connections.at_mut(slot) else {
+            return Ok(Flow::Continue);
+        };
         let version = connection.engine.version();
         let properties = publish.properties;
         let plain = properties.is_empty();
@@ -41,7 +46,7 @@ impl Broker {
             (Some(topic), None) => topic,
             (topic, alias) => connection.engine.alias_in.resolve(topic, alias)?,
         };
-        let route = self.routes.find(topic.as_str(), connection.route, view.index);
+        let route = self.routes.find(topic.as_str(), connection.route, view);
         if route != connection.route {
             let maximum = self.hub.settings.maximum_topic_levels;
             let levels = topic.level_count();
@@ -57,7 +62,10 @@ impl Broker {
         let route = self.routes.get(route);
         if !publishable(&route.topic) {
             self.hub.deny(slot, version, publish.delivery);
-            return Ok(());
+            return Ok(Flow::Continue);
+        }
+        if self.hub.journal.full && self.hub.is_to_be_kept(session, route, publish) {
+            return Ok(self.no_room(slot, version, publish.delivery));
         }
         let mut incoming =
             Incoming::new(&route.topic, publish.delivery.qos(), publish.retain, publish.payload);
@@ -73,26 +81,57 @@ impl Broker {
         incoming.publisher = Some(self.hub.key(session));
         let origin = Origin { connection: slot, session, version, delivery: publish.delivery };
         self.hub.take(now, origin, route, &incoming, view);
-        Ok(())
+        Ok(Flow::Continue)
+    }
+
+    /// The disk has no room for this message. 5.0 can be told so; earlier clients are not read on until
+    /// there is room, which loses nothing.
+    fn no_room(&mut self, slot: u32, version: Version, delivery: Delivery) -> Flow {
+        let (kind, packet_id) = match delivery {
+            Delivery::AtMostOnce => return Flow::Continue,
+            Delivery::AtLeastOnce { packet_id, .. } => (AckKind::PubAck, packet_id),
+            Delivery::ExactlyOnce { packet_id, .. } => (AckKind::PubRec, packet_id),
+        };
+        if version.is_v5() {
+            self.hub.stats.publish_dropped += 1;
+            self.hub.answer(slot, kind, packet_id, ReasonCode::QuotaExceeded, true, false);
+            return Flow::Continue;
+        }
+        let id = self.hub.id(slot);
+        if let Some(connection) = self.hub.connections.at_mut(slot) {
+            connection.stage = Stage::Parked;
+            // It is offered again.
+            connection.engine.inbound_acknowledged();
+            self.parked.push(id);
+        }
+        Flow::Again(Next::Wait)
     }
 
     /// Sends a message that exists already to everybody who is subscribed, and retains it if it says so.
-    /// `hint` is where its route may be.
+    /// `hint` is where its route may be. True if anything was stored.
     pub(crate) fn distribute(
         &mut self,
         now: Time,
         publisher: Option<SessionKey>,
         message: &Arc<Message>,
         hint: u32,
+        (origin, released): (journal::Origin, Option<Held>),
         view: &View<'_>,
-    ) {
+    ) -> bool {
         let mut incoming = Incoming::of(message);
         incoming.publisher = publisher;
-        if message.retain {
-            self.hub.keep(now, message, view);
+        let route = self.routes.find(&message.topic, hint, view);
+        let route = self.routes.get(route);
+        if released.is_some() {
+            self.hub.journal.begin(&incoming, view.commons.numbers());
+        } else {
+            self.hub.begin(route, &incoming, view);
         }
-        let route = self.routes.find(&message.topic, hint, view.index);
-        self.hub.send(now, self.routes.get(route), &incoming, view);
+        let retention =
+            if message.retain { self.hub.keep(now, message, view) } else { Retention::None };
+        self.hub.send(now, route, &incoming, view);
+        self.hub.journal.is_noting()
+            && self.hub.journal.finish(&incoming, origin, retention, released)
     }
 }
 
@@ -117,88 +156,127 @@ impl Hub {
         view: &View<'_>,
     ) {
         if let Delivery::ExactlyOnce { packet_id, dup } = from.delivery {
-            let message = Arc::clone(m.message(&mut self.pool));
-            if self.hold(from.session, packet_id, dup, message) {
+            if let Some(promises) = self.hold(from.session, packet_id, dup, m, view) {
                 // [MQTT-4.3.3-8], [MQTT-4.3.3-10]: also for one that is here already.
                 let reason = outcome(route.is_empty(), from.version);
-                self.acknowledge(from.connection, AckKind::PubRec, packet_id, reason);
+                self.answer(from.connection, AckKind::PubRec, packet_id, reason, false, promises);
             } else {
                 self.stats.publish_dropped += 1;
                 if from.version.is_v5() {
                     let reason = ReasonCode::QuotaExceeded;
-                    self.acknowledge(from.connection, AckKind::PubRec, packet_id, reason);
-                    self.settled(from.connection);
+                    self.answer(from.connection, AckKind::PubRec, packet_id, reason, true, false);
                 }
             }
             return;
         }
+        self.begin(route, m, view);
+        let mut retention = Retention::None;
         if m.retain {
             let message = Arc::clone(m.message(&mut self.pool));
-            self.keep(now, &message, view);
+            retention = self.keep(now, &message, view);
         }
         self.send(now, route, m, view);
+        let promises = self.journal.is_noting()
+            && self.journal.finish(m, journal::Origin::Client, retention, None);
         if let Delivery::AtLeastOnce { packet_id, .. } = from.delivery {
             let reason = outcome(route.is_empty(), from.version);
-            self.acknowledge(from.connection, AckKind::PubAck, packet_id, reason);
-            self.settled(from.connection);
+            let promises = promises || self.journal.is_awaited();
+            self.answer(from.connection, AckKind::PubAck, packet_id, reason, true, promises);
+        }
+    }
+
+    /// Begins to note who is to keep a message, if it may be that anybody is. What the broker says of
+    /// itself is not kept.
+    #[inline]
+    pub(crate) fn begin(&mut self, route: &Route, m: &Incoming<'_>, view: &View<'_>) {
+        let wanted = m.retain || route.stored && m.qos > QoS::AtMostOnce;
+        if self.journal.on && wanted && !m.topic.starts_with("$SYS/") {
+            self.journal.begin(m, view.commons.numbers());
+        }
+    }
+
+    /// Whether a message would have to be stored.
+    fn is_to_be_kept(&self, session: u32, route: &Route, publish: &Publish<'_>) -> bool {
+        match publish.delivery.qos() {
+            QoS::AtMostOnce => false,
+            QoS::AtLeastOnce => route.stored || publish.retain,
+            QoS::ExactlyOnce => route.stored || publish.retain || self.number(session) != 0,
         }
     }
 
     /// Replaces or removes the retained message of the topic [MQTT-3.3.1-5], [MQTT-3.3.1-6]; another
     /// topic gets one only while there is room.
-    fn keep(&mut self, now: Time, message: &Arc<Message>, view: &View<'_>) {
+    fn keep(&mut self, now: Time, message: &Arc<Message>, view: &View<'_>) -> Retention {
         let (commons, topic) = (view.commons, message.topic());
         let limit = self.settings.maximum_retained;
+        // A shorter record than any, so there is room for it.
         if message.payload.is_empty() {
-            commons.unretain(topic);
-        } else if commons.retained_count() < limit || has_retained(topic, now, commons) {
-            commons.retain(topic, Arc::clone(message));
+            return Retention::Cleared(commons.unretain(topic));
+        }
+        if self.journal.full && !message.topic.starts_with("$SYS/") {
+            self.stats.retained_refused += 1;
+            return Retention::None;
+        }
+        if commons.retained_count() < limit || has_retained(topic, now, commons) {
             self.told_retained_full = false;
+            Retention::Set(commons.retain(topic, Arc::clone(message)))
         } else {
             self.stats.retained_refused += 1;
             if !mem::replace(&mut self.told_retained_full, true) {
                 let topic = Arc::clone(&message.topic);
                 self.events.push(Event::RetainedFull { topic, limit });
             }
+            Retention::None
         }
     }
 
-    /// Keeps a QoS 2 message until it is released, once [MQTT-4.3.3-10]; false if there is no room. It is
-    /// not acknowledged then, so before 5.0 the client sends it again on its next connection.
+    /// Keeps a QoS 2 message until it is released, once [MQTT-4.3.3-10]; `None` if there is no room. It is
+    /// not acknowledged then, so before 5.0 the client sends it again on its next connection. True if it
+    /// is to be durable before it is acknowledged.
     fn hold(
         &mut self,
         session_slot: u32,
         packet_id: PacketId,
         dup: bool,
-        message: Arc<Message>,
-    ) -> bool {
+        m: &Incoming<'_>,
+        view: &View<'_>,
+    ) -> Option<bool> {
         let limit = self.settings.maximum_held_bytes;
-        let Some(session) = self.sessions.at_mut(session_slot) else { return true };
+        let number = self.number(session_slot);
+        let Some(session) = self.sessions.at_mut(session_slot) else { return Some(false) };
         let first = session.inbound.get_or_insert_default().get(packet_id);
         // A client that uses the identifier of an unfinished exchange for another message has given
         // the first one up.
-        let given_up = |first: &Arc<Message>| {
-            !dup && (first.topic != message.topic || first.payload != message.payload)
-        };
+        let given_up =
+            |first: &Arc<Message>| !dup && (first.topic != *m.topic || first.payload != m.payload);
         let known = first.map(given_up);
         let connection = session.connection;
-        if known == Some(true) {
-            drop(session.release_inbound(packet_id));
+        let held = Held { number, packet_id };
+        if known == Some(true)
+            && let Some(first) = session.release_inbound(packet_id)
+            && number != 0
+        {
+            self.journal.release(first.id(), held);
         }
         if known.is_some() {
             // It was counted when it came first.
             self.settled(connection);
         }
         if known == Some(false) {
-            return true;
+            return Some(number != 0);
         }
-        let Some(session) = self.sessions.at_mut(session_slot) else { return true };
-        if session.inbound_bytes + message.bytes() > limit {
-            return false;
+        let Some(session) = self.sessions.at_mut(session_slot) else { return Some(false) };
+        if session.inbound_bytes + m.bytes() > limit {
+            return None;
         }
+        if number != 0 {
+            self.journal.begin(m, view.commons.numbers());
+            self.journal.hold(m, held);
+        }
+        let message = Arc::clone(m.message(&mut self.pool));
         session.inbound_bytes += message.bytes();
         session.inbound.get_or_insert_default().accept(packet_id, message);
-        true
+        Some(number != 0)
     }
 
     /// Clients may not publish here: said where the version has a way to say it.
@@ -208,14 +286,10 @@ impl Hub {
         match delivery {
             Delivery::AtMostOnce => {}
             Delivery::AtLeastOnce { packet_id, .. } => {
-                self.acknowledge(slot, AckKind::PubAck, packet_id, reason);
-                self.settled(slot);
+                self.answer(slot, AckKind::PubAck, packet_id, reason, true, false);
             }
             Delivery::ExactlyOnce { packet_id, .. } => {
-                self.acknowledge(slot, AckKind::PubRec, packet_id, reason);
-                if reason.is_error() {
-                    self.settled(slot);
-                }
+                self.answer(slot, AckKind::PubRec, packet_id, reason, reason.is_error(), false);
             }
         }
     }

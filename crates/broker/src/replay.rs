@@ -8,8 +8,12 @@ use dunlin_proto::topic::TopicFilter;
 
 use crate::broker::Broker;
 use crate::commons::Commons;
+use crate::durable::Retention;
+use crate::hub::Hub;
 use crate::incoming::{Form, Incoming};
+use crate::journal::{Origin, Target};
 use crate::message::Message;
+use crate::numbers::Numbers;
 use crate::router::SessionKey;
 use crate::session::{Copy, Replay};
 
@@ -63,7 +67,7 @@ impl Broker {
         }
         match &session.outbound {
             Some(outbound) if replay.qos > QoS::AtMostOnce => {
-                if !outbound.queue.is_empty() || !outbound.window.can_send(connection.window) {
+                if outbound.waiting() > 0 || !outbound.window.can_send(connection.window) {
                     return 0;
                 }
                 usize::from(connection.window.saturating_sub(outbound.window.in_flight())).min(PAGE)
@@ -84,7 +88,7 @@ impl Broker {
             let from = replay.cursor.take();
             let more = commons.retained_page(filter, from.as_ref(), room, now, &mut messages);
             for message in messages {
-                self.replay(now, slot, connection, &replay, message);
+                self.replay(now, slot, connection, &replay, message, commons.numbers());
             }
             if more.is_some() {
                 replay.cursor = more;
@@ -106,6 +110,7 @@ impl Broker {
         connection: u32,
         replay: &Replay,
         message: Arc<Message>,
+        numbers: &Numbers,
     ) {
         let qos = replay.qos.min(message.qos);
         let identifier = replay.identifier;
@@ -113,8 +118,31 @@ impl Broker {
             let form = Form { qos, retain: true, dup: false, packet_id: None, identifier };
             self.hub.write_one(now, connection, form, &Incoming::of(&message));
         } else {
+            self.hub.keep_replayed(slot, replay, &message, numbers);
             let copy = Copy { message, identifier, qos, retain: true, group: None };
             self.hub.dispatch(now, slot, copy, None);
         }
+    }
+}
+
+impl Hub {
+    /// A session that keeps its messages gets a retained one.
+    fn keep_replayed(&mut self, slot: u32, replay: &Replay, m: &Arc<Message>, numbers: &Numbers) {
+        let number = self.number(slot);
+        if number == 0 || m.topic.starts_with("$SYS/") {
+            return;
+        }
+        let incoming = Incoming::of(m);
+        let (qos, identifier) = (replay.qos.min(m.qos), replay.identifier);
+        self.journal.begin(&incoming, numbers);
+        self.journal.note(Target {
+            number,
+            qos,
+            retain: true,
+            shared: false,
+            identifier,
+            sent: None,
+        });
+        self.journal.finish(&incoming, Origin::Client, Retention::None, None);
     }
 }

@@ -12,6 +12,8 @@ use dunlin_proto::topic::TopicName;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use crate::commons::View;
+use crate::numbers::Numbers;
 use crate::router::{GroupId, Index, Matches, Subscriber};
 
 /// Topics remembered. 65 536: about 10 MB when each has one subscriber.
@@ -32,6 +34,10 @@ pub(crate) struct Route {
     pub(crate) local: Vec<Subscriber>,
     pub(crate) remote: Vec<Subscriber>,
     pub(crate) groups: Vec<GroupId>,
+    /// Numbers of the sessions in `remote`; 0 for those that do not keep their messages.
+    pub(crate) numbers: Vec<u64>,
+    /// Somebody here or there may keep its messages.
+    pub(crate) stored: bool,
 }
 
 impl Route {
@@ -85,17 +91,18 @@ impl Routes {
 
     /// Number of the up-to-date route of a valid topic name; `hint` is where it was the last time.
     #[inline]
-    pub(crate) fn find(&mut self, topic: &str, hint: u32, index: &Index) -> u32 {
+    pub(crate) fn find(&mut self, topic: &str, hint: u32, view: &View<'_>) -> u32 {
+        let index = view.index;
         if let Some(route) = self.routes.get(hint as usize)
             && route.version == index.version()
             && *route.topic == *topic
         {
             return hint;
         }
-        self.look_up(topic, index)
+        self.look_up(topic, index, view.commons.numbers())
     }
 
-    fn look_up(&mut self, name: &str, index: &Index) -> u32 {
+    fn look_up(&mut self, name: &str, index: &Index, numbers: &Numbers) -> u32 {
         let hash = self.hasher.hash_one(name);
         let routes = &self.routes;
         let known = self.table.find(hash, |route| *routes[*route as usize].topic == *name).copied();
@@ -103,12 +110,12 @@ impl Routes {
         let route = &mut self.routes[number as usize];
         route.warm = true;
         if route.version != index.version() {
-            self.refresh(number, name, index);
+            self.refresh(number, name, index, numbers);
         }
         number
     }
 
-    fn refresh(&mut self, number: u32, name: &str, index: &Index) {
+    fn refresh(&mut self, number: u32, name: &str, index: &Index, numbers: &Numbers) {
         let topic = TopicName::new(name).expect("a topic name was validated before it got here");
         index.matches(topic, &mut self.scratch);
         let route = &mut self.routes[number as usize];
@@ -124,6 +131,11 @@ impl Routes {
         }
         route.groups.clear();
         route.groups.extend_from_slice(&self.scratch.groups);
+        route.numbers.clear();
+        let here = numbers.fill(&route.local, &mut route.numbers);
+        route.numbers.clear();
+        let there = numbers.fill(&route.remote, &mut route.numbers);
+        route.stored = here || there || !route.groups.is_empty();
         route.version = index.version();
         self.receivers += route.receivers();
         if self.receivers > MAXIMUM_RECEIVERS {
@@ -140,6 +152,8 @@ impl Routes {
             local: Vec::new(),
             remote: Vec::new(),
             groups: Vec::new(),
+            numbers: Vec::new(),
+            stored: false,
         };
         if self.topic_bytes + name.len() > MAXIMUM_TOPIC_BYTES {
             self.forget_all();
@@ -191,27 +205,28 @@ impl Routes {
                 route.local = Vec::new();
                 route.remote = Vec::new();
                 route.groups = Vec::new();
+                route.numbers = Vec::new();
             }
         }
     }
 }
-
 #[cfg(test)]
 mod tests {
     use dunlin_proto::topic::TopicName;
 
     use super::{MAXIMUM_TOPIC_BYTES, Routes};
+    use crate::numbers::Numbers;
     use crate::router::Index;
-    use crate::slab::NONE;
 
     #[test]
     fn long_topics_do_not_fill_the_memory() {
         let (mut routes, index) = (Routes::new(0, 7), Index::new(7));
+        let numbers = Numbers::default();
         let tail = "x".repeat(60_000);
         for number in 0..700 {
             let topic = format!("{number}/{tail}");
             let topic = TopicName::new(&topic).expect("valid topic").as_str();
-            let route = routes.find(topic, NONE, &index);
+            let route = routes.look_up(topic, &index, &numbers);
             assert_eq!(*routes.get(route).topic, *topic);
             let held: usize = routes.routes.iter().map(|route| route.topic.len()).sum();
             assert_eq!(held, routes.topic_bytes);

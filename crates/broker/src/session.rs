@@ -7,6 +7,7 @@ use dunlin_proto::Time;
 use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::window;
 
+use crate::durable::{Spill, Spilled};
 use crate::message::Message;
 use crate::router::{Cursor, GroupId};
 use crate::slab::NONE;
@@ -17,6 +18,10 @@ pub(crate) const NEVER: u32 = u32::MAX;
 /// The state of one client identifier.
 pub(crate) struct Session {
     pub(crate) client_id: Arc<str>,
+    /// Its number in records; 0 if it is in none.
+    pub(crate) number: u64,
+    /// It outlives the process, with its messages.
+    pub(crate) keeps: bool,
     /// Slot of its connection, or `NONE`.
     pub(crate) connection: u32,
     /// Seconds it outlives its connection.
@@ -54,6 +59,8 @@ pub(crate) struct Outbound {
     /// Waiting for room in the window, or for the client to come back.
     pub(crate) queue: VecDeque<Copy>,
     pub(crate) queued_bytes: usize,
+    /// Behind the queue: what is on disk only.
+    pub(crate) spill: Option<Box<Spill>>,
     /// Nothing in the queue expires before.
     unexpired_until: Time,
 }
@@ -93,6 +100,8 @@ impl Session {
     pub(crate) const fn new(client_id: Arc<str>) -> Self {
         Self {
             client_id,
+            number: 0,
+            keeps: false,
             connection: NONE,
             expiry: 0,
             ends_at: Time::MAX,
@@ -163,13 +172,23 @@ impl Session {
 impl Outbound {
     /// Messages held, in flight or waiting.
     pub(crate) fn held(&self) -> usize {
-        self.queue.len() + usize::from(self.window.in_flight())
+        self.waiting() + usize::from(self.window.in_flight())
+    }
+
+    /// Messages that were not sent yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len() + self.spill.as_ref().map_or(0, |spill| spill.messages.len())
+    }
+
+    /// Bytes of them, wherever they are.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.queued_bytes + self.spill.as_ref().map_or(0, |spill| spill.bytes)
     }
 
     /// Whether anything waits for a place in the window.
     #[inline]
     pub(crate) fn waits(&self) -> bool {
-        !self.queue.is_empty() || self.window.resending()
+        !self.queue.is_empty() || self.window.resending() || self.spill.is_some()
     }
 
     pub(crate) fn push(&mut self, copy: Copy) {
@@ -184,17 +203,43 @@ impl Outbound {
         Some(copy)
     }
 
-    /// Drops what has expired; returns how many messages of how many bytes. Looks at them only when
-    /// one may have.
-    pub(crate) fn drop_expired(&mut self, now: Time) -> (u64, u64) {
+    pub(crate) fn spill(&mut self, spilled: Spilled) {
+        self.unexpired_until = self.unexpired_until.min(spilled.expires);
+        self.spill.get_or_insert_default().push(spilled);
+    }
+
+    /// The oldest of what is on disk only.
+    pub(crate) fn pop_spilled(&mut self) -> Option<Spilled> {
+        let spill = self.spill.as_mut()?;
+        let spilled = spill.pop();
+        if spill.messages.is_empty() {
+            self.spill = None;
+        }
+        spilled
+    }
+
+    /// Drops what has expired, and passes the stored ones to `done`; returns how many messages, and of how
+    /// many bytes in memory. Looks at them only when one may have.
+    pub(crate) fn drop_expired(&mut self, now: Time, mut done: impl FnMut(u64)) -> (u64, u64) {
         if now < self.unexpired_until {
             return (0, 0);
         }
-        let before = (self.queue.len(), self.queued_bytes);
-        self.queue.retain(|copy| !copy.message.expired(now));
+        let before = (self.waiting(), self.queued_bytes);
+        self.queue.retain(|copy| {
+            let expired = copy.message.expired(now);
+            if expired {
+                done(copy.message.id());
+            }
+            !expired
+        });
         self.queued_bytes = self.queue.iter().map(|copy| copy.message.bytes()).sum();
         let expiries = self.queue.iter().map(|copy| copy.message.expires);
         self.unexpired_until = expiries.min().unwrap_or(Time::MAX);
-        ((before.0 - self.queue.len()) as u64, (before.1 - self.queued_bytes) as u64)
+        if let Some(spill) = &mut self.spill {
+            spill.drop_expired(now, done);
+            let expiries = spill.messages.iter().map(|spilled| spilled.expires);
+            self.unexpired_until = expiries.fold(self.unexpired_until, Time::min);
+        }
+        ((before.0 - self.waiting()) as u64, (before.1 - self.queued_bytes) as u64)
     }
 }

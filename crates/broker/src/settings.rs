@@ -31,6 +31,9 @@ pub struct Settings {
     /// Bytes waiting to be written to one connection; beyond it QoS 0 is dropped, QoS 1 and 2 wait in the
     /// session, and the connection is not read. 1 MiB: a second of 8 Mbit/s.
     pub maximum_output: usize,
+    /// Bytes of queued messages that a shard keeps in memory; beyond it the messages of sessions that
+    /// outlive the process wait on disk only. 256 MiB: a tenth of a small machine.
+    pub maximum_queue_memory: usize,
     /// Bytes that all queues of a shard may hold together. 1 GiB.
     pub maximum_shard_queue_bytes: usize,
     /// Time from opening a connection to its CONNECT. 10 s: long for a slow radio link, short for
@@ -96,6 +99,7 @@ impl Default for Settings {
             maximum_held_bytes: 64 << 20,
             queue_full: QueueFull::DropNewest,
             maximum_output: 1 << 20,
+            maximum_queue_memory: 256 << 20,
             maximum_shard_queue_bytes: 1 << 30,
             connect_timeout: Duration::from_secs(10),
             maximum_keep_alive: u16::MAX,

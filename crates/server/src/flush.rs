@@ -157,7 +157,7 @@ impl Shard<'_> {
 fn write_pending(broker: &mut Broker, connection: &mut Connection, id: ConnId) -> Option<Written> {
     let output = broker.output(id)?;
     connection.last_words |= output.closing() && !output.is_empty();
-    while !output.is_empty() {
+    while !output.is_empty() && !output.is_corked() {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let filled = output.slices(&mut slices);
         let slices = &slices[..filled];

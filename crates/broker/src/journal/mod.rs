@@ -16,6 +16,7 @@ mod wire;
 
 pub use decode::{Broken, Records};
 pub use record::{Held, Kind, Origin, Record, StoredMessage, Target, Will};
+pub(crate) use record::{message_record, route_record};
 pub use state::{
     HeldState, QueuedState, RetainedState, SessionState, State, SubscriptionState, WillState,
 };

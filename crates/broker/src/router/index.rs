@@ -166,6 +166,12 @@ impl Index {
         true
     }
 
+    /// The group of this name on this filter.
+    #[must_use]
+    pub fn group(&self, name: &str, filter: TopicFilter<'_>) -> Option<GroupId> {
+        self.groups.find(name, filter.as_str(), self.filters.hashing())
+    }
+
     /// Tells that a member's session connected or disconnected.
     pub fn set_online(
         &mut self,

@@ -12,7 +12,10 @@ use crate::world::{Client, Options, World, options, packet_id};
 
 /// A subscriber that went away, and a publisher.
 fn away(settings: Settings, shards: u16) -> (World, Client, Options<'static>) {
-    let mut world = World::with(settings, shards);
+    away_in(World::with(settings, shards))
+}
+
+fn away_in(mut world: World) -> (World, Client, Options<'static>) {
     let publisher = world.connect(Options::new("p").version(Version::V3_1_1));
     let options = Options::new("c").persistent(1000);
     let client = world.connect(options.clone());
@@ -99,7 +102,7 @@ fn a_queue_of_no_messages_takes_none() {
 #[test]
 fn all_queues_of_a_shard_have_a_limit_together() {
     let settings = Settings { maximum_shard_queue_bytes: 25, ..Settings::default() };
-    let (mut world, publisher, options) = away(settings, 1);
+    let (mut world, publisher, options) = away_in(World::forgetful(settings, 1));
     let other = world.connect(Options::new("other").persistent(1000));
     world.subscribe(other, "#", QoS::AtLeastOnce);
     world.cut(other);

@@ -3,6 +3,7 @@
 
 mod aliases;
 mod delivery;
+mod durable;
 mod expiry;
 mod flow;
 mod fuzz;

@@ -15,9 +15,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dunlin_broker::journal::{Record, Records, SessionState};
 use dunlin_broker::{
-    Admission, Broker, CloseCause, Event, Index, Next, Peer, Question, Settings, Stats, Time,
-    Verdict, View,
+    Admission, Broker, CloseCause, Commons as _, Event, Index, Message, Next, Peer, Question,
+    Settings, Stats, Storage, Time, Verdict, View,
 };
 use dunlin_proto::codec;
 use dunlin_proto::packet::Packet;
@@ -36,6 +37,14 @@ pub struct World {
     pub brokers: Vec<Broker>,
     /// Bytes that come in at once; all of a packet by default.
     pub slice: usize,
+    /// What brokers want kept is durable at once.
+    pub disk: bool,
+    /// Of each broker's last journal.
+    tokens: Vec<u64>,
+    /// What they wanted kept, from the beginning.
+    records: Vec<u8>,
+    /// How much of it was asked for.
+    told: usize,
     clients: Vec<Side>,
 }
 
@@ -49,7 +58,17 @@ impl World {
         Self::with(Settings::default(), shards)
     }
 
+    /// Nothing is kept.
+    pub fn forgetful(settings: Settings, shards: u16) -> Self {
+        Self::new_with(Settings { keep: false, ..settings }, shards)
+    }
+
+    /// Everything is kept, on a disk that takes no time, so that what holds in memory holds with it.
     pub fn with(settings: Settings, shards: u16) -> Self {
+        Self::new_with(Settings { keep: true, ..settings }, shards)
+    }
+
+    fn new_with(settings: Settings, shards: u16) -> Self {
         let settings = Arc::new(settings);
         Self {
             now: Time::from_secs(1000),
@@ -59,6 +78,10 @@ impl World {
                 .map(|shard| Broker::new(Arc::clone(&settings), shard, shards, 7))
                 .collect(),
             slice: usize::MAX,
+            disk: true,
+            tokens: vec![0; usize::from(shards)],
+            records: Vec::new(),
+            told: 0,
             clients: Vec::new(),
         }
     }
@@ -160,7 +183,13 @@ impl World {
 
     /// Commits, mail and flushes until nothing moves.
     pub fn settle(&mut self) {
-        while self.commit() | self.carry_mail() | self.resume() | self.flush() {}
+        while self.commit()
+            | self.keep()
+            | self.load()
+            | self.carry_mail()
+            | self.resume()
+            | self.flush()
+        {}
     }
 
     fn commit(&mut self) -> bool {
@@ -170,6 +199,77 @@ impl World {
             moved = true;
         }
         moved
+    }
+
+    /// What there is to keep is handed over, and durable if there is a disk.
+    fn keep(&mut self) -> bool {
+        let mut moved = false;
+        for (broker, token) in self.brokers.iter_mut().zip(&mut self.tokens) {
+            let Some(journal) = broker.take_journal() else { continue };
+            self.records.extend_from_slice(&journal.records);
+            *token = journal.token;
+            if self.disk {
+                let view = View { index: &self.index, commons: &self.commons };
+                broker.persisted(self.now, journal.token, &view);
+                moved = true;
+            }
+        }
+        moved
+    }
+
+    /// Stored messages are read for those who want them.
+    fn load(&mut self) -> bool {
+        let mut loads = Vec::new();
+        for broker in &mut self.brokers {
+            broker.take_loads(&mut loads);
+        }
+        for load in &loads {
+            let messages = load.ids.iter().map(|id| (*id, self.stored(*id))).collect();
+            let view = View { index: &self.index, commons: &self.commons };
+            let broker = &mut self.brokers[usize::from(load.session.shard)];
+            broker.loaded(self.now, load.session, messages, &view);
+        }
+        !loads.is_empty()
+    }
+
+    fn stored(&self, wanted: u64) -> Option<Arc<Message>> {
+        Records::new(&self.records).find_map(|read| match read.expect("a record").1 {
+            Some(Record::Message { id, message, .. }) if id == wanted => {
+                Message::restored(id, &message).map(Arc::new)
+            }
+            _ => None,
+        })
+    }
+
+    /// A session that was kept comes back, on the first shard.
+    pub fn restore(&mut self, state: SessionState) {
+        self.commons.home(&state.client_id, 0);
+        self.brokers[0].restore(self.now, state, &mut self.index, &self.commons);
+        self.settle();
+    }
+
+    /// The disk becomes full, or has room again.
+    pub fn set_storage(&mut self, storage: Storage) {
+        for broker in &mut self.brokers {
+            broker.set_storage(storage);
+        }
+        self.settle();
+    }
+
+    /// What was to be kept since this was asked the last time, in words.
+    pub fn records(&mut self) -> Vec<String> {
+        let new = &self.records[std::mem::replace(&mut self.told, self.records.len())..];
+        let read = Records::new(new).map(|read| read.expect("a record").1);
+        read.map(|record| format!("{:?}", record.expect("a known kind"))).collect()
+    }
+
+    /// The disk has done what it was given, if it is one that takes time.
+    pub fn persist(&mut self) {
+        for (broker, token) in self.brokers.iter_mut().zip(&self.tokens) {
+            let view = View { index: &self.index, commons: &self.commons };
+            broker.persisted(self.now, *token, &view);
+        }
+        self.settle();
     }
 
     fn carry_mail(&mut self) -> bool {
@@ -358,6 +458,7 @@ impl World {
         assert_eq!(self.sum(|stats| stats.clients_connected), 0, "clients connected");
         assert_eq!(self.sum(|stats| stats.queued_messages), 0, "queued messages");
         assert_eq!(self.sum(|stats| stats.queued_bytes), 0, "queued bytes");
+        assert!(self.brokers.iter().all(|broker| broker.waiting() == 0), "waiting answers");
         assert_eq!(self.index.subscription_count(), 0, "subscriptions");
         assert_eq!(self.index.filter_count(), 0, "filters");
         assert_eq!(*self.commons.homes.borrow(), [].into(), "homes");

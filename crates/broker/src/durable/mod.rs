@@ -1,4 +1,12 @@
 //! What the broker wants kept, and what it does when it is.
+//!
+//! `writer.rs` writes the journal, `held.rs` keeps back what waits for it, `spill.rs` is about messages
+//! that are on disk only, `restore.rs` about sessions after a restart.
+
+mod held;
+mod restore;
+mod spill;
+mod writer;
 
 use std::sync::Arc;
 
@@ -6,9 +14,14 @@ use dunlin_proto::Time;
 
 use crate::broker::Broker;
 use crate::commons::{Commons, View};
+use crate::connection::Stage;
 use crate::journal::SessionState;
 use crate::message::Message;
 use crate::router::{Index, SessionKey};
+
+pub(crate) use held::{Waiting, What};
+pub(crate) use spill::{Spill, Spilled};
+pub(crate) use writer::{Retention, Writer};
 
 /// Records that a shard has written.
 #[derive(Debug, Default)]
@@ -42,23 +55,53 @@ pub enum Storage {
 
 impl Broker {
     /// Takes what is to be kept; called once a turn, before mail is handed over.
+    ///
+    /// `None` if there is nothing, or while messages still look for another member of their group.
     pub fn take_journal(&mut self) -> Option<Journal> {
-        None
+        if self.is_unsettled() { None } else { self.hub.journal.take() }
+    }
+
+    /// Gives back the memory of a journal that was handed over.
+    pub fn lend(&mut self, memory: Vec<u8>) {
+        self.hub.journal.lend(memory);
+    }
+
+    /// Whether the next commit has messages to hand on, before which nothing leaves the shard.
+    pub(crate) const fn is_unsettled(&self) -> bool {
+        self.hub.journal.on && !(self.hub.returned.is_empty() && self.leaving.is_empty())
     }
 
     /// Everything up to `token` is durable: what waited for that is sent.
     pub fn persisted(&mut self, now: Time, token: u64, view: &View<'_>) {
-        let _ = (now, token, view, &self.hub);
+        self.hub.journal.durable(token);
+        self.release(now, token, view);
+    }
+
+    /// Answers that wait until something is durable.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.hub.waiting.len()
     }
 
     /// The disk has become full, or has room again.
-    pub fn set_storage(&mut self, now: Time, storage: Storage) {
-        let _ = (now, storage, &self.hub);
+    pub fn set_storage(&mut self, storage: Storage) {
+        self.hub.journal.full = storage == Storage::Full;
+        if storage == Storage::Full {
+            return;
+        }
+        for slot in core::mem::take(&mut self.parked) {
+            if let Some(connection) = self.hub.connections.get_mut(slot.slot, slot.epoch)
+                && matches!(connection.stage, Stage::Parked)
+            {
+                connection.stage = Stage::Open;
+                self.resumed.push(slot);
+            }
+        }
     }
 
     /// Adds the stored messages that sessions wait for.
     pub fn take_loads(&mut self, into: &mut Vec<Load>) {
-        let _ = (into, &self.hub);
+        into.append(&mut self.hub.loads);
     }
 
     /// Messages a session has waited for, as they were asked for; `None` for one that cannot be read.
@@ -69,7 +112,7 @@ impl Broker {
         messages: Vec<(u64, Option<Arc<Message>>)>,
         view: &View<'_>,
     ) {
-        let _ = (now, session, messages, view, &self.hub);
+        self.take_loaded(now, session, messages, view);
     }
 
     /// Takes a session in that was kept; before any connection, on the shard that is to be its home.
@@ -80,6 +123,6 @@ impl Broker {
         index: &mut Index,
         commons: &dyn Commons,
     ) {
-        let _ = (now, state, index, commons, &self.hub);
+        self.take_in(now, state, index, commons);
     }
 }

@@ -1,0 +1,129 @@
+//! Answers that wait until what they promise is durable.
+
+use dunlin_proto::Time;
+use dunlin_proto::codec::AckKind;
+use dunlin_proto::packet::{Packet, SubAck};
+use dunlin_proto::qos::PacketId;
+use dunlin_proto::reason::ReasonCode;
+
+use crate::broker::Broker;
+use crate::commons::{Commons, View};
+use crate::connection::{ConnId, Stage};
+use crate::hub::Hub;
+use crate::router::SessionKey;
+use crate::session::Replay;
+
+/// Something to be sent when its token is durable.
+pub(crate) struct Waiting {
+    token: u64,
+    connection: ConnId,
+    what: What,
+}
+
+/// What is to be sent.
+pub(crate) enum What {
+    /// An acknowledgement, and whether it makes room for another message of the client.
+    Ack { kind: AckKind, packet_id: PacketId, reason: ReasonCode, settles: bool },
+    /// A QoS 2 message whose packet identifier had to be stored first, or a message behind one.
+    Publish { packet_id: PacketId },
+    /// SUBACK, and the retained messages that follow it.
+    SubAck(Box<(SubAck<'static>, SessionKey, Vec<Replay>)>),
+    /// UNSUBACK.
+    UnsubAck(Box<SubAck<'static>>),
+    /// Everything from CONNACK on, which is in the output already.
+    ConnAck,
+}
+
+impl Hub {
+    /// Sends PUBACK, PUBREC, PUBREL or PUBCOMP: now, or if it promises what is not durable yet, or would
+    /// overtake one that does, later [MQTT-4.6.0-2].
+    #[inline]
+    pub(crate) fn answer(
+        &mut self,
+        slot: u32,
+        kind: AckKind,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        settles: bool,
+        promises: bool,
+    ) {
+        let behind = self.connections.at(slot).is_some_and(|connection| connection.waiting > 0);
+        if (promises || behind)
+            && self.wait(slot, What::Ack { kind, packet_id, reason, settles }).is_none()
+        {
+            return;
+        }
+        self.acknowledge(slot, kind, packet_id, reason);
+        if settles {
+            self.settled(slot);
+        }
+    }
+
+    /// Sends something when all that was written so far is durable; gives it back if it is already.
+    pub(crate) fn wait(&mut self, slot: u32, what: What) -> Option<What> {
+        let behind = self.connections.at(slot).is_some_and(|connection| connection.waiting > 0);
+        let token = match self.journal.due() {
+            Some(token) => token,
+            // What it is behind is released in the same step, before it.
+            None if behind => self.waiting.back().map_or(0, |last| last.token),
+            None => return Some(what),
+        };
+        let connection = self.id(slot);
+        if let Some(held) = self.connections.at_mut(slot) {
+            held.waiting += 1;
+            held.withheld += u32::from(matches!(what, What::Publish { .. }));
+            self.waiting.push_back(Waiting { token, connection, what });
+        }
+        None
+    }
+}
+
+impl Broker {
+    /// Sends what waited for this token.
+    pub(super) fn release(&mut self, now: Time, token: u64, view: &View<'_>) {
+        while let Some(waiting) = self.hub.waiting.pop_front_if(|first| first.token <= token) {
+            let ConnId { slot, epoch } = waiting.connection;
+            let Some(connection) = self.hub.connections.get_mut(slot, epoch) else { continue };
+            connection.waiting -= 1;
+            // Nothing follows DISCONNECT, but what precedes it still goes out.
+            if matches!(connection.stage, Stage::Ended) && !matches!(waiting.what, What::ConnAck) {
+                continue;
+            }
+            self.send_waiting(now, slot, waiting.what, view.commons);
+        }
+    }
+
+    pub(crate) fn send_waiting(&mut self, now: Time, slot: u32, what: What, commons: &dyn Commons) {
+        match what {
+            What::Ack { kind, packet_id, reason, settles } => {
+                self.hub.acknowledge(slot, kind, packet_id, reason);
+                if settles {
+                    self.hub.settled(slot);
+                }
+            }
+            What::Publish { packet_id } => {
+                if let Some(connection) = self.hub.connections.at_mut(slot) {
+                    connection.withheld -= 1;
+                }
+                self.hub.send_stored(now, slot, packet_id);
+            }
+            What::SubAck(held) => {
+                let (ack, session, replays) = *held;
+                let version = self.version_at(slot);
+                self.hub.reply(slot, version, &Packet::SubAck(ack));
+                self.start_replays(now, session, replays, commons);
+            }
+            What::UnsubAck(ack) => {
+                let version = self.version_at(slot);
+                self.hub.reply(slot, version, &Packet::UnsubAck(*ack));
+            }
+            What::ConnAck => {
+                // Marks it dirty, so that it is flushed.
+                let _ = self.hub.buffer(slot);
+                if let Some(connection) = self.hub.connections.at_mut(slot) {
+                    connection.output.uncork();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The journal of a shard while it is written.
+
+use core::mem;
+
+use dunlin_proto::qos::PacketId;
+
+use super::Journal;
+use crate::incoming::Incoming;
+use crate::journal::{Held, Origin, Record, Target, message_record, route_record};
+use crate::numbers::Numbers;
+
+/// Message identifiers taken at once, for one turn.
+const IDS: u64 = 4096;
+
+/// What became of the retained message of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retention {
+    /// Nothing.
+    None,
+    /// The message at hand is it now; its place in the order of changes.
+    Set(u64),
+    /// There is none any more.
+    Cleared(u64),
+}
+
+/// Writes records, and knows which of them are durable.
+pub(crate) struct Writer {
+    pub(crate) on: bool,
+    /// There is no room for more messages.
+    pub(crate) full: bool,
+    records: Vec<u8>,
+    /// What has to stand behind the records of the same turn: the end of what they may refer to, and
+    /// what refers to messages that are written once all their receivers are known.
+    late: Vec<u8>,
+    /// Under which everything written now will be durable.
+    token: u64,
+    durable: u64,
+    urgent: bool,
+    /// Somebody has to wait for what is still to be written in this turn.
+    awaited: bool,
+    /// The receivers of the message at hand, while they are noted.
+    targets: Vec<Target>,
+    noting: bool,
+    /// The message at hand was stored before.
+    known: bool,
+    /// Not yet used.
+    ids: core::ops::Range<u64>,
+}
+
+impl Writer {
+    pub(crate) const fn new(on: bool) -> Self {
+        Self {
+            on,
+            full: false,
+            records: Vec::new(),
+            late: Vec::new(),
+            token: 1,
+            durable: 0,
+            urgent: false,
+            awaited: false,
+            targets: Vec::new(),
+            noting: false,
+            known: false,
+            ids: 0..0,
+        }
+    }
+
+    /// Takes what was written, if anything.
+    pub(super) fn take(&mut self) -> Option<Journal> {
+        // Messages of later turns are to be behind those that other shards take meanwhile.
+        self.ids = 0..0;
+        if self.is_empty() {
+            return None;
+        }
+        let mut records = mem::take(&mut self.records);
+        records.append(&mut self.late);
+        let urgent = mem::take(&mut self.urgent) || self.awaited;
+        self.awaited = false;
+        let token = self.token;
+        self.token += 1;
+        Some(Journal { records, token, urgent })
+    }
+
+    /// Uses this memory for the next records.
+    pub(super) fn lend(&mut self, mut memory: Vec<u8>) {
+        if self.records.capacity() == 0 {
+            memory.clear();
+            self.records = memory;
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.late.is_empty() && !self.awaited
+    }
+
+    pub(super) fn durable(&mut self, token: u64) {
+        self.durable = self.durable.max(token);
+    }
+
+    /// The token under which everything said so far is durable; `None` if it is already.
+    #[inline]
+    pub(crate) fn due(&mut self) -> Option<u64> {
+        let token = if self.is_empty() { self.token - 1 } else { self.token };
+        if token <= self.durable {
+            return None;
+        }
+        self.urgent = true;
+        Some(token)
+    }
+
+    /// What follows in this turn is to be waited for.
+    pub(crate) const fn expect(&mut self) {
+        self.awaited = true;
+    }
+
+    /// Whether something that is still to be written in this turn has to be waited for.
+    #[inline]
+    pub(crate) const fn is_awaited(&self) -> bool {
+        self.awaited
+    }
+
+    /// Begins to note who is to have a message that is to be stored.
+    pub(crate) fn begin(&mut self, m: &Incoming<'_>, numbers: &Numbers) {
+        self.noting = true;
+        self.known = m.id.get() != 0;
+        if !self.known {
+            if self.ids.is_empty() {
+                let first = numbers.messages(IDS);
+                self.ids = first..first + IDS;
+            }
+            let id = self.ids.next().unwrap_or_default();
+            m.claim(id);
+        }
+    }
+
+    /// Whether receivers are noted just now.
+    #[inline]
+    pub(crate) const fn is_noting(&self) -> bool {
+        self.noting
+    }
+
+    /// A receiver that keeps its messages takes the one at hand.
+    pub(crate) fn note(&mut self, target: Target) {
+        if self.noting {
+            self.targets.push(target);
+        }
+    }
+
+    /// Writes the message at hand and its receivers, if anybody is to keep it; false if nobody is.
+    pub(crate) fn finish(
+        &mut self,
+        m: &Incoming<'_>,
+        origin: Origin,
+        retention: Retention,
+        released: Option<Held>,
+    ) -> bool {
+        self.noting = false;
+        if let Retention::Cleared(stamp) = retention {
+            Record::Unretained { topic: m.topic, stamp }.write(&mut self.records);
+        }
+        let stamp = match retention {
+            Retention::Set(stamp) => Some(stamp),
+            Retention::None | Retention::Cleared(_) => None,
+        };
+        let wanted = stamp.is_some() || !self.targets.is_empty();
+        if self.known && stamp.is_none() {
+            if wanted || released.is_some() {
+                route_record(m.id.get(), released, &self.targets, &mut self.records);
+            }
+        } else if wanted {
+            // Said again in full, it is held no longer.
+            message_record(
+                m.id.get(),
+                origin,
+                stamp,
+                None,
+                &m.stored(),
+                &self.targets,
+                &mut self.records,
+            );
+        } else {
+            m.disclaim();
+        }
+        self.targets.clear();
+        wanted || released.is_some() || retention != Retention::None
+    }
+
+    /// A QoS 2 message from a publisher, until it is released.
+    pub(crate) fn hold(&mut self, m: &Incoming<'_>, held: Held) {
+        self.noting = false;
+        let records = &mut self.records;
+        message_record(m.id.get(), Origin::Client, None, Some(held), &m.stored(), &[], records);
+    }
+
+    /// A QoS 2 exchange whose message goes to nobody.
+    pub(crate) fn release(&mut self, id: u64, held: Held) {
+        route_record(id, Some(held), &[], &mut self.records);
+    }
+
+    /// Something about a session, in the order it happened.
+    pub(crate) fn write(&mut self, record: &Record<'_>) {
+        record.write(&mut self.records);
+    }
+
+    /// Behind everything else of the turn.
+    pub(crate) fn write_late(&mut self, record: &Record<'_>) {
+        record.write(&mut self.late);
+    }
+
+    /// A session is done with a message.
+    #[inline]
+    pub(crate) fn done(&mut self, number: u64, id: u64) {
+        if number != 0 && id != 0 {
+            self.write_late(&Record::Done { number, id });
+        }
+    }
+
+    /// A message is on its way.
+    pub(crate) fn sent(&mut self, number: u64, packet_id: PacketId, id: u64) {
+        self.write_late(&Record::Sent { number, packet_id, id });
+    }
+}
