@@ -24,17 +24,23 @@ const WATCHDOG: &str = r#"read -r _; kill -9 "$1" 2>/dev/null"#;
 pub(crate) struct Daemon {
     base: Directory,
     address: SocketAddr,
+    data: PathBuf,
     options: Vec<String>,
+    /// A command that runs the broker in its own place.
+    through: Vec<String>,
     process: Option<(Child, Child)>,
 }
 
 impl Daemon {
     /// One that is not started, with a fresh data directory.
     pub(crate) fn new(what: &str, durability: &str) -> Self {
+        let base = Directory::new(what);
         Self {
-            base: Directory::new(what),
+            data: base.0.join("data"),
+            base,
             address: free_address(),
             options: vec!["--durability".into(), durability.into()],
+            through: Vec::new(),
             process: None,
         }
     }
@@ -42,6 +48,18 @@ impl Daemon {
     /// The same with one more option.
     pub(crate) fn option(mut self, name: &str, value: &str) -> Self {
         self.options.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// The same, run by another command.
+    pub(crate) fn through(mut self, command: &[&str]) -> Self {
+        self.through = command.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// The same on the data directory of another.
+    pub(crate) fn sharing(mut self, other: &Self) -> Self {
+        self.data.clone_from(&other.data);
         self
     }
 
@@ -55,8 +73,8 @@ impl Daemon {
     }
 
     /// The data directory.
-    pub(crate) fn data(&self) -> PathBuf {
-        self.base.0.join("data")
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
     }
 
     /// Keeps data and log for whoever wants to know why a test failed.
@@ -67,9 +85,11 @@ impl Daemon {
     /// Starts a process without waiting until it serves.
     pub(crate) fn launch(&mut self, more: &[&str]) {
         assert!(self.process.is_none(), "it runs already");
-        let mut broker = Command::new(binary())
+        let mut words = self.through.iter().map(PathBuf::from).chain([binary()]);
+        let mut broker = Command::new(words.next().expect("there is the binary at least"))
+            .args(words)
             .args(["--port", &self.address.port().to_string(), "--data-dir"])
-            .arg(self.data())
+            .arg(&self.data)
             .args(&self.options)
             .args(more)
             .stdin(Stdio::null())

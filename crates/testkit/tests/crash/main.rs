@@ -15,9 +15,12 @@
 
 mod churn;
 mod daemon;
+mod full;
 mod ledger;
 mod publisher;
+mod queue;
 mod random;
+mod refusals;
 mod retained;
 mod rounds;
 mod run;

@@ -1,0 +1,96 @@
+//! A long queue of a session that is away.
+
+use std::time::Duration;
+
+use dunlin_testkit::{Connect, Event, Packet, Publish, RawClient, Version, request};
+
+use crate::daemon::Daemon;
+
+/// Messages that wait, and the bytes of each.
+const MESSAGES: u64 = 60_000;
+const PAYLOAD: usize = 2_000;
+/// Unacknowledged at the publisher.
+const WINDOW: u64 = 15;
+/// What a queued message may take in memory after a restart, beside what the broker takes without
+/// any: its payload stays on the disk.
+const BYTES_EACH: u64 = 400;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn publish(daemon: &Daemon, from: u64, to: u64) {
+    let connect = Connect::persistent(Version::V5, "source");
+    let (mut client, _) = RawClient::connect(daemon.address(), &connect);
+    let (mut sent, mut acknowledged) = (from, from);
+    while acknowledged < to {
+        let mut bytes = Vec::new();
+        while sent < to && sent - acknowledged < WINDOW {
+            sent += 1;
+            let text = format!("{sent} {}", "x".repeat(PAYLOAD));
+            let packet_id = (sent % 1000 + 1) as u16;
+            bytes.extend(Publish::new("long", &text).qos(1, packet_id).bytes(Version::V5));
+        }
+        client.send(&bytes);
+        match client.next(PATIENCE) {
+            Event::Packet(Packet::PubAck(ack)) if ack.reason == 0 => acknowledged += 1,
+            other => panic!("{other:?} after {acknowledged}"),
+        }
+    }
+    client.disconnect();
+}
+
+fn subscriber(daemon: &Daemon) -> (RawClient, bool) {
+    let connect = Connect::persistent(Version::V5, "sink");
+    let (client, answer) = RawClient::connect(daemon.address(), &connect);
+    (client, answer.session_present)
+}
+
+/// Receives up to a number, in order; what came before the kill may come again.
+fn receive(client: &mut RawClient, last: &mut u64, to: u64) {
+    while *last < to {
+        let Event::Packet(Packet::Publish(publish)) = client.next(PATIENCE) else {
+            panic!("nothing after {last} of {to}");
+        };
+        let text = publish.text();
+        let number: u64 = text.split_once(' ').and_then(|(n, _)| n.parse().ok()).expect("a number");
+        assert!(number <= *last + 1, "{number} came after {last}");
+        assert!(number == *last + 1 || publish.dup, "{number} came again without DUP");
+        *last = (*last).max(number);
+        client.send(&request::ack(request::PUBACK, publish.packet_id));
+    }
+}
+
+#[test]
+#[ignore = "until the binary has --durability"]
+fn a_long_queue_stays_on_the_disk_and_in_order() {
+    let mut daemon = Daemon::new("queue", "always").option("--max-queued", "0");
+    daemon.start(&[]);
+    let idle = daemon.resident_bytes();
+    let (mut client, _) = subscriber(&daemon);
+    client.subscribe("long", 1);
+    client.disconnect();
+    publish(&daemon, 0, MESSAGES / 2);
+    daemon.kill();
+    daemon.start(&[]);
+    publish(&daemon, MESSAGES / 2, MESSAGES);
+    daemon.kill();
+    daemon.start(&[]);
+    if let (Some(idle), Some(now)) = (idle, daemon.resident_bytes()) {
+        eprintln!("resident: {idle} bytes idle, {now} with {MESSAGES} messages waiting");
+        assert!(now.saturating_sub(idle) < MESSAGES * BYTES_EACH, "{idle} grew to {now}");
+    }
+    let mut last = 0;
+    for part in 1..=4 {
+        let (mut client, present) = subscriber(&daemon);
+        assert!(present);
+        receive(&mut client, &mut last, MESSAGES * part / 4);
+        if let Some(now) = daemon.resident_bytes() {
+            eprintln!("resident: {now} bytes after {last}");
+        }
+        // In the middle of a full window.
+        daemon.kill();
+        daemon.start(&[]);
+    }
+    let (mut client, _) = subscriber(&daemon);
+    let rest = client.next(Duration::from_millis(500));
+    let repeated = matches!(&rest, Event::Packet(Packet::Publish(publish)) if publish.dup);
+    assert!(rest == Event::Nothing || repeated, "{rest:?}");
+}
