@@ -11,6 +11,7 @@ use dunlin_proto::window::Received;
 use crate::broker::Broker;
 use crate::commons::View;
 use crate::journal::{Held, Origin, Record};
+use crate::publish::Source;
 use crate::slab::NONE;
 
 impl Broker {
@@ -84,7 +85,7 @@ impl Broker {
         }
         // Else a restart could send the message again after the client has forgotten it.
         let promises = self.hub.number(session) != 0;
-        self.hub.answer(slot, AckKind::PubRel, packet_id, ReasonCode::Success, false, promises);
+        self.hub.answer(slot, AckKind::PubRel, packet_id, ReasonCode::Success, promises);
     }
 
     /// [MQTT-4.3.3-11]: now the message goes on its way.
@@ -103,14 +104,15 @@ impl Broker {
                     self.hub.journal.release(message.id(), held);
                 }
             } else {
-                let source = (Origin::Client, held);
-                stored |= self.distribute(now, Some(publisher), &message, hint, source, view);
+                let publisher = Some(publisher);
+                let source = Source { publisher, origin: Origin::Client, released: held };
+                stored |= self.distribute(now, source, &message, hint, view);
             }
             self.hub.pool.recycle(message);
             self.hub.settled(slot);
         }
         stored |= self.hub.journal.is_awaited();
-        self.hub.answer(slot, AckKind::PubComp, packet_id, ReasonCode::Success, false, stored);
+        self.hub.answer(slot, AckKind::PubComp, packet_id, ReasonCode::Success, stored);
     }
 
     /// The exchange is over, and a place in the window is free.

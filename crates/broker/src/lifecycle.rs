@@ -21,6 +21,7 @@ use crate::hub::Hub;
 use crate::journal::{Origin, Record};
 use crate::message::{Message, Stored};
 use crate::pending::Pending;
+use crate::publish::Source;
 use crate::router::SessionKey;
 use crate::session::{Copy, NEVER, Outbound, Will};
 use crate::slab::NONE;
@@ -287,7 +288,8 @@ impl Broker {
             0 => Origin::Client,
             number => Origin::Will(number),
         };
-        let stored = self.distribute(now, Some(*session), &message, NONE, (origin, None), view);
+        let source = Source { publisher: Some(*session), origin, released: None };
+        let stored = self.distribute(now, source, &message, NONE, view);
         if !stored {
             self.forget_will(*session);
         }
@@ -404,7 +406,8 @@ impl Broker {
             retain: true,
             id: Stored::default(),
         });
-        self.distribute(now, None, &message, NONE, (Origin::Client, None), view);
+        let source = Source { publisher: None, origin: Origin::Client, released: None };
+        self.distribute(now, source, &message, NONE, view);
     }
 }
 

@@ -1,10 +1,10 @@
 //! Names of what is stored: numbers that are given once and never again.
 
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use parking_lot::RwLock;
 
 use crate::journal::State;
 use crate::router::{SessionKey, Subscriber};
@@ -55,7 +55,7 @@ impl Numbers {
 
     /// Notes the number of a session, or with 0 that it has none any more.
     pub(crate) fn note(&self, session: SessionKey, number: u64) {
-        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions.write();
         if number == 0 {
             sessions.remove(&session);
         } else {
@@ -65,7 +65,7 @@ impl Numbers {
 
     /// Appends the numbers of the sessions of these subscribers; true if any keeps its messages.
     pub(crate) fn fill(&self, subscribers: &[Subscriber], into: &mut Vec<u64>) -> bool {
-        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        let sessions = self.sessions.read();
         if sessions.is_empty() {
             into.resize(into.len() + subscribers.len(), 0);
             return false;
@@ -78,7 +78,7 @@ impl Numbers {
 
     /// The number of a session that keeps its messages; 0 if it does not.
     pub(crate) fn of(&self, session: SessionKey) -> u64 {
-        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        let sessions = self.sessions.read();
         sessions.get(&session).copied().unwrap_or(0)
     }
 }

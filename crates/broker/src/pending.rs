@@ -68,7 +68,7 @@ impl Broker {
             Pending::Subscribe { connection, session, packet_id, wishes } => {
                 let (reasons, replays) = self.apply_subscribe(session, wishes, index);
                 let answer = |ack| What::SubAck(Box::new((ack, session, replays)));
-                self.answer_change(now, connection, packet_id, reasons, answer, commons);
+                self.answer_change(now, (connection, packet_id), reasons, answer, commons);
             }
             Pending::Unsubscribe { connection, session, packet_id, filters } => {
                 let mut reasons = Vec::with_capacity(filters.len());
@@ -82,7 +82,7 @@ impl Broker {
                     });
                 }
                 let answer = |ack| What::UnsubAck(Box::new(ack));
-                self.answer_change(now, connection, packet_id, reasons, answer, commons);
+                self.answer_change(now, (connection, packet_id), reasons, answer, commons);
             }
             Pending::Ended { session, filters } => {
                 for filter in &filters {
@@ -179,8 +179,7 @@ impl Broker {
     fn answer_change(
         &mut self,
         now: Time,
-        id: ConnId,
-        packet_id: PacketId,
+        (id, packet_id): (ConnId, PacketId),
         mut reasons: Vec<ReasonCode>,
         answer: impl FnOnce(SubAck<'static>) -> What,
         commons: &dyn Commons,

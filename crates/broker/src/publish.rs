@@ -94,7 +94,7 @@ impl Broker {
         };
         if version.is_v5() {
             self.hub.stats.publish_dropped += 1;
-            self.hub.answer(slot, kind, packet_id, ReasonCode::QuotaExceeded, true, false);
+            self.hub.answer(slot, kind, packet_id, ReasonCode::QuotaExceeded, false);
             return Flow::Continue;
         }
         let id = self.hub.id(slot);
@@ -112,13 +112,13 @@ impl Broker {
     pub(crate) fn distribute(
         &mut self,
         now: Time,
-        publisher: Option<SessionKey>,
+        source: Source,
         message: &Arc<Message>,
         hint: u32,
-        (origin, released): (journal::Origin, Option<Held>),
         view: &View<'_>,
     ) -> bool {
         let mut incoming = Incoming::of(message);
+        let Source { publisher, origin, released } = source;
         incoming.publisher = publisher;
         let route = self.routes.find(&message.topic, hint, view);
         let route = self.routes.get(route);
@@ -133,6 +133,15 @@ impl Broker {
         self.hub.journal.is_noting()
             && self.hub.journal.finish(&incoming, origin, retention, released)
     }
+}
+
+/// Where a message that exists already comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Source {
+    pub(crate) publisher: Option<SessionKey>,
+    pub(crate) origin: journal::Origin,
+    /// The QoS 2 exchange that ends with this.
+    pub(crate) released: Option<Held>,
 }
 
 /// Where a PUBLISH came from, and what it is owed.
@@ -159,12 +168,12 @@ impl Hub {
             if let Some(promises) = self.hold(from.session, packet_id, dup, m, view) {
                 // [MQTT-4.3.3-8], [MQTT-4.3.3-10]: also for one that is here already.
                 let reason = outcome(route.is_empty(), from.version);
-                self.answer(from.connection, AckKind::PubRec, packet_id, reason, false, promises);
+                self.answer(from.connection, AckKind::PubRec, packet_id, reason, promises);
             } else {
                 self.stats.publish_dropped += 1;
                 if from.version.is_v5() {
                     let reason = ReasonCode::QuotaExceeded;
-                    self.answer(from.connection, AckKind::PubRec, packet_id, reason, true, false);
+                    self.answer(from.connection, AckKind::PubRec, packet_id, reason, false);
                 }
             }
             return;
@@ -181,7 +190,7 @@ impl Hub {
         if let Delivery::AtLeastOnce { packet_id, .. } = from.delivery {
             let reason = outcome(route.is_empty(), from.version);
             let promises = promises || self.journal.is_awaited();
-            self.answer(from.connection, AckKind::PubAck, packet_id, reason, true, promises);
+            self.answer(from.connection, AckKind::PubAck, packet_id, reason, promises);
         }
     }
 
@@ -286,10 +295,10 @@ impl Hub {
         match delivery {
             Delivery::AtMostOnce => {}
             Delivery::AtLeastOnce { packet_id, .. } => {
-                self.answer(slot, AckKind::PubAck, packet_id, reason, true, false);
+                self.answer(slot, AckKind::PubAck, packet_id, reason, false);
             }
             Delivery::ExactlyOnce { packet_id, .. } => {
-                self.answer(slot, AckKind::PubRec, packet_id, reason, reason.is_error(), false);
+                self.answer(slot, AckKind::PubRec, packet_id, reason, false);
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::message::Message;
 use crate::numbers::Numbers;
 use crate::router::SessionKey;
 use crate::session::{Copy, Replay};
+use crate::slab::NONE;
 
 /// Retained messages read at once: enough to amortise the look-up.
 const PAGE: usize = 64;
@@ -80,7 +81,6 @@ impl Broker {
     /// One page of the first replay, of at most so many messages.
     fn page(&mut self, now: Time, slot: u32, room: usize, commons: &dyn Commons) {
         let Some(session) = self.hub.sessions.at_mut(slot) else { return };
-        let connection = session.connection;
         let Some(mut replays) = session.replays.take() else { return };
         if let Some(mut replay) = replays.pop_front() {
             let mut messages = Vec::with_capacity(room);
@@ -88,7 +88,7 @@ impl Broker {
             let from = replay.cursor.take();
             let more = commons.retained_page(filter, from.as_ref(), room, now, &mut messages);
             for message in messages {
-                self.replay(now, slot, connection, &replay, message, commons.numbers());
+                self.replay(now, slot, &replay, message, commons.numbers());
             }
             if more.is_some() {
                 replay.cursor = more;
@@ -107,11 +107,11 @@ impl Broker {
         &mut self,
         now: Time,
         slot: u32,
-        connection: u32,
         replay: &Replay,
         message: Arc<Message>,
         numbers: &Numbers,
     ) {
+        let connection = self.hub.sessions.at(slot).map_or(NONE, |session| session.connection);
         let qos = replay.qos.min(message.qos);
         let identifier = replay.identifier;
         if qos == QoS::AtMostOnce {

@@ -22,8 +22,8 @@ pub(crate) struct Waiting {
 
 /// What is to be sent.
 pub(crate) enum What {
-    /// An acknowledgement, and whether it makes room for another message of the client.
-    Ack { kind: AckKind, packet_id: PacketId, reason: ReasonCode, settles: bool },
+    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
+    Ack { kind: AckKind, packet_id: PacketId, reason: ReasonCode },
     /// A QoS 2 message whose packet identifier had to be stored first, or a message behind one.
     Publish { packet_id: PacketId },
     /// SUBACK, and the retained messages that follow it.
@@ -44,17 +44,27 @@ impl Hub {
         kind: AckKind,
         packet_id: PacketId,
         reason: ReasonCode,
-        settles: bool,
         promises: bool,
     ) {
         let behind = self.connections.at(slot).is_some_and(|connection| connection.waiting > 0);
-        if (promises || behind)
-            && self.wait(slot, What::Ack { kind, packet_id, reason, settles }).is_none()
+        if (promises || behind) && self.wait(slot, What::Ack { kind, packet_id, reason }).is_none()
         {
             return;
         }
+        self.acknowledge_now(slot, kind, packet_id, reason);
+    }
+
+    /// Sends it, and counts that the client may publish once more (4.9).
+    #[inline]
+    fn acknowledge_now(
+        &mut self,
+        slot: u32,
+        kind: AckKind,
+        packet_id: PacketId,
+        reason: ReasonCode,
+    ) {
         self.acknowledge(slot, kind, packet_id, reason);
-        if settles {
+        if kind == AckKind::PubAck || kind == AckKind::PubRec && reason.is_error() {
             self.settled(slot);
         }
     }
@@ -95,11 +105,8 @@ impl Broker {
 
     pub(crate) fn send_waiting(&mut self, now: Time, slot: u32, what: What, commons: &dyn Commons) {
         match what {
-            What::Ack { kind, packet_id, reason, settles } => {
-                self.hub.acknowledge(slot, kind, packet_id, reason);
-                if settles {
-                    self.hub.settled(slot);
-                }
+            What::Ack { kind, packet_id, reason } => {
+                self.hub.acknowledge_now(slot, kind, packet_id, reason);
             }
             What::Publish { packet_id } => {
                 if let Some(connection) = self.hub.connections.at_mut(slot) {

@@ -6,7 +6,7 @@ use dunlin_proto::qos::PacketId;
 
 use super::Journal;
 use crate::incoming::Incoming;
-use crate::journal::{Held, Origin, Record, Target, message_record, route_record};
+use crate::journal::{Head, Held, Origin, Record, Target, message_record, route_record};
 use crate::numbers::Numbers;
 
 /// Message identifiers taken at once, for one turn.
@@ -23,6 +23,27 @@ pub(crate) enum Retention {
     Cleared(u64),
 }
 
+/// Who waits for what is written in this turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Haste {
+    /// Nobody.
+    None,
+    /// Somebody.
+    Urgent,
+    /// Somebody, though what they wait for may still have to be written.
+    Awaited,
+}
+
+/// Whether the receivers of a message are noted just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Noting {
+    No,
+    /// Of one that is not stored yet.
+    New,
+    /// Of one that is.
+    Known,
+}
+
 /// Writes records, and knows which of them are durable.
 pub(crate) struct Writer {
     pub(crate) on: bool,
@@ -35,14 +56,10 @@ pub(crate) struct Writer {
     /// Under which everything written now will be durable.
     token: u64,
     durable: u64,
-    urgent: bool,
-    /// Somebody has to wait for what is still to be written in this turn.
-    awaited: bool,
+    haste: Haste,
     /// The receivers of the message at hand, while they are noted.
     targets: Vec<Target>,
-    noting: bool,
-    /// The message at hand was stored before.
-    known: bool,
+    noting: Noting,
     /// Not yet used.
     ids: core::ops::Range<u64>,
 }
@@ -56,11 +73,9 @@ impl Writer {
             late: Vec::new(),
             token: 1,
             durable: 0,
-            urgent: false,
-            awaited: false,
+            haste: Haste::None,
             targets: Vec::new(),
-            noting: false,
-            known: false,
+            noting: Noting::No,
             ids: 0..0,
         }
     }
@@ -74,8 +89,7 @@ impl Writer {
         }
         let mut records = mem::take(&mut self.records);
         records.append(&mut self.late);
-        let urgent = mem::take(&mut self.urgent) || self.awaited;
-        self.awaited = false;
+        let urgent = mem::replace(&mut self.haste, Haste::None) > Haste::None;
         let token = self.token;
         self.token += 1;
         Some(Journal { records, token, urgent })
@@ -90,7 +104,7 @@ impl Writer {
     }
 
     fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.late.is_empty() && !self.awaited
+        self.records.is_empty() && self.late.is_empty() && self.haste < Haste::Awaited
     }
 
     pub(super) fn durable(&mut self, token: u64) {
@@ -104,26 +118,25 @@ impl Writer {
         if token <= self.durable {
             return None;
         }
-        self.urgent = true;
+        self.haste = self.haste.max(Haste::Urgent);
         Some(token)
     }
 
     /// What follows in this turn is to be waited for.
     pub(crate) const fn expect(&mut self) {
-        self.awaited = true;
+        self.haste = Haste::Awaited;
     }
 
     /// Whether something that is still to be written in this turn has to be waited for.
     #[inline]
     pub(crate) const fn is_awaited(&self) -> bool {
-        self.awaited
+        matches!(self.haste, Haste::Awaited)
     }
 
     /// Begins to note who is to have a message that is to be stored.
     pub(crate) fn begin(&mut self, m: &Incoming<'_>, numbers: &Numbers) {
-        self.noting = true;
-        self.known = m.id.get() != 0;
-        if !self.known {
+        self.noting = if m.id.get() == 0 { Noting::New } else { Noting::Known };
+        if self.noting == Noting::New {
             if self.ids.is_empty() {
                 let first = numbers.messages(IDS);
                 self.ids = first..first + IDS;
@@ -136,12 +149,12 @@ impl Writer {
     /// Whether receivers are noted just now.
     #[inline]
     pub(crate) const fn is_noting(&self) -> bool {
-        self.noting
+        !matches!(self.noting, Noting::No)
     }
 
     /// A receiver that keeps its messages takes the one at hand.
     pub(crate) fn note(&mut self, target: Target) {
-        if self.noting {
+        if self.is_noting() {
             self.targets.push(target);
         }
     }
@@ -154,7 +167,7 @@ impl Writer {
         retention: Retention,
         released: Option<Held>,
     ) -> bool {
-        self.noting = false;
+        let known = mem::replace(&mut self.noting, Noting::No) == Noting::Known;
         if let Retention::Cleared(stamp) = retention {
             Record::Unretained { topic: m.topic, stamp }.write(&mut self.records);
         }
@@ -163,21 +176,14 @@ impl Writer {
             Retention::None | Retention::Cleared(_) => None,
         };
         let wanted = stamp.is_some() || !self.targets.is_empty();
-        if self.known && stamp.is_none() {
+        if known && stamp.is_none() {
             if wanted || released.is_some() {
                 route_record(m.id.get(), released, &self.targets, &mut self.records);
             }
         } else if wanted {
             // Said again in full, it is held no longer.
-            message_record(
-                m.id.get(),
-                origin,
-                stamp,
-                None,
-                &m.stored(),
-                &self.targets,
-                &mut self.records,
-            );
+            let head = Head { id: m.id.get(), origin, retained: stamp, held: None };
+            message_record(head, &m.stored(), &self.targets, &mut self.records);
         } else {
             m.disclaim();
         }
@@ -187,9 +193,10 @@ impl Writer {
 
     /// A QoS 2 message from a publisher, until it is released.
     pub(crate) fn hold(&mut self, m: &Incoming<'_>, held: Held) {
-        self.noting = false;
-        let records = &mut self.records;
-        message_record(m.id.get(), Origin::Client, None, Some(held), &m.stored(), &[], records);
+        self.noting = Noting::No;
+        let head =
+            Head { id: m.id.get(), origin: Origin::Client, retained: None, held: Some(held) };
+        message_record(head, &m.stored(), &[], &mut self.records);
     }
 
     /// A QoS 2 exchange whose message goes to nobody.

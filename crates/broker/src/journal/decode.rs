@@ -201,7 +201,7 @@ mod tests {
     }
 
     fn target(number: u64) -> Target {
-        let sent = (number % 2 == 0).then(|| PacketId::new(7)).flatten();
+        let sent = number.is_multiple_of(2).then(|| PacketId::new(7)).flatten();
         let qos = QoS::ExactlyOnce;
         Target { number, qos, retain: number > 9, shared: true, identifier: number as u32, sent }
     }

@@ -15,8 +15,8 @@ mod state;
 mod wire;
 
 pub use decode::{Broken, Records};
+pub(crate) use record::{Head, message_record, route_record};
 pub use record::{Held, Kind, Origin, Record, StoredMessage, Target, Will};
-pub(crate) use record::{message_record, route_record};
 pub use state::{
     HeldState, QueuedState, RetainedState, SessionState, State, SubscriptionState, WillState,
 };

@@ -188,6 +188,15 @@ pub struct Target {
     pub sent: Option<PacketId>,
 }
 
+/// What a [`Record::Message`] says besides the message and its receivers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head {
+    pub(crate) id: u64,
+    pub(crate) origin: Origin,
+    pub(crate) retained: Option<u64>,
+    pub(crate) held: Option<Held>,
+}
+
 /// The first byte of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -283,7 +292,8 @@ impl Record<'_> {
                 });
             }
             Self::Message { id, origin, retained, held, message, targets } => {
-                message_record(*id, *origin, *retained, *held, message, targets, into);
+                let head = Head { id: *id, origin: *origin, retained: *retained, held: *held };
+                message_record(head, message, targets, into);
             }
             Self::Route { id, released, targets } => {
                 route_record(*id, *released, targets, into);
@@ -324,14 +334,12 @@ impl Record<'_> {
 
 /// Appends a [`Record::Message`] without making one.
 pub(crate) fn message_record(
-    id: u64,
-    origin: Origin,
-    retained: Option<u64>,
-    held: Option<Held>,
+    head: Head,
     message: &StoredMessage<'_>,
     targets: &[Target],
     into: &mut Vec<u8>,
 ) {
+    let Head { id, origin, retained, held } = head;
     let estimate = message.size() + 64 + targets.len() * 24;
     write(Kind::Message, estimate, into, |body| {
         put(id, body);
