@@ -30,7 +30,7 @@ pub(super) struct TargetArgs {
     /// Process id of the broker, for its CPU time and memory (same machine only)
     #[arg(long, global = true)]
     pub(super) pid: Option<u32>,
-    /// MQTT version
+    /// MQTT version, or NATS (`queue` only)
     #[arg(long, global = true, value_enum, default_value_t = Version::V311)]
     pub(super) mqtt: Version,
     /// User name for CONNECT
@@ -144,6 +144,12 @@ pub(super) enum Scenario {
         #[arg(long, default_value_t = 5.0, value_parser = seconds)]
         seconds: f64,
     },
+    /// Publishers to persistent sessions whose clients are away: what an acknowledged message
+    /// costs, and what of it reaches the disk
+    Queue(QueueArgs),
+    /// Time from the start of a broker that was killed until a session is served again; only in
+    /// `compare`, with a broker that it starts
+    Restart(RestartArgs),
     /// Connect and disconnect, as fast as the broker allows or at a rate
     Storm {
         /// Connections opened at a time
@@ -159,6 +165,45 @@ pub(super) enum Scenario {
         #[arg(long, default_value_t = 5.0, value_parser = seconds)]
         seconds: f64,
     },
+}
+
+/// Who publishes to whom in `queue`, and what else goes on.
+#[derive(Debug, Clone, Args)]
+pub(super) struct QueueArgs {
+    /// Publishers
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) publishers: u32,
+    /// Sessions each message is kept for; with 1 every publisher has a session of its own
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) receivers: u32,
+    /// Times the disk below the temporary directory before and after: 4 KiB overwritten and synced
+    #[arg(long)]
+    pub(super) probe: bool,
+    /// Keeps the first so many CPUs busy, a thread each
+    #[arg(long, default_value_t = 0)]
+    pub(super) spin: usize,
+    #[command(flatten)]
+    pub(super) traffic: TrafficArgs,
+}
+
+/// What a broker holds when it is killed in `restart`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct RestartArgs {
+    /// Retained messages
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) retained: u32,
+    /// Persistent sessions with a subscription each
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) sessions: u32,
+    /// Messages queued for them
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) queued: u32,
+    /// Bytes of payload
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(24..=1_048_576))]
+    pub(super) payload: u32,
+    /// Ends the broker with SIGTERM instead of SIGKILL
+    #[arg(long)]
+    pub(super) graceful: bool,
 }
 
 /// The messages of a scenario and their pace.

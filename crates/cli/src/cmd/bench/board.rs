@@ -18,7 +18,9 @@ const LATENCY_DIGITS: u8 = 3;
 pub(super) struct Counts {
     /// Messages published.
     pub(super) sent: u64,
-    /// Of these, acknowledged to the end (`QoS` 1 and 2).
+    /// Of these, published by the first publisher: what one receiver can be checked against.
+    pub(super) sent_by_first: u64,
+    /// Of all, acknowledged to the end (`QoS` 1 and 2).
     pub(super) acknowledged: u64,
     /// Acknowledgements with an error code.
     pub(super) refused: u64,
@@ -43,6 +45,7 @@ impl Counts {
     /// Adds the counts of another worker.
     pub(super) fn add(&mut self, other: &Self) {
         self.sent += other.sent;
+        self.sent_by_first += other.sent_by_first;
         self.acknowledged += other.acknowledged;
         self.refused += other.refused;
         self.unexpected_acks += other.unexpected_acks;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::args::{ScenarioLine, TargetArgs};
 use super::crowd::raise_descriptor_limit;
+use super::frames::Version;
 use super::launch::{BrokerSpec, split_words};
 use super::outcome::{Measure, Outcome, median};
 use super::progress::Progress;
@@ -18,8 +19,10 @@ use super::suite::Suite;
 #[derive(Debug, Clone, Args)]
 pub(super) struct CompareArgs {
     /// A broker, at least once: `NAME=HOST:PORT,PID` if it runs, or `NAME=COMMAND` to start it for
-    /// each run, with {port}, {conf} (a Mosquitto configuration without limits) and {dir} (a
-    /// temporary directory) replaced. Ratios are those of the first to each other
+    /// each run, with {port}, {dir} (a temporary directory), {conf} (a Mosquitto configuration
+    /// without limits), {persistent-conf} (the same, saving every second), {nats-conf} and
+    /// {nats-always-conf} (JetStream in files, synced every two minutes or always) replaced.
+    /// Ratios are those of the first to each other
     #[arg(long = "broker", required = true)]
     brokers: Vec<BrokerSpec>,
     /// A scenario as one would type it, such as 'p2p --pairs 10 --qos 1'; may be repeated
@@ -105,10 +108,13 @@ impl CompareArgs {
         progress: &Progress,
     ) -> Result<Outcome> {
         progress.say("starting");
-        let broker = broker.start(&self.broker_cpu)?;
+        let mut broker = broker.start(&self.broker_cpu)?;
         let target = broker.target(common);
-        let mqtt = line.mqtt.unwrap_or(target.mqtt);
-        line.scenario.run(&TargetArgs { mqtt, ..target }, progress)
+        let mqtt = match target.mqtt {
+            Version::Nats => Version::Nats,
+            mqtt => line.mqtt.unwrap_or(mqtt),
+        };
+        line.scenario.run_started(&mut broker, &TargetArgs { mqtt, ..target }, progress)
     }
 
     fn rows(&self) -> Result<Vec<Row>> {

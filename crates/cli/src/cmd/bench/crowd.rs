@@ -7,11 +7,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::args::TargetArgs;
 use super::clock::now_ns;
-use super::frames::{Credentials, Version};
-use super::handshake::{FILTERS_UNDER_WAY, Handshake, connect_packet};
+use super::frames::{Credentials, SessionKind, Version};
+use super::handshake::{Accepted, FILTERS_UNDER_WAY, Handshake, connect_packet};
 
 /// Connections opened before the first of them is waited for.
-const BATCH: usize = 128;
+pub(super) const BATCH: usize = 128;
 
 /// Connections from one source address: the usual range of ephemeral ports holds 28 232.
 const PER_SOURCE: usize = 25_000;
@@ -27,6 +27,7 @@ pub(super) struct Crowd {
     credentials: Credentials,
     run: u32,
     keep_alive_seconds: u16,
+    session: SessionKind,
     opened: usize,
 }
 
@@ -34,8 +35,7 @@ pub(super) struct Crowd {
 #[derive(Debug)]
 pub(super) struct Connected {
     pub(super) handshake: Handshake,
-    /// In flight the broker allows this client.
-    pub(super) receive_maximum: u16,
+    pub(super) accepted: Accepted,
     /// From before the socket was opened until CONNACK was read.
     pub(super) took_ns: u64,
 }
@@ -51,7 +51,20 @@ impl Crowd {
             .next()
             .with_context(|| format!("{name} has no address"))?;
         let credentials = target.credentials();
-        Ok(Self { broker, version: target.mqtt, credentials, run, keep_alive_seconds, opened: 0 })
+        Ok(Self {
+            broker,
+            version: target.mqtt,
+            credentials,
+            run,
+            keep_alive_seconds,
+            session: SessionKind::Clean,
+            opened: 0,
+        })
+    }
+
+    /// The same clients, with sessions that outlive their connections.
+    pub(super) fn with_persistent_sessions(self) -> Self {
+        Self { session: SessionKind::Persistent, ..self }
     }
 
     /// Opens the connections `prefix0`, `prefix1` and so on.
@@ -74,6 +87,7 @@ impl Crowd {
                 name,
                 &self.credentials,
                 self.keep_alive_seconds,
+                self.session,
             );
             let opening_ns = now_ns();
             let handshake = Handshake::open(self.broker, self.source(), self.version, &connect)
@@ -83,10 +97,9 @@ impl Crowd {
         }
         let mut connected = Vec::with_capacity(names.len());
         for ((mut handshake, opening_ns), name) in batch.into_iter().zip(names) {
-            let receive_maximum =
-                handshake.connected().with_context(|| format!("client {name}"))?;
+            let accepted = handshake.connected().with_context(|| format!("client {name}"))?;
             let took_ns = now_ns() - opening_ns;
-            connected.push(Connected { handshake, receive_maximum, took_ns });
+            connected.push(Connected { handshake, accepted, took_ns });
         }
         Ok(connected)
     }

@@ -2,12 +2,13 @@
 
 use clap::ValueEnum;
 
+use super::nats;
 use super::stamp::{STAMP_LEN, Stamp};
 
 /// DISCONNECT with reason 0, the same bytes in every version.
 pub(super) const DISCONNECT: [u8; 2] = [0xe0, 0x00];
 
-/// Versions the generator speaks.
+/// Protocols the generator speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Version {
     /// MQTT 3.1.1.
@@ -16,6 +17,9 @@ pub(super) enum Version {
     /// MQTT 5.0.
     #[value(name = "5", alias = "5.0")]
     V5,
+    /// NATS with JetStream, as far as `queue` needs it.
+    #[value(name = "nats")]
+    Nats,
 }
 
 /// User name and password, if the broker asks for them.
@@ -27,16 +31,26 @@ pub(super) struct Credentials {
     pub(super) password: Option<String>,
 }
 
-/// CONNECT with a clean session.
+/// What becomes of a session when its client leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SessionKind {
+    /// Ends with the connection.
+    Clean,
+    /// Stays until it is ended.
+    Persistent,
+}
+
+/// CONNECT.
 pub(super) fn connect(
     version: Version,
     client_id: &str,
     credentials: &Credentials,
     keep_alive_seconds: u16,
+    session: SessionKind,
 ) -> Vec<u8> {
     let mut body = vec![0, 4, b'M', b'Q', b'T', b'T'];
     body.push(if version == Version::V5 { 5 } else { 4 });
-    let mut flags = 0x02;
+    let mut flags = if session == SessionKind::Clean { 0x02 } else { 0x00 };
     if credentials.username.is_some() {
         flags |= 0x80;
     }
@@ -45,8 +59,13 @@ pub(super) fn connect(
     }
     body.push(flags);
     body.extend_from_slice(&keep_alive_seconds.to_be_bytes());
-    if version == Version::V5 {
-        body.push(0);
+    match (version, session) {
+        (Version::V5, SessionKind::Clean) => body.push(0),
+        // Session Expiry Interval: never.
+        (Version::V5, SessionKind::Persistent) => {
+            body.extend_from_slice(&[5, 0x11, 0xff, 0xff, 0xff, 0xff]);
+        }
+        (Version::V311 | Version::Nats, _) => {}
     }
     push_string(&mut body, client_id);
     for field in [&credentials.username, &credentials.password].into_iter().flatten() {
@@ -68,6 +87,15 @@ pub(super) fn subscribe(version: Version, packet_id: u16, filters: &[String], qo
     packet(0x82, &body)
 }
 
+/// PUBLISH of 3.1.1 at `QoS` 1 or 2.
+pub(super) fn publish(first_byte: u8, topic: &str, packet_id: u16, payload: &[u8]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(topic.len() + payload.len() + 4);
+    push_string(&mut body, topic);
+    body.extend_from_slice(&packet_id.to_be_bytes());
+    body.extend_from_slice(payload);
+    packet(first_byte, &body)
+}
+
 /// PUBACK, PUBREC, PUBREL or PUBCOMP with success, short form, the same bytes in every version.
 #[inline]
 pub(super) fn acknowledgement(first_byte: u8, packet_id: u16) -> [u8; 4] {
@@ -84,8 +112,19 @@ pub(super) struct PublishFrame {
     pub(super) topic_at: usize,
     /// Where the packet identifier stands; none at QoS 0.
     pub(super) packet_id_at: Option<usize>,
+    /// How it is written there.
+    pub(super) id_form: IdForm,
     /// Where the payload, and with it the stamp, starts.
     pub(super) stamp_at: usize,
+}
+
+/// How a packet identifier is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IdForm {
+    /// Two bytes, as in MQTT.
+    Binary,
+    /// Five digits at the end of the reply subject of NATS.
+    Digits,
 }
 
 impl PublishFrame {
@@ -97,6 +136,9 @@ impl PublishFrame {
         payload_len: usize,
         stamp: &Stamp,
     ) -> Self {
+        if version == Version::Nats {
+            return nats::publish_frame(topic, payload_len.max(STAMP_LEN), stamp);
+        }
         let mut body = Vec::with_capacity(topic.len() + payload_len + 5);
         push_string(&mut body, topic);
         let packet_id_in_body = (qos > 0).then_some(body.len());
@@ -107,7 +149,7 @@ impl PublishFrame {
             body.push(0);
         }
         let stamp_in_body = body.len();
-        body.extend((0..payload_len.max(STAMP_LEN)).map(|i| b'a' + (i % 26) as u8));
+        push_filler(&mut body, payload_len.max(STAMP_LEN));
         stamp.write(&mut body[stamp_in_body..]);
         let bytes = packet(0x30 | (qos << 1), &body);
         let header = bytes.len() - body.len();
@@ -116,6 +158,19 @@ impl PublishFrame {
             topic_at: header + 2,
             packet_id_at: packet_id_in_body.map(|at| header + at),
             stamp_at: header + stamp_in_body,
+            id_form: IdForm::Binary,
+        }
+    }
+
+    /// Numbers a copy of the frame.
+    #[inline]
+    pub(super) fn write_packet_id(&self, copy: &mut [u8], packet_id: u16) {
+        match (self.packet_id_at, self.id_form) {
+            (None, _) => {}
+            (Some(at), IdForm::Binary) => {
+                copy[at..at + 2].copy_from_slice(&packet_id.to_be_bytes());
+            }
+            (Some(at), IdForm::Digits) => nats::write_digits(&mut copy[at..], packet_id),
         }
     }
 }
@@ -124,6 +179,11 @@ impl PublishFrame {
 #[inline]
 pub(super) fn packet_id_of(sequence: u64) -> u16 {
     (sequence % 65_535) as u16 + 1
+}
+
+/// Appends `len` bytes of payload.
+pub(super) fn push_filler(body: &mut Vec<u8>, len: usize) {
+    body.extend((0..len).map(|i| b'a' + (i % 26) as u8));
 }
 
 fn packet(first_byte: u8, body: &[u8]) -> Vec<u8> {
@@ -157,7 +217,7 @@ mod tests {
 
     #[test]
     fn connect_of_3_1_1_has_no_properties() {
-        let bytes = connect(Version::V311, "ab", &Credentials::default(), 60);
+        let bytes = connect(Version::V311, "ab", &Credentials::default(), 60, SessionKind::Clean);
         assert_eq!(bytes, b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02ab");
     }
 
@@ -165,8 +225,15 @@ mod tests {
     fn connect_of_5_carries_credentials_after_the_client_id() {
         let credentials =
             Credentials { username: Some("u".to_owned()), password: Some("pw".to_owned()) };
-        let bytes = connect(Version::V5, "a", &credentials, 0);
+        let bytes = connect(Version::V5, "a", &credentials, 0, SessionKind::Clean);
         assert_eq!(bytes, b"\x10\x15\x00\x04MQTT\x05\xc2\x00\x00\x00\x00\x01a\x00\x01u\x00\x02pw");
+    }
+
+    #[test]
+    fn a_persistent_session_of_5_never_expires() {
+        let none = Credentials::default();
+        let bytes = connect(Version::V5, "a", &none, 0, SessionKind::Persistent);
+        assert_eq!(bytes, b"\x10\x13\x00\x04MQTT\x05\x00\x00\x00\x05\x11\xff\xff\xff\xff\x00\x01a");
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rustix::net::{AddressFamily, SocketType};
 
-use super::frames::{self, Credentials, Version};
+use super::frames::{self, Credentials, SessionKind, Version};
+use super::nats;
 
 /// Patience with a broker that does not answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,6 +24,15 @@ pub(super) const FILTERS_UNDER_WAY: usize = 8 * FILTERS_PER_SUBSCRIBE;
 
 /// In flight allowed by a CONNACK that does not say.
 const DEFAULT_RECEIVE_MAXIMUM: u16 = u16::MAX;
+
+/// What CONNACK said.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Accepted {
+    /// In flight the broker allows this client.
+    pub(super) receive_maximum: u16,
+    /// Whether the broker still had the session.
+    pub(super) session_present: bool,
+}
 
 /// One connection that speaks packet by packet.
 #[derive(Debug)]
@@ -51,8 +61,13 @@ impl Handshake {
         Ok(Self { stream, version })
     }
 
-    /// Waits for CONNACK; gives the broker's Receive Maximum.
-    pub(super) fn connected(&mut self) -> Result<u16> {
+    /// Waits for CONNACK.
+    pub(super) fn connected(&mut self) -> Result<Accepted> {
+        if self.version == Version::Nats {
+            nats::connected(&mut self.stream)?;
+            let receive_maximum = DEFAULT_RECEIVE_MAXIMUM;
+            return Ok(Accepted { receive_maximum, session_present: false });
+        }
         let (first, body) = read_packet(&mut self.stream).context("waiting for CONNACK")?;
         let (0x20, Some(reason)) = (first, body.get(1)) else {
             bail!("the broker answered CONNECT with packet 0x{first:02x}, not with CONNACK");
@@ -60,10 +75,14 @@ impl Handshake {
         if *reason != 0 {
             bail!("the broker refused the connection with code 0x{reason:02x}");
         }
-        if self.version == Version::V311 {
-            return Ok(DEFAULT_RECEIVE_MAXIMUM);
-        }
-        Ok(receive_maximum(body.get(2..).unwrap_or_default()).unwrap_or(DEFAULT_RECEIVE_MAXIMUM))
+        let said = match self.version {
+            Version::V5 => receive_maximum(body.get(2..).unwrap_or_default()),
+            Version::V311 | Version::Nats => None,
+        };
+        Ok(Accepted {
+            receive_maximum: said.unwrap_or(DEFAULT_RECEIVE_MAXIMUM),
+            session_present: body[0] & 1 != 0,
+        })
     }
 
     /// Asks for filters, at most `FILTERS_UNDER_WAY` of them before `granted`.
@@ -90,6 +109,11 @@ impl Handshake {
         let mut rest = [0; 64];
         while self.stream.read(&mut rest).context("waiting for the broker to close")? > 0 {}
         Ok(())
+    }
+
+    /// Asks a NATS server something and waits for its answer.
+    pub(super) fn request(&mut self, subject: &str, body: &str) -> Result<()> {
+        nats::request(&mut self.stream, subject, body)
     }
 
     /// The socket, for the load.
@@ -171,8 +195,13 @@ pub(super) fn connect_packet(
     name: &str,
     credentials: &Credentials,
     keep_alive_seconds: u16,
+    session: SessionKind,
 ) -> Vec<u8> {
-    frames::connect(version, &format!("bench-{run:08x}-{name}"), credentials, keep_alive_seconds)
+    if version == Version::Nats {
+        return nats::connect(run, name);
+    }
+    let client_id = format!("bench-{run:08x}-{name}");
+    frames::connect(version, &client_id, credentials, keep_alive_seconds, session)
 }
 
 #[cfg(test)]

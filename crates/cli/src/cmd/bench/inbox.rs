@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::frames::Version;
+use super::nats;
 use super::stamp::{STAMP_LEN, Stamp};
 
 /// How much of a cut packet is gathered at a time until its head can be read.
@@ -66,6 +67,8 @@ pub(super) enum WireError {
     Truncated(u8),
     /// The reserved packet type 0 or QoS 3.
     FirstByte(u8),
+    /// A line that NATS does not have.
+    Line,
 }
 
 impl fmt::Display for WireError {
@@ -73,6 +76,7 @@ impl fmt::Display for WireError {
         match self {
             Self::RemainingLength => write!(f, "a length of more than four bytes"),
             Self::Truncated(first) => write!(f, "a packet (0x{first:02x}) shorter than its fields"),
+            Self::Line => write!(f, "a line that is not of NATS"),
             Self::FirstByte(first) => write!(f, "a packet that starts with 0x{first:02x}"),
         }
     }
@@ -179,6 +183,9 @@ impl Inbox {
 /// `None` while the part that matters is incomplete.
 #[inline]
 fn decode(bytes: &[u8], version: Version) -> Result<Option<(Incoming, usize)>, WireError> {
+    if version == Version::Nats {
+        return nats::decode(bytes);
+    }
     let first = bytes[0];
     let Some((remaining, header)) = variable_integer(bytes, 1)? else { return Ok(None) };
     let len = header + remaining;

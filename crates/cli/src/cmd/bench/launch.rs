@@ -14,6 +14,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::affinity::pinned;
 use super::args::TargetArgs;
 use super::clock::{SECOND_NS, now_ns};
+use super::configs;
+use super::frames::Version;
 use super::plan::run_tag;
 
 /// Patience with a broker that starts, and with one that stops.
@@ -60,14 +62,33 @@ impl FromStr for BrokerSpec {
     }
 }
 
+/// How a broker ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// With SIGKILL: what is not on its way to the disk is lost.
+    Crash,
+    /// With SIGTERM.
+    Graceful,
+}
+
 /// A broker ready for connections; one that was started is stopped when this is dropped.
 #[derive(Debug)]
 pub(super) struct Broker {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) pid: Option<u32>,
-    child: Option<Child>,
-    directory: Option<PathBuf>,
+    /// What it speaks, if that is no version of MQTT.
+    speaks: Option<Version>,
+    started: Option<Started>,
+}
+
+/// The process of a broker and what it takes to start it once more.
+#[derive(Debug)]
+struct Started {
+    child: Child,
+    words: Vec<String>,
+    cpus: Vec<usize>,
+    directory: PathBuf,
 }
 
 impl BrokerSpec {
@@ -76,33 +97,24 @@ impl BrokerSpec {
         let words = match &self.source {
             Source::Running { host, port, pid } => {
                 let host = host.clone();
-                return Ok(Broker { host, port: *port, pid: *pid, child: None, directory: None });
+                return Ok(Broker { host, port: *port, pid: *pid, speaks: None, started: None });
             }
             Source::Command(words) => words,
         };
         let port = free_port()?;
         let directory = std::env::temp_dir().join(format!("dunlin-bench-{:08x}", run_tag()));
         fs::create_dir(&directory).with_context(|| format!("creating {}", directory.display()))?;
+        let speaks = configs::speaks_nats(words).then_some(Version::Nats);
+        let child = configs::fill_in(words, port, &directory)
+            .and_then(|words| Ok((pinned(cpus, || spawn(&words, &directory))?, words)));
+        let (child, words) = child.inspect_err(|_| drop(fs::remove_dir_all(&directory)))?;
         let mut broker = Broker {
             host: "127.0.0.1".to_owned(),
             port,
-            pid: None,
-            child: None,
-            directory: Some(directory.clone()),
+            pid: Some(child.id()),
+            speaks,
+            started: Some(Started { child, words, cpus: cpus.to_vec(), directory }),
         };
-        let conf = directory.join("mosquitto.conf");
-        fs::write(&conf, mosquitto_conf(port)).context("writing the configuration")?;
-        let words: Vec<String> = words
-            .iter()
-            .map(|word| {
-                word.replace("{port}", &port.to_string())
-                    .replace("{conf}", &conf.to_string_lossy())
-                    .replace("{dir}", &directory.to_string_lossy())
-            })
-            .collect();
-        let child = pinned(cpus, || spawn(&words, &directory))?;
-        broker.pid = Some(child.id());
-        broker.child = Some(child);
         broker.wait_until_it_accepts().with_context(|| format!("starting {}", self.name))?;
         Ok(broker)
     }
@@ -111,7 +123,34 @@ impl BrokerSpec {
 impl Broker {
     /// The target of a scenario that runs against this broker.
     pub(super) fn target(&self, common: &TargetArgs) -> TargetArgs {
-        TargetArgs { host: self.host.clone(), port: self.port, pid: self.pid, ..common.clone() }
+        let mqtt = self.speaks.unwrap_or(common.mqtt);
+        let host = self.host.clone();
+        TargetArgs { host, port: self.port, pid: self.pid, mqtt, ..common.clone() }
+    }
+
+    /// Ends the process and gives the moment it was started anew, with the same command, port and
+    /// directory. Returns as soon as the process runs, not when it serves.
+    pub(super) fn restart(&mut self, ending: Ending) -> Result<u64> {
+        let started = self.started.as_mut().context("only a broker that was started here")?;
+        match ending {
+            Ending::Crash => {
+                started.child.kill().context("killing the broker")?;
+                started.child.wait().context("waiting for the broker's end")?;
+            }
+            Ending::Graceful => stop(&mut started.child),
+        }
+        let from_ns = now_ns();
+        let (words, directory) = (&started.words, &started.directory);
+        started.child = pinned(&started.cpus, || spawn(words, directory))?;
+        self.pid = Some(started.child.id());
+        Ok(from_ns)
+    }
+
+    /// Whether it has not ended, and where its files are.
+    pub(super) fn directory(&mut self) -> Result<PathBuf> {
+        self.still_runs()?;
+        let started = self.started.as_ref().context("only a broker that was started here")?;
+        Ok(started.directory.clone())
     }
 
     fn wait_until_it_accepts(&mut self) -> Result<()> {
@@ -130,8 +169,8 @@ impl Broker {
     }
 
     fn still_runs(&mut self) -> Result<()> {
-        let Some(child) = &mut self.child else { return Ok(()) };
-        match child.try_wait()? {
+        let Some(started) = &mut self.started else { return Ok(()) };
+        match started.child.try_wait()? {
             Some(status) => {
                 bail!("it ended with {status} (its output goes nowhere: try it by hand)")
             }
@@ -142,11 +181,9 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            stop(child);
-        }
-        if let Some(directory) = &self.directory {
-            drop(fs::remove_dir_all(directory));
+        if let Some(started) = &mut self.started {
+            stop(&mut started.child);
+            drop(fs::remove_dir_all(&started.directory));
         }
     }
 }
@@ -186,14 +223,6 @@ fn free_port() -> Result<u16> {
         .map(|step| PORTS.start + (first + step) % PORTS.len() as u16)
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .with_context(|| format!("every port of {PORTS:?} is taken"))
-}
-
-/// Mosquitto without limits on queues and windows, and without log: what saturation needs.
-fn mosquitto_conf(port: u16) -> String {
-    format!(
-        "listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\n\
-         max_queued_messages 0\npersistence false\nlog_type none\n"
-    )
 }
 
 /// `HOST:PORT` or `HOST:PORT,PID`.

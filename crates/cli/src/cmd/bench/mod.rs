@@ -7,30 +7,39 @@
 //! The way of a run: `args` (what was typed) → `scenario` → `plan` (all numbers) → `traffic`
 //! (connect through `crowd`, start a `worker`, measure, drain) → `outcome` → `report`. A worker owns
 //! `publisher`s and `subscriber`s and notes what it sees on its `board`. `idle` and `storm` are
-//! runs without messages; `compare` runs scenarios against several brokers that `launch` starts.
+//! runs without messages; `queue` publishes to sessions whose clients are away (`nats` does so to
+//! JetStream) beside what the `disk` can do; `restart` kills a broker and waits for it; `compare`
+//! runs scenarios against several brokers that `launch` starts.
 
 mod affinity;
 mod args;
 mod board;
 mod clock;
 mod compare;
+mod configs;
 mod crowd;
+mod disk;
+mod fill;
 mod frames;
 mod handshake;
 mod idle;
 mod inbox;
 mod launch;
 mod link;
+mod nats;
 mod outcome;
 mod plan;
 mod proc;
 mod progress;
 mod publisher;
+mod queue;
 #[cfg(test)]
 mod relay;
 mod report;
+mod restart;
 mod scenario;
 mod schedule;
+mod spin;
 mod split;
 mod stamp;
 mod storm;

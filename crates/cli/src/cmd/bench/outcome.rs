@@ -11,9 +11,11 @@ use serde::Serialize;
 pub(super) enum Measure {
     DeliveredPerS,
     PublishedPerS,
+    AcknowledgedPerS,
     ConnectionsPerS,
     BrokerCpuUsPerDelivery,
     BrokerCpuUsPerPublish,
+    BrokerCpuUsPerAck,
     BrokerCpuUsPerConnection,
     BrokerCpuPercent,
     BrokerWaitPercent,
@@ -22,6 +24,15 @@ pub(super) enum Measure {
     LatencyP99Us,
     LatencyP999Us,
     LatencyMaxUs,
+    AckP50Us,
+    AckP99Us,
+    AckMaxUs,
+    DiskSyncP50Us,
+    DiskSyncP99Us,
+    AckPerDiskSync,
+    WrittenPerAck,
+    ReadyMs,
+    DirectoryBytes,
     ConnectP50Us,
     ConnectP99Us,
     Lost,
@@ -35,6 +46,7 @@ pub(super) enum Measure {
     RssBytesPerFilter,
     FiltersPerS,
     OwnCpuUsPerDelivery,
+    OwnCpuUsPerAck,
     OwnCpuUsPerConnection,
     OwnLagP99Us,
     OwnCpuPercent,
@@ -47,9 +59,11 @@ impl Measure {
         match self {
             Self::DeliveredPerS => "delivered",
             Self::PublishedPerS => "published",
+            Self::AcknowledgedPerS => "acknowledged",
             Self::ConnectionsPerS => "connections",
             Self::BrokerCpuUsPerDelivery => "broker CPU per delivery",
             Self::BrokerCpuUsPerPublish => "broker CPU per publish",
+            Self::BrokerCpuUsPerAck => "broker CPU per acknowledged",
             Self::BrokerCpuUsPerConnection => "broker CPU per connection",
             Self::BrokerCpuPercent => "broker CPU",
             Self::BrokerWaitPercent => "broker kept from CPU",
@@ -58,6 +72,15 @@ impl Measure {
             Self::LatencyP99Us => "latency p99",
             Self::LatencyP999Us => "latency p99.9",
             Self::LatencyMaxUs => "latency max",
+            Self::AckP50Us => "time to acknowledgement p50",
+            Self::AckP99Us => "time to acknowledgement p99",
+            Self::AckMaxUs => "time to acknowledgement max",
+            Self::DiskSyncP50Us => "disk: 4 KiB and sync p50",
+            Self::DiskSyncP99Us => "disk: 4 KiB and sync p99",
+            Self::AckPerDiskSync => "acknowledgement / disk, p50",
+            Self::WrittenPerAck => "written per acknowledged",
+            Self::ReadyMs => "ready after",
+            Self::DirectoryBytes => "data directory",
             Self::ConnectP50Us => "time to CONNACK p50",
             Self::ConnectP99Us => "time to CONNACK p99",
             Self::Lost => "lost",
@@ -71,6 +94,7 @@ impl Measure {
             Self::RssBytesPerFilter => "resident per filter",
             Self::FiltersPerS => "filters subscribed",
             Self::OwnCpuUsPerDelivery => "generator CPU per delivery",
+            Self::OwnCpuUsPerAck => "generator CPU per acknowledged",
             Self::OwnCpuUsPerConnection => "generator CPU per connection",
             Self::OwnLagP99Us => "generator late p99",
             Self::OwnCpuPercent => "generator CPU",
@@ -81,7 +105,7 @@ impl Measure {
     /// Unit of the value.
     pub(super) fn unit(self) -> &'static str {
         match self {
-            Self::DeliveredPerS | Self::PublishedPerS => "msg/s",
+            Self::DeliveredPerS | Self::PublishedPerS | Self::AcknowledgedPerS => "msg/s",
             Self::ConnectionsPerS | Self::FiltersPerS => "1/s",
             Self::BrokerCpuPercent
             | Self::BrokerWaitPercent
@@ -92,19 +116,32 @@ impl Measure {
             | Self::OutOfOrder
             | Self::Foreign
             | Self::Refused
-            | Self::Unacknowledged => "",
-            Self::BrokerRssBytes | Self::RssBytesPerConnection | Self::RssBytesPerFilter => "B",
+            | Self::Unacknowledged
+            | Self::AckPerDiskSync => "",
+            Self::BrokerRssBytes
+            | Self::RssBytesPerConnection
+            | Self::RssBytesPerFilter
+            | Self::WrittenPerAck
+            | Self::DirectoryBytes => "B",
+            Self::ReadyMs => "ms",
             Self::BrokerCpuUsPerDelivery
             | Self::BrokerCpuUsPerPublish
+            | Self::BrokerCpuUsPerAck
             | Self::BrokerCpuUsPerConnection
             | Self::LatencyP50Us
             | Self::LatencyP90Us
             | Self::LatencyP99Us
             | Self::LatencyP999Us
             | Self::LatencyMaxUs
+            | Self::AckP50Us
+            | Self::AckP99Us
+            | Self::AckMaxUs
+            | Self::DiskSyncP50Us
+            | Self::DiskSyncP99Us
             | Self::ConnectP50Us
             | Self::ConnectP99Us
             | Self::OwnCpuUsPerDelivery
+            | Self::OwnCpuUsPerAck
             | Self::OwnCpuUsPerConnection
             | Self::OwnLagP99Us => "µs",
         }
@@ -126,7 +163,13 @@ impl Measure {
     /// Whether it says something about the generator that a comparison of brokers can do without;
     /// how busy it was stays, as a generator at its limit measures itself.
     pub(super) fn is_own(self) -> bool {
-        matches!(self, Self::OwnCpuUsPerDelivery | Self::OwnCpuUsPerConnection | Self::OwnLagP99Us)
+        matches!(
+            self,
+            Self::OwnCpuUsPerDelivery
+                | Self::OwnCpuUsPerAck
+                | Self::OwnCpuUsPerConnection
+                | Self::OwnLagP99Us
+        )
     }
 }
 

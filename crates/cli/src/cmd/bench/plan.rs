@@ -25,6 +25,7 @@ pub(super) struct Plan {
     pub(super) publishers: u32,
     pub(super) subscribers: u32,
     pub(super) layout: Layout,
+    pub(super) audience: Audience,
     pub(super) version: Version,
     pub(super) qos: u8,
     pub(super) sub_qos: u8,
@@ -33,6 +34,15 @@ pub(super) struct Plan {
     pub(super) phases: Phases,
     /// Marks this run in topics, client identifiers and stamps.
     pub(super) run: u32,
+}
+
+/// Whether the subscribers are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// Connected, and every message is waited for.
+    Present,
+    /// Away, with sessions that stay: what counts is the acknowledgement.
+    Away,
 }
 
 /// How topics join publishers and subscribers.
@@ -95,6 +105,7 @@ impl Plan {
             publishers,
             subscribers,
             layout,
+            audience: Audience::Present,
             version: target.mqtt,
             qos: traffic.qos,
             sub_qos: traffic.sub_qos.unwrap_or(traffic.qos),
@@ -111,6 +122,9 @@ impl Plan {
 
     /// Deliveries each publish is due.
     pub(super) fn deliveries_per_publish(&self) -> u64 {
+        if self.audience == Audience::Away {
+            return 0;
+        }
         match self.layout {
             Layout::Pairs | Layout::Shared => 1,
             Layout::OneTopic | Layout::OwnTopics => u64::from(self.subscribers),
@@ -255,6 +269,7 @@ pub(super) mod tests {
             publishers,
             subscribers,
             layout,
+            audience: Audience::Present,
             version: Version::V311,
             qos: 0,
             sub_qos: 0,

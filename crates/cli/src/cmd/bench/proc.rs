@@ -64,6 +64,13 @@ impl Process {
         Ok(total)
     }
 
+    /// Bytes this process has made the kernel write to a disk so far: whole pages, counted when they
+    /// become dirty. `None` where only the owner may know.
+    pub(super) fn written_bytes(self) -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/io", self.pid)).ok()?;
+        field_of(&text, "write_bytes:")
+    }
+
     /// Resident memory. `smaps_rollup` is exact where `status` lags behind by a few pages a core,
     /// but only the owner may read it.
     pub(super) fn resident_bytes(self) -> Result<u64> {

@@ -3,12 +3,13 @@
 use anyhow::{Result, bail};
 use mio::{Registry, Token};
 
-use super::board::{Board, Counts};
+use super::board::Board;
+use super::clock::now_ns;
 use super::crowd::Connected;
 use super::frames::{PublishFrame, acknowledgement, packet_id_of};
 use super::inbox::{AckKind, Inbox, Incoming};
 use super::link::{Link, Who};
-use super::plan::{GroupDigits, Plan};
+use super::plan::{Audience, GroupDigits, Plan};
 use super::stamp::Stamp;
 use super::window::Window;
 
@@ -30,6 +31,7 @@ pub(super) struct Publisher {
     frame: PublishFrame,
     digits: Option<GroupDigits>,
     window: Window,
+    sendings: Sendings,
     messages_per_write: u64,
 }
 
@@ -42,7 +44,7 @@ impl Publisher {
         let window = if plan.qos == 0 {
             Window::new(plan.window(), false)
         } else {
-            let allowed = u64::from(connected.receive_maximum);
+            let allowed = u64::from(connected.accepted.receive_maximum);
             Window::new(plan.window().min(allowed), true)
         };
         Ok(Self {
@@ -52,6 +54,10 @@ impl Publisher {
             messages_per_write: (WRITE_BYTES / frame.bytes.len()).max(1) as u64,
             frame,
             digits: GroupDigits::of(plan),
+            sendings: match plan.audience {
+                Audience::Present => Sendings::default(),
+                Audience::Away => Sendings::of(&window),
+            },
             window,
         })
     }
@@ -91,15 +97,21 @@ impl Publisher {
         while let Some(len) = self.link.read(buffer)? {
             scratch.clear();
             let mut closing = None;
-            let (window, counts) = (&mut self.window, &mut board.counts);
+            let (window, sendings) = (&mut self.window, &self.sendings);
+            let now = sendings.now();
             let fed = self.inbox.feed(&buffer[..len], |incoming| match incoming {
                 Incoming::Acknowledgement { kind, packet_id, reason } => {
-                    acknowledged(kind, packet_id, reason, window, counts, scratch);
+                    if let Some(sequence) =
+                        acknowledged(kind, packet_id, reason, window, board, scratch)
+                    {
+                        sendings.note(sequence, now, board);
+                    }
                 }
                 Incoming::Disconnect { reason } => closing = Some(reason),
-                Incoming::Publish(_) => counts.foreign += 1,
+                Incoming::Publish(_) => board.counts.foreign += 1,
                 Incoming::Other => {}
             });
+            board.latency.settle(now);
             fed.map_err(|error| self.link.failed(error, "reading what the broker sent"))?;
             if let Some(reason) = closing {
                 bail!("publisher {}: the broker disconnected: 0x{reason:02x}", self.index);
@@ -127,7 +139,9 @@ impl Publisher {
             scratch.clear();
             let next = self.window.next();
             for sequence in next..next + batch {
-                self.compose(scratch, sequence, scheduled_ns(sequence));
+                let scheduled_ns = scheduled_ns(sequence);
+                self.sendings.sent(sequence, scheduled_ns);
+                self.compose(scratch, sequence, scheduled_ns);
             }
             self.link.write(scratch)?;
             self.window.sent(batch);
@@ -141,9 +155,7 @@ impl Publisher {
         let at = out.len();
         out.extend_from_slice(&self.frame.bytes);
         let frame = &mut out[at..];
-        if let Some(at) = self.frame.packet_id_at {
-            frame[at..at + 2].copy_from_slice(&packet_id_of(sequence).to_be_bytes());
-        }
+        self.frame.write_packet_id(frame, packet_id_of(sequence));
         if let Some(digits) = &self.digits {
             digits.rewrite(&mut frame[self.frame.topic_at..], self.index, sequence);
         }
@@ -156,22 +168,60 @@ fn acknowledged(
     packet_id: u16,
     reason: u8,
     window: &mut Window,
-    counts: &mut Counts,
+    board: &mut Board,
     replies: &mut Vec<u8>,
-) {
+) -> Option<u64> {
+    let counts = &mut board.counts;
     let is_refused = reason >= FIRST_ERROR_REASON;
     counts.refused += u64::from(is_refused);
     let is_last = match kind {
         AckKind::PubAck | AckKind::PubComp => true,
         // [MQTT-4.3.3-4]: an error in PUBREC ends the exchange, else PUBREL goes out.
         AckKind::PubRec => is_refused,
-        AckKind::PubRel => return,
+        AckKind::PubRel => return None,
     };
     if !is_last {
         replies.extend_from_slice(&acknowledgement(PUBREL, packet_id));
-    } else if window.acknowledge(packet_id) {
-        counts.acknowledged += 1;
-    } else {
-        counts.unexpected_acks += 1;
+        return None;
+    }
+    let sequence = window.acknowledge(packet_id);
+    match sequence {
+        Some(_) => counts.acknowledged += 1,
+        None => counts.unexpected_acks += 1,
+    }
+    sequence
+}
+
+/// When the messages under way were scheduled; empty where no latency is that of acknowledgements.
+#[derive(Debug, Default)]
+struct Sendings {
+    /// By the low bits of the sequence number.
+    scheduled_ns: Vec<u64>,
+}
+
+impl Sendings {
+    fn of(window: &Window) -> Self {
+        Self { scheduled_ns: vec![0; window.room().next_power_of_two() as usize] }
+    }
+
+    /// The time, if anybody wants it.
+    fn now(&self) -> u64 {
+        if self.scheduled_ns.is_empty() { 0 } else { now_ns() }
+    }
+
+    #[inline]
+    fn sent(&mut self, sequence: u64, scheduled_ns: u64) {
+        let last = self.scheduled_ns.len().wrapping_sub(1);
+        if let Some(place) = self.scheduled_ns.get_mut(sequence as usize & last) {
+            *place = scheduled_ns;
+        }
+    }
+
+    #[inline]
+    fn note(&self, sequence: u64, now_ns: u64, board: &mut Board) {
+        let last = self.scheduled_ns.len().wrapping_sub(1);
+        if let Some(scheduled_ns) = self.scheduled_ns.get(sequence as usize & last) {
+            board.latency.note(*scheduled_ns, now_ns);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Which clients belong to which worker thread: those whose index leaves its remainder.
 
-use super::plan::{Layout, Plan};
+use super::plan::{Audience, Layout, Plan};
 
 /// One worker's part of the clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,11 @@ impl Split {
             Layout::Groups { .. } => 4,
             Layout::Pairs | Layout::OneTopic | Layout::OwnTopics => u32::MAX,
         };
-        u32::from(wished).min(most).min(plan.publishers).min(plan.subscribers).max(1)
+        let subscribers = match plan.audience {
+            Audience::Present => plan.subscribers,
+            Audience::Away => u32::MAX,
+        };
+        u32::from(wished).min(most).min(plan.publishers).min(subscribers).max(1)
     }
 
     /// Indices of this worker among `count` clients.

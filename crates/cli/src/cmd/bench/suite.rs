@@ -7,6 +7,8 @@ use clap::ValueEnum;
 pub(super) enum Suite {
     /// The published comparison
     Numbers,
+    /// What it costs to keep messages
+    Durable,
     /// A few seconds of everything, to see that it runs
     Smoke,
 }
@@ -16,6 +18,7 @@ impl Suite {
     pub(super) fn rows(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Numbers => NUMBERS,
+            Self::Durable => DURABLE,
             Self::Smoke => SMOKE,
         }
     }
@@ -42,6 +45,34 @@ const NUMBERS: &[(&str, &str)] = &[
     ("1 M filters, fan 4, QoS 0, saturated", "match --filters 1000000"),
 ];
 
+const DURABLE: &[(&str, &str)] = &[
+    (
+        "1000 publishers, 1 in flight, 128 B",
+        "queue --qos 1 --publishers 1000 --window 1 --payload 128 --warmup 0.5 --seconds 3",
+    ),
+    (
+        "10 publishers, 1000 in flight, 128 B",
+        "queue --qos 1 --publishers 10 --window 1000 --payload 128 --warmup 0.5 --seconds 3",
+    ),
+    (
+        "100 publishers, 100 in flight, 64 B",
+        "queue --qos 1 --publishers 100 --window 100 --payload 64 --warmup 0.5 --seconds 3",
+    ),
+    (
+        "1 publisher, 1 in flight",
+        "queue --qos 1 --publishers 1 --window 1 --probe --warmup 0.5 --seconds 2",
+    ),
+    (
+        "1 publisher, 1 in flight, two CPUs busy",
+        "queue --qos 1 --publishers 1 --window 1 --probe --spin 2 --warmup 0.5 --seconds 2",
+    ),
+    (
+        "10 publishers, 100 in flight, 100 receivers, 1 KiB",
+        "queue --qos 1 --publishers 10 --receivers 100 --window 100 --payload 1024 --warmup 0.5 \
+         --seconds 3",
+    ),
+];
+
 const SMOKE: &[(&str, &str)] = &[
     ("1 pair, QoS 0, saturated", "p2p --warmup 0.2 --seconds 1"),
     ("10 pairs, QoS 1, window 100", "p2p --pairs 10 --qos 1 --warmup 0.2 --seconds 1"),
@@ -51,6 +82,7 @@ const SMOKE: &[(&str, &str)] = &[
     ("fan-in 100 to 1, 5 k/s", "fanin --rate 5000 --warmup 0.2 --seconds 1"),
     ("shared group of 5, QoS 1, 5 k/s", "shared --qos 1 --rate 5000 --warmup 0.2 --seconds 1"),
     ("1000 idle connections", "idle --seconds 1"),
+    ("10 publishers to sessions", "queue --qos 1 --publishers 10 --warmup 0.2 --seconds 1"),
     ("connect and disconnect", "storm --warmup 0.2 --seconds 1"),
     ("10 k filters, fan 4", "match --filters 10000 --warmup 0.2 --seconds 1"),
 ];

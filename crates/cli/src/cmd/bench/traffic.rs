@@ -14,7 +14,7 @@ use super::board::{Board, Counts};
 use super::clock::{SECOND_NS, now_ns, sleep_towards};
 use super::crowd::{Connected, Crowd, allow_connections, subscribe_all};
 use super::outcome::{Measure, Outcome};
-use super::plan::{Layout, Plan, Timeline, in_seconds};
+use super::plan::{Audience, Layout, Plan, Timeline, in_seconds};
 use super::proc::{Process, Usage};
 use super::progress::Progress;
 use super::publisher::Publisher;
@@ -36,12 +36,25 @@ const DRAIN_SILENCE_NS: u64 = 2 * SECOND_NS;
 
 /// Counters at one instant.
 #[derive(Debug, Clone, Copy)]
-struct Snapshot {
-    at_ns: u64,
-    sent: u64,
-    received: u64,
-    own: Usage,
-    broker: Option<Usage>,
+pub(super) struct Snapshot {
+    pub(super) at_ns: u64,
+    pub(super) sent: u64,
+    pub(super) acknowledged: u64,
+    pub(super) received: u64,
+    pub(super) own: Usage,
+    pub(super) broker: Option<Usage>,
+    /// Bytes the broker has written to a disk.
+    pub(super) written: Option<u64>,
+}
+
+/// What a run leaves behind.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) begin: Snapshot,
+    pub(super) end: Snapshot,
+    pub(super) counts: Counts,
+    pub(super) latency: Histogram<u64>,
+    pub(super) lag: Histogram<u64>,
 }
 
 /// A run that is going on.
@@ -68,21 +81,13 @@ pub(super) fn run(plan: &Plan, target: &TargetArgs, progress: &Progress) -> Resu
     let subscribed_ns = now_ns();
     let resident_ready = broker.map(Process::resident_bytes).transpose()?;
 
-    let timeline = plan.timeline(now_ns() + SETTLE_NS);
-    let run = Run::start(plan, target, broker, timeline, (publishers, subscribers), progress)?;
-    let measured = run.measure(timeline);
-    if measured.is_ok() {
-        run.drain();
-    }
-    // What a worker complains of comes first: a broker that vanished fails the counters as well.
-    let (counts, latency, lag) = run.finish()?;
-    let (begin, end) = measured?;
+    let measured = load(plan, target, (publishers, subscribers), progress)?;
     let resident_end = broker.map(Process::resident_bytes).transpose()?;
 
     let mut outcome = Outcome::default();
-    rates(&mut outcome, plan, begin, end);
-    latencies(&mut outcome, &latency, &lag);
-    faults(&mut outcome, plan, &counts);
+    rates(&mut outcome, plan, measured.begin, measured.end);
+    latencies(&mut outcome, &measured.latency, &measured.lag);
+    faults(&mut outcome, plan, &measured.counts);
     outcome.set_known(Measure::BrokerRssBytes, resident_end.map(|bytes| bytes as f64));
     if let Layout::Groups { groups } = plan.layout {
         let filters = f64::from(groups) * plan.deliveries_per_publish() as f64;
@@ -91,6 +96,26 @@ pub(super) fn run(plan: &Plan, target: &TargetArgs, progress: &Progress) -> Resu
         outcome.set(Measure::FiltersPerS, filters / in_seconds(subscribed_ns - subscribing_ns));
     }
     Ok(outcome)
+}
+
+/// Puts the load of `plan` on publishers and subscribers that are connected.
+pub(super) fn load(
+    plan: &Plan,
+    target: &TargetArgs,
+    clients: (Vec<Connected>, Vec<Connected>),
+    progress: &Progress,
+) -> Result<Measured> {
+    let broker = target.pid.map(Process::new).transpose()?;
+    let timeline = plan.timeline(now_ns() + SETTLE_NS);
+    let run = Run::start(plan, target, broker, timeline, clients, progress)?;
+    let measured = run.measure(timeline);
+    if measured.is_ok() {
+        run.drain();
+    }
+    // What a worker complains of comes first: a broker that vanished fails the counters as well.
+    let (counts, latency, lag) = run.finish()?;
+    let (begin, end) = measured?;
+    Ok(Measured { begin, end, counts, latency, lag })
 }
 
 impl<'a> Run<'a> {
@@ -137,16 +162,20 @@ impl<'a> Run<'a> {
     }
 
     fn watch(&self, phase: &str, until_ns: u64) {
-        let (mut shown_ns, mut shown) = (now_ns(), self.shared.received.load(Ordering::Relaxed));
+        let done = || match self.plan.audience {
+            Audience::Present => self.shared.received.load(Ordering::Relaxed),
+            Audience::Away => self.shared.acknowledged.load(Ordering::Relaxed),
+        };
+        let (mut shown_ns, mut shown) = (now_ns(), done());
         while now_ns() < until_ns && !self.has_ended() {
             sleep_towards(until_ns, GLANCE);
             let now = now_ns();
             if now - shown_ns >= SECOND_NS {
-                let received = self.shared.received.load(Ordering::Relaxed);
-                let rate = (received - shown) as f64 / in_seconds(now - shown_ns);
+                let reached = done();
+                let rate = (reached - shown) as f64 / in_seconds(now - shown_ns);
                 let left = in_seconds(until_ns.saturating_sub(now));
                 self.progress.say(&format!("{phase}: {rate:.0} msg/s, {left:.0} s to go"));
-                (shown_ns, shown) = (now, received);
+                (shown_ns, shown) = (now, reached);
             }
         }
     }
@@ -159,7 +188,9 @@ impl<'a> Run<'a> {
     fn snapshot(&self) -> Result<Snapshot> {
         Ok(Snapshot {
             broker: self.broker.map(Process::usage).transpose()?,
+            written: self.broker.and_then(Process::written_bytes),
             sent: self.shared.sent.load(Ordering::Relaxed),
+            acknowledged: self.shared.acknowledged.load(Ordering::Relaxed),
             received: self.shared.received.load(Ordering::Relaxed),
             own: Process::own().usage()?,
             at_ns: now_ns(),
@@ -247,7 +278,8 @@ fn latencies(outcome: &mut Outcome, latency: &Histogram<u64>, lag: &Histogram<u6
     outcome.set_percentiles(lag, &[(Measure::OwnLagP99Us, 0.99)]);
 }
 
-fn faults(outcome: &mut Outcome, plan: &Plan, counts: &Counts) {
+/// What must not be: lost, doubled, disordered or refused messages.
+pub(super) fn faults(outcome: &mut Outcome, plan: &Plan, counts: &Counts) {
     let due = counts.sent * plan.deliveries_per_publish();
     outcome.set(Measure::Lost, due.saturating_sub(counts.distinct()) as f64);
     outcome.set(Measure::Duplicated, counts.duplicates as f64);

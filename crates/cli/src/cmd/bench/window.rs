@@ -64,13 +64,14 @@ impl Window {
         gives_up
     }
 
-    /// Closes the place of a packet identifier; `false` if nothing under way bears it.
-    pub(super) fn acknowledge(&mut self, packet_id: u16) -> bool {
+    /// Closes the place of a packet identifier; gives the sequence number that bore it, if one
+    /// under way did.
+    pub(super) fn acknowledge(&mut self, packet_id: u16) -> Option<u64> {
         let distance =
             (u64::from(packet_id) + 65_535 - u64::from(packet_id_of(self.oldest))) % 65_535;
         let sequence = self.oldest + distance;
         if packet_id == 0 || sequence >= self.next || self.is_acknowledged(sequence) {
-            return false;
+            return None;
         }
         let (word, bit) = self.place(sequence);
         self.acknowledged[word] |= bit;
@@ -79,7 +80,7 @@ impl Window {
             self.acknowledged[word] &= !bit;
             self.oldest += 1;
         }
-        true
+        Some(sequence)
     }
 
     fn is_acknowledged(&self, sequence: u64) -> bool {
@@ -103,9 +104,9 @@ mod tests {
         let mut window = Window::new(3, true);
         window.sent(3);
         assert_eq!(window.room(), 0);
-        assert!(window.acknowledge(packet_id_of(1)));
+        assert_eq!(window.acknowledge(packet_id_of(1)), Some(1));
         assert_eq!(window.room(), 0);
-        assert!(window.acknowledge(packet_id_of(0)));
+        assert_eq!(window.acknowledge(packet_id_of(0)), Some(0));
         assert_eq!((window.room(), window.outstanding()), (2, 1));
     }
 
@@ -114,7 +115,7 @@ mod tests {
         let mut window = Window::new(100, true);
         for sequence in 0..200_000 {
             window.sent(1);
-            assert!(window.acknowledge(packet_id_of(sequence)), "{sequence}");
+            assert_eq!(window.acknowledge(packet_id_of(sequence)), Some(sequence));
         }
         assert_eq!(window.outstanding(), 0);
     }
@@ -123,10 +124,10 @@ mod tests {
     fn acknowledgements_of_nothing_are_refused() {
         let mut window = Window::new(10, true);
         window.sent(2);
-        assert!(!window.acknowledge(0));
-        assert!(!window.acknowledge(packet_id_of(2)));
-        assert!(window.acknowledge(packet_id_of(1)));
-        assert!(!window.acknowledge(packet_id_of(1)));
+        assert_eq!(window.acknowledge(0), None);
+        assert_eq!(window.acknowledge(packet_id_of(2)), None);
+        assert_eq!(window.acknowledge(packet_id_of(1)), Some(1));
+        assert_eq!(window.acknowledge(packet_id_of(1)), None);
     }
 
     #[test]

@@ -137,6 +137,8 @@ impl Worker {
             }
             self.show();
         }
+        let first = self.publishers.iter_mut().find(|publisher| publisher.index() == 0);
+        self.board.counts.sent_by_first = first.map_or(0, |first| first.window().next());
         Ok(self.board)
     }
 
