@@ -25,5 +25,6 @@ mod retained;
 mod rounds;
 mod run;
 mod subscriber;
+mod team;
 mod wills;
 mod world;

@@ -50,7 +50,7 @@ impl Watcher {
         let streams = self.group().streams.clone();
         // What is acknowledged by now must be there, or something later.
         let floors: Vec<u64> = streams.all.iter().map(Stream::acknowledged).collect();
-        let filter = format!("{}/#", self.group().name);
+        let filter = self.group().filter();
         link.send(&request::subscribe(link.version(), 1, &[(&filter, 0)])).ok()?;
         let mut seen = BTreeSet::new();
         let deadline = Instant::now() + PATIENCE;

@@ -17,13 +17,9 @@ fn plan(name: &'static str, durability: &'static str, rounds: u64) -> Plan {
 
 fn holds(plan: &Plan) {
     let wrongs = run(plan);
-    assert!(
-        wrongs.is_empty(),
-        "SEED={}: {} wrong:\n{}",
-        plan.seed,
-        wrongs.len(),
-        wrongs.join("\n")
-    );
+    // What follows the first ones is mostly their consequence.
+    let told = wrongs.iter().take(3).cloned().collect::<Vec<_>>().join("\n");
+    assert!(wrongs.is_empty(), "SEED={}: {} wrong:\n{told}", plan.seed, wrongs.len());
 }
 
 #[test]

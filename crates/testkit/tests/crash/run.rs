@@ -10,11 +10,12 @@ use dunlin_testkit::{Connect, Version};
 
 use crate::churn::Churn;
 use crate::daemon::Daemon;
-use crate::ledger::{Receipts, Stream, Streams};
+use crate::ledger::{Book, Receipts, Stream, Streams};
 use crate::publisher::Publisher;
 use crate::random::Random;
 use crate::retained::Watcher;
 use crate::subscriber::{Habit, Subscriber};
+use crate::team::Team;
 use crate::wills::{Mortal, WillBook, Wills};
 use crate::world::{Group, Phase, Story, World};
 
@@ -40,6 +41,7 @@ const BRISK: usize = 0;
 const SLOW: usize = 1;
 const KEPT: usize = 2;
 const WILLS: usize = 3;
+const SHARED: usize = 4;
 
 /// Publishers of each group, half of them at QoS 1 and half at QoS 2.
 const PUBLISHERS: usize = 4;
@@ -171,13 +173,14 @@ fn groups() -> Vec<Group> {
         }
         let streams = Arc::new(Streams::new(streams));
         let received = (0..subscribers).map(|_| AtomicU64::new(0)).collect();
-        Group { name, streams, received }
+        Group { name, shared: name == "shared", streams, received }
     };
     vec![
         group("brisk", TOPICS, 4),
         group("slow", TOPICS, 3),
         group("kept", KEPT_TOPICS, 0),
         group("wills", 0, 1),
+        group("shared", TOPICS, 1),
     ]
 }
 
@@ -213,19 +216,23 @@ impl Crowd {
             (BRISK, vec![(2, Online), (1, Online), (2, Flapping), (1, Flapping)]),
             (SLOW, vec![(2, Offline), (1, Offline), (2, Flapping)]),
             (WILLS, vec![(2, Flapping)]),
+            (SHARED, vec![(2, Online), (2, Flapping), (2, Flapping)]),
         ];
+        let team = Team::new(&self.world.groups[SHARED].streams, 2);
         for (group, subscribers) in all {
             for (place, (qos, habit)) in subscribers.into_iter().enumerate() {
                 let name = format!("subscriber-{}-{place}", self.world.groups[group].name);
                 let connect = Connect::persistent(Version::OASIS[self.members % 2], &name);
                 let streams = &self.world.groups[group].streams;
-                let book: Box<dyn crate::ledger::Book> = if group == WILLS {
-                    Box::new(WillBook(wills.clone()))
-                } else {
-                    Box::new(Receipts::new(streams, qos))
+                let book: Box<dyn Book> = match group {
+                    WILLS => Box::new(WillBook(wills.clone())),
+                    SHARED => Box::new(team.clone()),
+                    _ => Box::new(Receipts::new(streams, qos)),
                 };
                 let random = self.random();
-                let (world, at) = (&self.world, (group, place));
+                // A team counts together.
+                let at = (group, if group == SHARED { 0 } else { place });
+                let world = &self.world;
                 let mut subscriber =
                     Subscriber::new(world, connect, at, (qos, habit), book, random);
                 if let Some(number) = swallow.filter(|_| (group, place) == (BRISK, 0)) {
@@ -238,7 +245,7 @@ impl Crowd {
 
     fn others(&mut self, wills: &Arc<Wills>) {
         for (group, topics, pause) in
-            [(BRISK, TOPICS, 2), (SLOW, TOPICS, 25), (KEPT, KEPT_TOPICS, 8)]
+            [(BRISK, TOPICS, 2), (SLOW, TOPICS, 25), (KEPT, KEPT_TOPICS, 8), (SHARED, TOPICS, 10)]
         {
             for number in 0..PUBLISHERS {
                 let name = format!("publisher-{}-{number}", self.world.groups[group].name);

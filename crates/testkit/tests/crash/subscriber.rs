@@ -105,7 +105,7 @@ impl Subscriber {
     fn begin(&mut self) {
         let world = self.world.clone();
         let Some((mut link, _)) = world.connect(&self.connect, &mut self.story) else { return };
-        let filter = format!("{}/#", self.group().name);
+        let filter = self.group().filter();
         let bytes = request::subscribe(link.version(), 1, &[(&filter, self.qos)]);
         drop(link.send(&bytes));
         match link.next(PATIENCE) {

@@ -35,6 +35,8 @@ pub(crate) enum Phase {
 pub(crate) struct Group {
     /// The first level of its topics.
     pub(crate) name: &'static str,
+    /// Its subscribers share one subscription.
+    pub(crate) shared: bool,
     pub(crate) streams: Arc<Streams>,
     /// How many messages each subscriber has.
     pub(crate) received: Vec<AtomicU64>,
@@ -45,6 +47,11 @@ impl Group {
     pub(crate) fn is_behind(&self) -> bool {
         let slowest = self.received.iter().map(|count| count.load(Ordering::SeqCst)).min();
         slowest.is_some_and(|slowest| self.streams.sent().saturating_sub(slowest) > LAG)
+    }
+
+    pub(crate) fn filter(&self) -> String {
+        let filter = format!("{}/#", self.name);
+        if self.shared { format!("$share/all/{filter}") } else { filter }
     }
 
     /// How far it is.
