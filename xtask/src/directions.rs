@@ -19,7 +19,19 @@ const ALLOWED: &[(&str, &[&str], World)] = &[
         &["dunlin-proto", "dunlin-broker", "dunlin-store", "dunlin-client", "dunlin-lab"],
         World::Free,
     ),
-    ("dunlin", &["dunlin-proto", "dunlin-server", "dunlin-client", "dunlin-lab"], World::Free),
+    (
+        "dunlin",
+        // The broker's records and the store: `ctl` reads and writes stores without a server.
+        &[
+            "dunlin-proto",
+            "dunlin-broker",
+            "dunlin-store",
+            "dunlin-server",
+            "dunlin-client",
+            "dunlin-lab",
+        ],
+        World::Free,
+    ),
     (
         "dunlin-testkit",
         &[

@@ -3,6 +3,7 @@
 mod bench;
 mod broker;
 mod client;
+mod ctl;
 mod pub_;
 mod sub;
 
@@ -36,6 +37,8 @@ enum Command {
     Sub(Box<sub::SubOptions>),
     /// Load a broker and measure it
     Bench(bench::BenchArgs),
+    /// Look after what a broker has stored
+    Ctl(ctl::CtlArgs),
 }
 
 /// Does what was typed.
@@ -45,6 +48,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Pub(options) => return Ok(pub_::run(*options)),
         Command::Sub(options) => return Ok(sub::run(*options)),
         Command::Bench(args) => bench::run(args)?,
+        Command::Ctl(args) => return ctl::run(&args),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,28 @@
+//! What Mosquitto has stored, as lines of an export.
+//!
+//! Both of its formats are read: the snapshot `mosquitto.db` of 1.6 and later (`db.rs`), and the
+//! database of the SQLite plugin of 2.1 (`sqlite/`).
+
+mod convert;
+mod db;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+pub(crate) use convert::{Converted, LeftOut};
+
+/// Reads a file of Mosquitto; `now` is in seconds since 1970.
+pub(crate) fn read(path: &Path, now: u64) -> Result<Converted> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let snapshot = if db::is_one(&bytes) {
+        db::read(&bytes)
+    } else {
+        bail!("{}: this is no mosquitto.db", path.display());
+    };
+    Ok(convert::convert(snapshot.with_context(|| path.display().to_string())?, now))
+}

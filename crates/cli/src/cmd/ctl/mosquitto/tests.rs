@@ -1,0 +1,87 @@
+//! The file was written by Mosquitto 2.0.11: sessions `away` (5.0, offline, all of `a/#` queued), `old`
+//! (3.1.1, offline, QoS 1), `flight` (connected, has answered the first of three with PUBREC), `pub`
+//! (one QoS 2 message not released) and `willed`; two retained messages.
+
+use super::super::dump::{Checker, Line};
+use super::*;
+
+const DB: &[u8] = include_bytes!("../../../../tests/data/mosquitto-2.0.11.db");
+const NOW: u64 = 1_795_274_031;
+
+fn lines(bytes: &[u8]) -> Result<(Vec<String>, LeftOut)> {
+    let Converted { sessions, messages, left_out } = convert::convert(db::read(bytes)?, NOW);
+    let sessions = sessions.into_iter().map(Line::Session);
+    let lines = sessions.chain(messages.into_iter().map(Line::Message));
+    Ok((lines.map(|line| serde_json::to_string(&line).unwrap()).collect(), left_out))
+}
+
+#[test]
+fn everything_mosquitto_stored_is_found() {
+    let (lines, left_out) = lines(DB).unwrap();
+    assert_eq!(left_out, LeftOut::default());
+    let expected = [
+        r#"{"kind":"session","number":1,"client_id":"away","session_expiry_interval":100000,"parted":{"ends_at_us":1795374029000000},"subscriptions":[{"topic_filter":"a/#","qos":2,"no_local":true,"retain_as_published":true,"subscription_identifier":7}]}"#,
+        r#"{"kind":"session","number":2,"client_id":"old","session_expiry_interval":4294967295,"parted":{},"subscriptions":[{"topic_filter":"a/+","qos":1}]}"#,
+        r#"{"kind":"session","number":3,"client_id":"flight","session_expiry_interval":100000,"parted":{"ends_at_us":1795374031000000},"subscriptions":[{"topic_filter":"a/#","qos":2}],"releases":[1]}"#,
+        r#"{"kind":"session","number":4,"client_id":"pub","session_expiry_interval":100000,"parted":{"ends_at_us":1795374031000000}}"#,
+        r#"{"kind":"session","number":5,"client_id":"willed","session_expiry_interval":100000,"parted":{"ends_at_us":1795374031000000}}"#,
+        r#"{"kind":"message","id":1,"message":{"topic":"a/1","payload":"hello","qos":2,"properties":{"payload_format_indicator":1,"content_type":"text/plain","response_topic":"re","correlation_data_base64":"/wA=","user_properties":[["k","v"],["k","w"]]}},"receivers":[{"session":1,"qos":2,"subscription_identifier":7},{"session":2,"qos":1}]}"#,
+        r#"{"kind":"message","id":2,"message":{"topic":"a/2","payload_base64":"//4=","qos":1},"receivers":[{"session":1,"qos":1,"subscription_identifier":7},{"session":2,"qos":1},{"session":3,"qos":1,"packet_id":2}]}"#,
+        r#"{"kind":"message","id":3,"message":{"topic":"a/3","payload":"third","qos":2},"receivers":[{"session":1,"qos":2,"subscription_identifier":7},{"session":2,"qos":1},{"session":3,"qos":2,"packet_id":3}]}"#,
+        r#"{"kind":"message","id":4,"message":{"topic":"r/1","payload":"kept","qos":1,"retain":true},"retained":56}"#,
+        r#"{"kind":"message","id":5,"message":{"topic":"r/2","payload":"kept for a while","qos":1,"retain":true,"expires_us":1795374030000000},"retained":57}"#,
+        r#"{"kind":"message","id":6,"message":{"topic":"a/held","payload":"not released","qos":2},"held":{"session":4,"packet_id":9}}"#,
+    ];
+    assert_eq!(lines, expected);
+}
+
+/// Whatever is in the file, it is refused or makes lines that an import takes.
+fn survives(bytes: &[u8]) {
+    let Ok(snapshot) = db::read(bytes) else { return };
+    let converted = convert::convert(snapshot, NOW);
+    let (mut checker, mut records) = (Checker::default(), Vec::new());
+    for session in &converted.sessions {
+        checker.session(session, &mut records).expect("a session that can be kept");
+    }
+    for message in &converted.messages {
+        checker.message(message, &mut records).expect("a message that can be kept");
+    }
+}
+
+#[test]
+fn cut_files_are_refused_or_hold_whole_chunks() {
+    let mut whole = 0;
+    for end in 0..DB.len() {
+        survives(&DB[..end]);
+        whole += usize::from(db::read(&DB[..end]).is_ok());
+    }
+    assert_eq!(whole, 27, "between chunks only");
+}
+
+#[test]
+fn flipped_bits_never_panic_nor_make_nonsense() {
+    for index in 0..DB.len() {
+        for flip in [0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xFF] {
+            let mut bytes = DB.to_vec();
+            bytes[index] ^= flip;
+            survives(&bytes);
+        }
+    }
+}
+
+#[test]
+fn errors_tell_where() {
+    let error = format!("{:#}", db::read(&DB[..100]).unwrap_err());
+    assert_eq!(error, "offset 47: cut short");
+    let mut bytes = DB.to_vec();
+    bytes[HEAD_VERSION] = 7;
+    let error = format!("{:#}", db::read(&bytes).unwrap_err());
+    assert_eq!(error, "version 7 of mosquitto.db; 5 and 6 can be read");
+    bytes = DB.to_vec();
+    bytes[0x33 + 31] = 0xFF;
+    let error = format!("{:#}", db::read(&bytes).unwrap_err());
+    assert!(error.starts_with("offset 47: chunk of kind 2: "), "{error}");
+}
+
+/// The last byte of the version.
+const HEAD_VERSION: usize = 22;

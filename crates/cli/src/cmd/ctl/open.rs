@@ -1,0 +1,28 @@
+//! Opening a store to look at it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use dunlin_broker::journal::State;
+use dunlin_store::{Log, Options, RealDisk, Report};
+
+use super::overlay::Overlay;
+
+/// A store as it was found; nothing on the disk changes while it is looked at.
+pub(super) struct Store {
+    pub(super) log: Log<Overlay<RealDisk>>,
+    pub(super) state: State,
+    pub(super) report: Report,
+}
+
+/// Reads all of the store in `directory`, which no broker may be using.
+pub(super) fn open(directory: &Path) -> Result<Store> {
+    let name = || directory.display().to_string();
+    let disk = RealDisk::open(directory, false)?;
+    let overlay = Overlay::new(disk).with_context(name)?;
+    let (log, state, report) = Log::open(overlay, Options::default()).with_context(name)?;
+    if report.created {
+        bail!("{}: there is no store in it", name());
+    }
+    Ok(Store { log, state, report })
+}
