@@ -14,7 +14,7 @@ struct Broker {
 impl Broker {
     fn start() -> Self {
         let mut process = Command::new(DUNLIN)
-            .args(["-p", "0", "--bind", "127.0.0.1", "-q"])
+            .args(["-p", "0", "--bind", "127.0.0.1", "-q", "--durability", "off"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary starts");

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use dunlin_store::{OpenError, WriteError};
+
 /// A server that could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -41,6 +43,12 @@ pub enum StartError {
         /// What the system said.
         cause: io::Error,
     },
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// There is no thread for the store.
+    #[error("cannot start the thread of the store: {0}")]
+    StoreThread(io::Error),
     /// A shard lacks what it needs from the system.
     #[error("cannot start shard {shard}: {cause}")]
     Shard {
@@ -73,6 +81,13 @@ pub enum RunError {
         /// The number of the shard.
         shard: usize,
     },
+    /// A defect of ours.
+    #[error("the store thread panicked: this is a defect, please report it with the log")]
+    StorePanicked,
+    /// What was handed in last is not on the disk. Nothing of it was acknowledged, unless
+    /// [`crate::Durability::Interval`] was asked for.
+    #[error("the store could not be completed: {0}")]
+    Store(WriteError),
     /// The system failed a shard.
     #[error("shard {shard} cannot go on: {cause}")]
     Shard {

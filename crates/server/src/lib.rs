@@ -2,7 +2,8 @@
 //!
 //! [`start`] is the way in, `shard.rs` the event loop. Follow a message in this order: `shard.rs`
 //! (wait) → `turn.rs` (one turn) → `read.rs` (socket to broker) → the broker → `mailbox.rs` (to
-//! other shards) → `flush.rs` (broker to socket) → `pacer.rs` (when the next turn begins).
+//! other shards) → `flush.rs` (broker to socket) → `pacer.rs` (when the next turn begins). What is to
+//! survive the process goes through `store/` before it is acknowledged.
 #![forbid(unsafe_code)]
 
 mod arrival;
@@ -22,10 +23,11 @@ mod shard;
 mod shared;
 mod signals;
 mod start;
+mod store;
 mod sys;
 mod turn;
 
 pub use dunlin_broker::Settings;
 pub use error::{RunError, StartError};
-pub use options::ServerOptions;
+pub use options::{Durability, OnDamage, ServerOptions, StoreOptions};
 pub use start::{Handle, start};

@@ -1,9 +1,11 @@
 //! What a server is started with.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use dunlin_broker::Settings;
+pub use dunlin_store::OnDamage;
 
 /// Everything [`crate::start`] needs to know. Every field has a default that works.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct ServerOptions {
     /// Bytes that may wait in one shard's mailbox before the other shards stop reading their
     /// sockets. Default: 16 MiB: some milliseconds of work, and bounded memory.
     pub mailbox_bytes: usize,
+    /// Where sessions and retained messages are kept. Default: nowhere, they end with the process.
+    pub store: Option<StoreOptions>,
     /// How long a graceful stop waits for output to be taken by its readers. Default: 2 s.
     pub stop_grace: Duration,
 }
@@ -44,7 +48,41 @@ impl Default for ServerOptions {
             pacing_cap: Duration::from_micros(600),
             sys_interval: Duration::from_secs(10),
             mailbox_bytes: 16 * 1024 * 1024,
+            store: None,
             stop_grace: Duration::from_secs(2),
+        }
+    }
+}
+
+/// How a server keeps what is to survive it.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// The directory, made if there is none. One server at a time.
+    pub directory: PathBuf,
+    /// When something counts as kept.
+    pub durability: Durability,
+    /// What to do with parts of it that cannot be read.
+    pub on_damage: OnDamage,
+}
+
+/// When something counts as kept, and is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// When the disk says that it is: nothing acknowledged is lost when the power fails.
+    Always,
+    /// When it is written; the disk is asked in these intervals. What was acknowledged in the last of
+    /// them is lost when the power fails, but not when the process dies.
+    Interval(Duration),
+}
+
+impl StoreOptions {
+    /// Everything is on the disk when it is acknowledged, and what cannot be read is set aside.
+    #[must_use]
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            durability: Durability::Always,
+            on_damage: OnDamage::SetAside,
         }
     }
 }

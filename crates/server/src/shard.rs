@@ -20,6 +20,7 @@ use crate::pacer::Pacer;
 use crate::read::BUFFER;
 use crate::report::Reporter;
 use crate::shared::{Parcel, Shared, Stop};
+use crate::store::Keeping;
 
 /// Events taken from the poller at once.
 const EVENTS: usize = 1024;
@@ -56,6 +57,7 @@ pub(crate) struct Shard<'s> {
     /// Sockets kept for a moment after their end, so that the peer can read the last words.
     pub(crate) lingering: VecDeque<(Time, TcpStream)>,
     pub(crate) reporter: Reporter,
+    pub(crate) keeping: Keeping,
     pacer: Pacer,
     /// Sockets of clients that had input in this turn.
     pub(crate) input_events: u64,
@@ -87,18 +89,17 @@ impl<'s> Shard<'s> {
         number: u16,
         poll: Poll,
         listeners: Vec<Listener>,
-        seed: u64,
+        broker: Broker,
     ) -> Self {
         let now = shared.clock.now();
         let shards = shared.mailboxes.len();
-        let count = u16::try_from(shards).unwrap_or(u16::MAX);
         Self {
             shared,
             number,
             poll,
             events: Events::with_capacity(EVENTS),
             listeners,
-            broker: Broker::new(shared.settings.clone(), number, count, seed),
+            broker,
             connections: Connections::default(),
             reading: Vec::new(),
             buffer: vec![0; BUFFER].into_boxed_slice(),
@@ -108,6 +109,7 @@ impl<'s> Shard<'s> {
             last_calls: VecDeque::new(),
             lingering: VecDeque::new(),
             reporter: Reporter::new(number, now, shared.tuning.sys_interval),
+            keeping: Keeping::default(),
             pacer: Pacer::new(shared.tuning.pacing_cap, now),
             input_events: 0,
             more_events: false,
@@ -120,6 +122,9 @@ impl<'s> Shard<'s> {
     /// Serves until the server is stopped.
     pub(crate) fn run(mut self) -> io::Result<()> {
         limits::sharpen_timers();
+        if let Some(desk) = &self.shared.store {
+            desk.sit_down(self.number);
+        }
         self.register_listeners()?;
         loop {
             self.wait()?;
@@ -153,7 +158,8 @@ impl<'s> Shard<'s> {
         let mailbox = &self.shared.mailboxes[usize::from(self.number)];
         let timeout = self.time_to_sleep();
         let sleeps = timeout != Some(Duration::ZERO) && mailbox.doze();
-        let timeout = if sleeps { timeout } else { Some(Duration::ZERO) };
+        // Announced before looking, as with the mailbox.
+        let timeout = if sleeps && self.may_rest() { timeout } else { Some(Duration::ZERO) };
         let polled = self.poll.poll(&mut self.events, timeout);
         if sleeps {
             mailbox.awake();
@@ -168,7 +174,7 @@ impl<'s> Shard<'s> {
     }
 
     /// How long nothing will be due; `None` if that is for ever.
-    fn time_to_sleep(&self) -> Option<Duration> {
+    pub(crate) fn time_to_sleep(&self) -> Option<Duration> {
         let reads = !self.reading.is_empty() && !self.congested;
         if reads || !self.dirty.is_empty() || self.broker.needs_commit() {
             return Some(Duration::ZERO);
@@ -228,6 +234,9 @@ impl<'s> Shard<'s> {
         if pause.is_zero() {
             return;
         }
+        if self.broker.waiting() > 0 {
+            return self.pause_for_store(now.saturating_add(pause));
+        }
         let nanos = pause.subsec_nanos().into();
         let pause = Timespec { tv_sec: 0, tv_nsec: nanos };
         // Interrupted or not: a shorter pause is as good.
@@ -272,7 +281,7 @@ impl<'s> Shard<'s> {
         let index = self.shared.index.read();
         self.broker.publish_wills(now, &View { index: &index, commons: &self.shared.commons });
         drop(index);
-        self.hand_over_mail();
+        self.hand_over();
         self.shared.note_wills();
     }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dunlin_broker::{Index, Mail, Settings};
+use dunlin_broker::{Index, Mail, Message, Numbers, SessionKey, Settings};
 use parking_lot::{Mutex, RwLock};
 
 use crate::clock::Clock;
 use crate::commons::{Loads, SharedCommons};
 use crate::connection::Moving;
 use crate::mailbox::Mailbox;
+use crate::store::Desk;
 use crate::sys::Snapshot;
 
 /// Everything that more than one thread touches.
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) index: RwLock<Index>,
     pub(crate) commons: SharedCommons,
     pub(crate) mailboxes: Vec<Mailbox<Parcel>>,
+    /// The way to the store; `None` if nothing is kept.
+    pub(crate) store: Option<Desk>,
     /// Counters of each shard as it last left them here.
     pub(crate) snapshots: Vec<Mutex<Snapshot>>,
     /// Open sockets of clients.
@@ -49,6 +52,15 @@ pub(crate) enum Parcel {
     Mail(Mail),
     /// A connection whose session is at home there.
     Connection(Box<Moving>),
+    /// Stored messages that one of its sessions has waited for, from the store thread.
+    Loaded {
+        /// Whose they are.
+        session: SessionKey,
+        /// As they were asked for; `None` for one that cannot be read.
+        messages: Vec<(u64, Option<Arc<Message>>)>,
+        /// What they count for in the limit of the mailbox.
+        bytes: usize,
+    },
 }
 
 /// How far a stop has come.
@@ -69,16 +81,18 @@ impl Shared {
         settings: Settings,
         tuning: Tuning,
         mailboxes: Vec<Mailbox<Parcel>>,
+        numbers: Numbers,
         seed: u64,
     ) -> Self {
         let shards = mailboxes.len();
         let loads = Loads::new(u16::try_from(shards).unwrap_or(u16::MAX), tuning.sessions_ahead);
         Self {
             clock,
+            store: settings.keep.then(|| Desk::new(shards)),
             settings: Arc::new(settings),
             tuning,
             index: RwLock::new(Index::new(seed)),
-            commons: SharedCommons::new(loads, clock, seed),
+            commons: SharedCommons::new(loads, clock, numbers, seed),
             snapshots: (0..shards).map(|_| Mutex::default()).collect(),
             mailboxes,
             connections: AtomicUsize::new(0),

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use dunlin_broker::{Broker, Numbers};
+use dunlin_store::{Log, RealDisk, WriteError};
 use mio::{Poll, Waker};
 
 use crate::clock::Clock;
@@ -13,10 +15,11 @@ use crate::error::{RunError, StartError};
 use crate::limits;
 use crate::listener::Listener;
 use crate::mailbox::Mailbox;
-use crate::options::ServerOptions;
+use crate::options::{Durability, ServerOptions};
 use crate::shard::{MAILBOX, Shard};
 use crate::shared::{Parcel, Shared, Stop, Tuning};
 use crate::signals;
+use crate::store::{self, Committer, Desk};
 
 /// Far above any machine, and well within the numbers that messages carry.
 const MAX_SHARDS: usize = 1024;
@@ -26,40 +29,41 @@ pub struct Handle {
     shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
     shards: Vec<JoinHandle<io::Result<()>>>,
+    store: Option<JoinHandle<Result<(), WriteError>>>,
 }
 
-/// Binds the listeners and starts the shards. Connections are served from then on.
+/// Reads the store, binds the listeners and starts the shards. Connections are served from then on.
 ///
 /// # Errors
-/// A listener cannot be bound, or the system gives no thread or poller.
-pub fn start(options: ServerOptions) -> Result<Handle, StartError> {
+/// The store cannot be used, a listener cannot be bound, or the system gives no thread or poller.
+pub fn start(mut options: ServerOptions) -> Result<Handle, StartError> {
     if options.listeners.is_empty() {
         return Err(StartError::NoListener);
     }
+    let clock = Clock::start();
+    let kept = options.store.as_ref().map(|store| store::open(store, clock)).transpose()?;
+    let (log, state) = kept.map_or_else(Default::default, |(log, state)| (Some(log), state));
+    let tuning = tune(&options);
+    let count = options.shards.clamp(1, MAX_SHARDS);
+    let (polls, mailboxes) = pollers(count, options.mailbox_bytes)?;
+    let seed = RandomState::new().hash_one("dunlin");
+    options.settings.keep = log.is_some();
+    let numbers = Numbers::after(&state);
+    let shared = Shared::new(clock, options.settings, tuning, mailboxes, numbers, seed);
+    let shared = Arc::new(shared);
+    let mut brokers = brokers(&shared, seed);
+    store::restore(&shared, &mut brokers, state);
     let mut listeners = Vec::new();
     for address in &options.listeners {
         listeners.push(Listener::bind(*address)?);
     }
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
-    let tuning = tune(&options);
-    let count = options.shards.clamp(1, MAX_SHARDS);
-    let (polls, mailboxes) = pollers(count, options.mailbox_bytes)?;
-    let seed = RandomState::new().hash_one("dunlin");
-    let shared = Shared::new(Clock::start(), options.settings, tuning, mailboxes, seed);
-    let shared = Arc::new(shared);
-    let mut handle = Handle { shared, addresses, shards: Vec::new() };
-    for (number, poll) in (0u16..).zip(polls) {
-        // Shard 0 accepts for all.
-        let listeners = std::mem::take(&mut listeners);
-        let started = spawn(Arc::clone(&handle.shared), number, poll, listeners, seed);
-        match started {
-            Ok(thread) => handle.shards.push(thread),
-            Err(cause) => {
-                handle.shared.stop(Stop::Now);
-                return Err(StartError::Shard { shard: usize::from(number), cause });
-            }
-        }
+    let mut handle = Handle { shared, addresses, shards: Vec::new(), store: None };
+    if let (Some(log), Some(store)) = (log, &options.store) {
+        let thread = keep(&handle.shared, log, store.durability);
+        handle.store = Some(thread.map_err(StartError::StoreThread)?);
     }
+    handle.serve(polls, brokers, listeners)?;
     for address in &handle.addresses {
         tracing::info!("listening on {address}");
     }
@@ -119,7 +123,34 @@ impl Handle {
             };
             result = result.and(ended);
         }
-        result
+        let kept = match self.store.map(JoinHandle::join) {
+            None | Some(Ok(Ok(()))) => Ok(()),
+            Some(Ok(Err(cause))) => Err(RunError::Store(cause)),
+            Some(Err(_)) => Err(RunError::StorePanicked),
+        };
+        result.and(kept)
+    }
+
+    /// Starts the shards.
+    fn serve(
+        &mut self,
+        polls: Vec<Poll>,
+        brokers: Vec<Broker>,
+        mut listeners: Vec<Listener>,
+    ) -> Result<(), StartError> {
+        for ((number, poll), broker) in (0u16..).zip(polls).zip(brokers) {
+            // Shard 0 accepts for all.
+            let listeners = std::mem::take(&mut listeners);
+            let started = spawn(Arc::clone(&self.shared), number, poll, listeners, broker);
+            match started {
+                Ok(thread) => self.shards.push(thread),
+                Err(cause) => {
+                    self.shared.stop(Stop::Now);
+                    return Err(StartError::Shard { shard: usize::from(number), cause });
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -153,29 +184,56 @@ fn pollers(count: usize, limit: usize) -> Result<(Vec<Poll>, Vec<Mailbox<Parcel>
     Ok(made)
 }
 
+/// The part of the broker of each shard.
+fn brokers(shared: &Shared, seed: u64) -> Vec<Broker> {
+    let count = u16::try_from(shared.mailboxes.len()).unwrap_or(u16::MAX);
+    (0..count)
+        .map(|number| {
+            // Each shard makes its own unpredictable numbers.
+            let seed = seed.wrapping_add(u64::from(number) << 32);
+            Broker::new(shared.settings.clone(), number, count, seed)
+        })
+        .collect()
+}
+
 fn spawn(
     shared: Arc<Shared>,
     number: u16,
     poll: Poll,
     listeners: Vec<Listener>,
-    seed: u64,
+    broker: Broker,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
     thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
-        let _end = EndTogether(&shared);
-        // Each shard makes its own unpredictable numbers.
-        let seed = seed.wrapping_add(u64::from(number) << 32);
-        Shard::new(&shared, number, poll, listeners, seed).run()
+        let _end = EndTogether(&shared, shared.store.as_ref());
+        Shard::new(&shared, number, poll, listeners, broker).run()
+    })
+}
+
+/// Starts the store thread. It ends when all shards have.
+fn keep(
+    shared: &Arc<Shared>,
+    log: Log<RealDisk>,
+    durability: Durability,
+) -> io::Result<JoinHandle<Result<(), WriteError>>> {
+    let shared = Arc::clone(shared);
+    thread::Builder::new().name("store".into()).spawn(move || {
+        let _end = EndTogether(&shared, None);
+        let Some(desk) = &shared.store else { return Ok(()) };
+        Committer::new(log, shared.clock, &shared.mailboxes, desk, durability).run()
     })
 }
 
 /// A shard that ends, for whatever reason, ends the server: the sessions of others are of little
-/// use while some are silent.
-struct EndTogether<'s>(&'s Shared);
+/// use while some are silent. So does the store thread, and that ends only when all shards have left.
+struct EndTogether<'s>(&'s Shared, Option<&'s Desk>);
 
 impl Drop for EndTogether<'_> {
     fn drop(&mut self) {
         if self.0.stop_state() == Stop::Running {
             self.0.stop(Stop::Now);
+        }
+        if let Some(desk) = self.1 {
+            desk.leave();
         }
     }
 }

@@ -1,5 +1,5 @@
-//! One turn of a shard: mail, timers, input, commits, outgoing mail, output. In this order, each
-//! once, however much has come in.
+//! One turn of a shard: mail, timers, input, commits, what is to be kept, outgoing mail, output. In
+//! this order, each once, however much has come in.
 
 use std::mem;
 
@@ -14,9 +14,9 @@ impl Shard<'_> {
         self.accept(now);
         self.handle(now);
         self.commit(now);
-        self.hand_over_mail();
+        self.hand_over();
         self.flush(now);
-        self.hand_over_mail();
+        self.hand_over();
         self.end_lingering(now);
         self.log_events();
     }
@@ -26,6 +26,7 @@ impl Shard<'_> {
         let shared = self.shared;
         let index = shared.index.read();
         let view = View { index: &index, commons: &shared.commons };
+        self.hear_store(now, &view);
         self.take_parcels(now, &view);
         if self.broker.next_deadline().is_some_and(|due| due <= now) {
             self.broker.tick(now, &view);
@@ -33,7 +34,8 @@ impl Shard<'_> {
         self.expire_last_calls(now, &view);
         self.resume(now, &view);
         self.publish_sys(now, &view);
-        self.congested = self.others().any(|shard| shared.mailboxes[shard].is_full());
+        self.congested =
+            self.others().any(|shard| shared.mailboxes[shard].is_full()) || self.disk_is_behind();
         if !self.congested {
             self.read_all(now, &view);
         }
@@ -50,6 +52,10 @@ impl Shard<'_> {
                     mailbox.settle(mail.bytes());
                 }
                 Parcel::Connection(moving) => self.adopt(now, *moving, view),
+                Parcel::Loaded { session, messages, bytes } => {
+                    self.broker.loaded(now, session, messages, view);
+                    mailbox.settle(bytes);
+                }
             }
         }
         self.lists.parcels = parcels;
@@ -93,8 +99,10 @@ impl Shard<'_> {
         }
     }
 
-    /// Leaves the other shards what this turn has for them and wakes those that sleep.
-    pub(crate) fn hand_over_mail(&mut self) {
+    /// Leaves the store what is to be kept and the other shards what this turn has for them, and wakes
+    /// those that sleep.
+    pub(crate) fn hand_over(&mut self) {
+        self.hand_in_journal();
         for shard in self.others() {
             if let Some(mail) = self.broker.take_mail(shard as u16) {
                 let bytes = mail.bytes();
@@ -132,6 +140,10 @@ impl Shard<'_> {
         for id in self.connections.ids() {
             self.close(now, id, CloseCause::Shutdown, &view);
         }
+        drop(index);
+        // What becomes of their messages is to be kept as well.
+        self.commit(now);
+        self.hand_over();
         self.log_events();
     }
 }

@@ -2,9 +2,11 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -17,12 +19,25 @@ const WATCHDOG: &str = r#""$@" </dev/null & echo $!; read -r _; kill -9 $!; wait
 
 /// A broker that runs for as long as this value, or one that somebody else runs.
 ///
+/// What it keeps lies in a directory of its own, removed at the end, unless it is given one.
+///
 /// The binary is the one `DUNLIN_BIN` names, else the `dunlin` of the target directory the tests
 /// run from, built first. `DUNLIN_TEST_ADDR=host:port` names a broker that runs already.
 #[derive(Debug)]
 pub struct Broker {
     address: SocketAddr,
+    /// `None` for one that somebody else runs, or that was killed.
     process: Option<(Child, u32)>,
+    data: Option<Data>,
+}
+
+/// Where a broker keeps what is to survive it.
+#[derive(Debug)]
+enum Data {
+    /// In a directory of the test.
+    Given(PathBuf),
+    /// In one that nobody else needs.
+    Own(PathBuf),
 }
 
 impl Broker {
@@ -36,6 +51,7 @@ impl Broker {
             Ok(address) => Self {
                 address: address.parse().expect("DUNLIN_TEST_ADDR is host:port"),
                 process: None,
+                data: None,
             },
             Err(_) => Self::start(),
         })
@@ -47,12 +63,48 @@ impl Broker {
     /// When it does not start.
     #[must_use]
     pub fn start() -> Self {
-        let binary = binary();
-        let address = free_address();
+        Self::start_on(Data::Own(temporary()))
+    }
+
+    /// A broker that keeps its data in `directory` and leaves it there.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_in(directory: &Path) -> Self {
+        Self::start_on(Data::Given(directory.to_owned()))
+    }
+
+    fn start_on(data: Data) -> Self {
+        let mut broker = Self { address: free_address(), process: None, data: Some(data) };
+        broker.run();
+        broker
+    }
+
+    /// Ends the process as `kill -9` does. Does nothing to a broker of somebody else.
+    pub fn kill(&mut self) {
+        if let Some((mut child, _)) = self.process.take() {
+            drop(child.stdin.take());
+            drop(child.wait());
+        }
+    }
+
+    /// Kills the broker, if it runs, and starts it again: on the same address, with what it has kept.
+    ///
+    /// # Panics
+    /// When it does not start, or belongs to somebody else.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.run();
+    }
+
+    fn run(&mut self) {
+        let data = self.data.as_ref().expect("a broker of somebody else is not ours to start");
         let mut child = Command::new("sh")
             .args(["-c", WATCHDOG, "sh"])
-            .arg(binary)
-            .args(["-p", &address.port().to_string()])
+            .arg(binary())
+            .args(["-p", &self.address.port().to_string(), "--data-dir"])
+            .arg(data.directory())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log())
@@ -65,9 +117,8 @@ impl Broker {
         let pid = line.trim().parse().expect("a process identifier is a number");
         // Whatever the broker prints is read on, lest it waits for room in the pipe.
         std::thread::spawn(move || drop(std::io::copy(&mut stdout, &mut std::io::sink())));
-        let broker = Self { address, process: Some((child, pid)) };
-        broker.wait_until_it_accepts();
-        broker
+        self.process = Some((child, pid));
+        self.wait_until_it_accepts();
     }
 
     fn wait_until_it_accepts(&self) {
@@ -97,11 +148,33 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        if let Some((child, _)) = &mut self.process {
-            drop(child.stdin.take());
-            drop(child.wait());
+        self.kill();
+        if let Some(Data::Own(directory)) = &self.data {
+            drop(std::fs::remove_dir_all(directory));
         }
     }
+}
+
+impl Data {
+    fn directory(&self) -> &Path {
+        let (Self::Given(directory) | Self::Own(directory)) = self;
+        directory
+    }
+}
+
+/// A new directory that only this user may look into.
+fn temporary() -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("dunlin-testkit-{}-{number}", std::process::id());
+    let directory = std::env::temp_dir().join(name);
+    // Left behind by a process of the same number that was killed.
+    drop(std::fs::remove_dir_all(&directory));
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&directory)
+        .expect("there is room for a directory");
+    directory
 }
 
 fn log() -> Stdio {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use dunlin_server::{Handle, ServerOptions, Settings};
+use dunlin_server::{Durability, Handle, OnDamage, ServerOptions, Settings, StoreOptions};
 use tracing_subscriber::filter::LevelFilter;
 
 /// Options of the broker.
@@ -40,10 +40,39 @@ pub(crate) struct BrokerArgs {
     /// `QoS` 1 and 2 messages that may wait for one session; 0 lifts this limit and those in bytes
     #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
     max_queued: usize,
-    /// Directory of the durable store; not used yet, since there is no store so far
-    #[arg(long, value_name = "DIRECTORY")]
-    data_dir: Option<PathBuf>,
+    /// Directory in which sessions, their messages and retained messages are kept; made if there is none
+    #[arg(long, value_name = "DIRECTORY", default_value = "dunlin-data")]
+    data_dir: PathBuf,
+    /// When something counts as kept and is acknowledged: `always` once it is on the disk, `interval` once
+    /// it is written, with a sync every 100 ms or as given, `off` at once, and nothing is kept
+    #[arg(long, value_name = "always|interval[=100ms]|off", default_value = "always", value_parser = keeping)]
+    durability: Keeping,
+    /// What to do when part of the data directory cannot be read: start without it and set it aside, or
+    /// refuse to start
+    #[arg(long, value_name = "WHAT", default_value = "set-aside")]
+    on_damage: DamageChoice,
 }
+
+/// What `--durability` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeping {
+    /// Nothing is kept.
+    Off,
+    /// Until the process or the power ends, or only the process.
+    On(Durability),
+}
+
+/// What `--on-damage` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum DamageChoice {
+    /// Start with what can be read and keep a copy of the rest
+    SetAside,
+    /// Do not start
+    Refuse,
+}
+
+/// How often the disk is asked with `--durability interval`.
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serves until a signal says to stop.
 pub(crate) fn run(args: &BrokerArgs) -> Result<()> {
@@ -54,6 +83,7 @@ pub(crate) fn run(args: &BrokerArgs) -> Result<()> {
         pacing_cap: Duration::from_micros(args.pacing_cap),
         sys_interval: Duration::from_secs(args.sys_interval),
         settings: settings(args),
+        store: store(args),
         ..ServerOptions::default()
     };
     if let Some(shards) = args.shards {
@@ -75,6 +105,35 @@ fn settings(args: &BrokerArgs) -> Settings {
         settings.maximum_shard_queue_bytes = usize::MAX;
     }
     settings
+}
+
+fn store(args: &BrokerArgs) -> Option<StoreOptions> {
+    let Keeping::On(durability) = args.durability else { return None };
+    let on_damage = match args.on_damage {
+        DamageChoice::SetAside => OnDamage::SetAside,
+        DamageChoice::Refuse => OnDamage::Refuse,
+    };
+    Some(StoreOptions { durability, on_damage, ..StoreOptions::new(&args.data_dir) })
+}
+
+/// Understands the value of `--durability`.
+fn keeping(text: &str) -> Result<Keeping, String> {
+    match text.split_once('=') {
+        None if text == "always" => Ok(Keeping::On(Durability::Always)),
+        None if text == "interval" => Ok(Keeping::On(Durability::Interval(INTERVAL))),
+        None if text == "off" => Ok(Keeping::Off),
+        Some(("interval", length)) => {
+            let (digits, unit) = match length.strip_suffix("ms") {
+                Some(digits) => (digits, Duration::from_millis(1)),
+                None => (length.strip_suffix('s').unwrap_or_default(), Duration::from_secs(1)),
+            };
+            let count: u32 = digits.parse().ok().filter(|count| *count > 0).ok_or_else(|| {
+                format!("`{length}` is no length of time: say for example 100ms or 1s")
+            })?;
+            Ok(Keeping::On(Durability::Interval(unit * count)))
+        }
+        _ => Err("say always, interval, interval=100ms or off".into()),
+    }
 }
 
 fn log_to_stderr(args: &BrokerArgs) {
@@ -129,13 +188,15 @@ fn greet(handle: &Handle, args: &BrokerArgs) -> std::io::Result<()> {
     } else {
         "Anybody who can reach these addresses may connect."
     };
-    writeln!(out, "{who} Off: TLS, passwords, persistence (what is kept ends with the process).")?;
-    if let Some(directory) = &args.data_dir {
-        writeln!(
-            out,
-            "--data-dir {} is not used yet: there is no durable store so far.",
-            directory.display()
-        )?;
+    writeln!(out, "{who} Off: TLS, passwords.")?;
+    match args.durability {
+        Keeping::Off => writeln!(out, "Nothing is kept beyond the end of the process.")?,
+        Keeping::On(_) => {
+            // The absolute path says what a relative one was relative to.
+            let directory = args.data_dir.canonicalize();
+            let directory = directory.as_deref().unwrap_or(&args.data_dir);
+            writeln!(out, "Sessions and retained messages are kept in {}.", directory.display())?;
+        }
     }
     out.flush()
 }
@@ -181,6 +242,24 @@ mod tests {
         let expected: [SocketAddr; 2] =
             ["0.0.0.0:1885".parse().unwrap(), "[::]:1885".parse().unwrap()];
         assert_eq!(listeners(&args).unwrap(), expected);
+    }
+
+    #[test]
+    fn durability_is_told_by_name_and_interval() {
+        let durability = |text: &str| match parse(&["--durability", text]).durability {
+            Keeping::Off => None,
+            Keeping::On(durability) => Some(durability),
+        };
+        assert_eq!(parse(&[]).durability, Keeping::On(Durability::Always));
+        assert_eq!(durability("off"), None);
+        let every = |length| Some(Durability::Interval(length));
+        assert_eq!(durability("interval"), every(Duration::from_millis(100)));
+        assert_eq!(durability("interval=20ms"), every(Duration::from_millis(20)));
+        assert_eq!(durability("interval=2s"), every(Duration::from_secs(2)));
+        for wrong in ["", "never", "interval=", "interval=0ms", "interval=5", "always=1s"] {
+            let line = ["dunlin", "--durability", wrong];
+            assert!(Line::try_parse_from(line).is_err(), "{wrong}");
+        }
     }
 
     #[test]

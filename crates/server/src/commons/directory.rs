@@ -53,6 +53,18 @@ impl Directory {
         }
     }
 
+    /// The home of a session that was kept, chosen before any shard serves.
+    pub(crate) fn place(&self, client_id: &str) -> u16 {
+        match self.homes.lock().entry(self.hasher.hash_one(client_id)) {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(entry) => {
+                let shard = *entry.insert(self.loads.choose(self.clock.now()));
+                self.loads.add_session(shard);
+                shard
+            }
+        }
+    }
+
     /// No session of `client_id` is left.
     pub(crate) fn release(&self, client_id: &str) {
         let hash = self.hasher.hash_one(client_id);
@@ -115,6 +127,17 @@ mod tests {
         let directory = directory(4);
         for shard in 1..4 {
             assert_eq!(directory.home(&format!("client {shard}"), shard), shard);
+        }
+    }
+
+    #[test]
+    fn sessions_that_were_kept_are_spread_and_stay_where_they_are() {
+        let directory = directory(2);
+        let homes: Vec<u16> =
+            (0..2_000).map(|number| directory.place(&format!("client {number}"))).collect();
+        assert_eq!(homes.iter().filter(|home| **home == 1).count(), 500);
+        for (number, home) in homes.iter().enumerate() {
+            assert_eq!(directory.home(&format!("client {number}"), 0), *home);
         }
     }
 

@@ -6,6 +6,7 @@ mod placement;
 
 use std::sync::Arc;
 
+use dunlin_broker::journal::RetainedState;
 use dunlin_broker::{Commons, Cursor, Message, Numbers, Retained, Time};
 use dunlin_proto::topic::{TopicFilter, TopicName};
 use parking_lot::RwLock;
@@ -28,17 +29,32 @@ pub(crate) struct SharedCommons {
 }
 
 impl SharedCommons {
-    pub(crate) fn new(loads: Loads, clock: Clock, seed: u64) -> Self {
+    pub(crate) fn new(loads: Loads, clock: Clock, numbers: Numbers, seed: u64) -> Self {
         Self {
             directory: Directory::new(loads, clock),
             retained: RwLock::new(Retained::new(seed)),
-            numbers: Numbers::default(),
+            numbers,
         }
     }
 
     /// How busy the shards are; each keeps its own entry.
     pub(crate) const fn loads(&self) -> &Loads {
         self.directory.loads()
+    }
+
+    /// The shard that a session is to be at home in which was kept.
+    pub(crate) fn place(&self, client_id: &str) -> u16 {
+        self.directory.place(client_id)
+    }
+
+    /// Takes in retained messages that were kept.
+    pub(crate) fn restore_retained(&self, kept: Vec<RetainedState>) {
+        let mut retained = self.retained.write();
+        for RetainedState { message, .. } in kept {
+            let (expires, bytes) = (message.expires(), message.bytes());
+            let topic = Arc::clone(&message);
+            retained.put(topic.topic(), expires, bytes, message);
+        }
     }
 
     /// Drops retained messages that have expired, a bounded number at once.

@@ -5,6 +5,7 @@ use dunlin_broker::{Commons, Index, Stats};
 use crate::limits;
 use crate::pacer::Pacer;
 use crate::shared::Shared;
+use crate::store::Gauge;
 
 /// The counters of one shard as it left them for others to see.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +30,7 @@ pub(crate) struct Totals {
     pub(crate) pacing_interval_us: u64,
     pub(crate) turns_delayed: u64,
     pub(crate) delayed_us: u64,
+    pub(crate) store: Gauge,
 }
 
 impl Snapshot {
@@ -62,6 +64,7 @@ pub(crate) fn collect(shared: &Shared, index: &Index) -> Totals {
         retained: shared.commons.retained_count() as u64,
         retained_bytes: shared.commons.retained_bytes(),
         heap: limits::resident_bytes().unwrap_or(0),
+        store: shared.store.as_ref().map(|desk| desk.gauge()).unwrap_or_default(),
         ..Totals::default()
     };
     for snapshot in &shared.snapshots {

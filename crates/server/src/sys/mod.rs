@@ -12,6 +12,8 @@ use dunlin_broker::Time;
 pub(crate) use collect::{Snapshot, Totals, collect};
 use load::Averages;
 
+use crate::store::Condition;
+
 /// What is published, and what was last published of it.
 pub(crate) struct Sys {
     interval: Duration,
@@ -21,6 +23,7 @@ pub(crate) struct Sys {
     loads: Vec<Averages>,
     uptime: Option<u64>,
     version_told: bool,
+    store: Option<Condition>,
     peaks: Peaks,
 }
 
@@ -42,6 +45,7 @@ impl Sys {
             loads: names::LOADS.iter().map(|(name, _)| Averages::new(name)).collect(),
             uptime: None,
             version_told: false,
+            store: None,
             peaks: Peaks::default(),
         }
     }
@@ -70,6 +74,10 @@ impl Sys {
         let uptime = now.since(self.started).as_secs();
         if self.uptime.replace(uptime) != Some(uptime) {
             publish(names::UPTIME, format!("{uptime} seconds").as_bytes());
+        }
+        let store = totals.store.condition;
+        if self.store.replace(store) != Some(store) {
+            publish(names::STORE, store.as_str().as_bytes());
         }
         for ((topic, value), last) in names::COUNTS.iter().zip(&mut self.counts) {
             let value = value(totals, &self.peaks);

@@ -4,6 +4,7 @@ use super::{Peaks, Totals};
 
 pub(super) const VERSION: &str = "$SYS/broker/version";
 pub(super) const UPTIME: &str = "$SYS/broker/uptime";
+pub(super) const STORE: &str = "$SYS/broker/store/state";
 
 type Count = fn(&Totals, &Peaks) -> u64;
 type Growing = fn(&Totals) -> u64;
@@ -39,6 +40,12 @@ pub(super) const COUNTS: &[(&str, Count)] = &[
     ("$SYS/broker/pacing/interval_us", |t, _| t.pacing_interval_us),
     ("$SYS/broker/pacing/turns_delayed", |t, _| t.turns_delayed),
     ("$SYS/broker/pacing/delayed_us", |t, _| t.delayed_us),
+    // Nor these: how the durable store does.
+    ("$SYS/broker/store/segments", |t, _| t.store.segments),
+    ("$SYS/broker/store/bytes", |t, _| t.store.bytes),
+    ("$SYS/broker/store/live_bytes", |t, _| t.store.live_bytes),
+    ("$SYS/broker/store/commits", |t, _| t.store.commits),
+    ("$SYS/broker/store/commit_us", |t, _| t.store.commit_us.round() as u64),
 ];
 
 /// Counts whose growth per minute is averaged; the names lack `$SYS/broker/load/` and the span.
