@@ -111,7 +111,10 @@ impl Hub {
         if self.journal.on {
             self.journal.begin(&incoming, view.commons.numbers());
         }
-        self.offer(now, &to, group, &incoming, view);
+        if !self.offer(now, &to, group, &incoming, view) {
+            // That one's end is not in the index yet: another time.
+            self.returned.push((to.session, copy.clone()));
+        }
         if self.journal.is_noting() {
             self.journal.finish(&incoming, Origin::Client, Retention::None, None);
         }

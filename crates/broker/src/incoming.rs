@@ -109,11 +109,11 @@ impl<'a> Incoming<'a> {
         self.payload.len() >= SHARED_PAYLOAD
     }
 
-    /// Gives it the identifier under which it is about to be stored.
-    pub(crate) fn claim(&self, id: u64) {
-        // Another shard may have been first.
-        let id = self.message.get().map_or(id, |message| message.id.claim(id));
-        self.id.set(id);
+    /// Gives it the identifier under which it is about to be stored; false if another shard was first.
+    pub(crate) fn claim(&self, id: u64) -> bool {
+        let claimed = self.message.get().map_or(id, |message| message.id.claim(id));
+        self.id.set(claimed);
+        claimed == id
     }
 
     /// It is not stored after all.

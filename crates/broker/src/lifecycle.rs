@@ -23,7 +23,7 @@ use crate::message::{Message, Stored};
 use crate::pending::Pending;
 use crate::publish::Source;
 use crate::router::SessionKey;
-use crate::session::{Copy, NEVER, Outbound, Will};
+use crate::session::{Copy, Outbound, Will};
 use crate::slab::NONE;
 
 /// A will whose time has come.
@@ -125,11 +125,7 @@ impl Broker {
             self.end_session(slot);
             return;
         }
-        session.ends_at = if session.expiry == NEVER {
-            Time::MAX
-        } else {
-            now.saturating_add(Duration::from_secs(u64::from(session.expiry)))
-        };
+        session.ends_at = session.outlives(now);
         // [MQTT-3.1.2-8]: when the delay has passed or the session ends, whichever is first.
         if let Some(will) = &mut session.will {
             let delayed = now.saturating_add(Duration::from_secs(u64::from(will.delay)));
@@ -291,17 +287,19 @@ impl Broker {
         let source = Source { publisher: Some(*session), origin, released: None };
         let stored = self.distribute(now, source, &message, NONE, view);
         if !stored {
-            self.forget_will(*session);
+            self.forget_will(now, *session);
         }
         let topic = Arc::clone(&message.topic);
         self.hub.events.push(Event::WillPublished { client: Arc::clone(client), topic });
     }
 
     /// Writes down that a will was published that nobody keeps.
-    fn forget_will(&mut self, key: SessionKey) {
+    fn forget_will(&mut self, now: Time, key: SessionKey) {
         let Some(session) = self.hub.sessions.get(key.slot, key.generation) else { return };
         if session.number != 0 {
-            let (number, ends_at) = (session.number, session.ends_at);
+            let number = session.number;
+            // Its connection may be about to end, and had ended if this is all that is read some day.
+            let ends_at = if session.connected() { session.outlives(now) } else { session.ends_at };
             self.hub.journal.write(&Record::Parted { number, ends_at, will_due: None });
         }
     }

@@ -217,6 +217,12 @@ impl Hub {
             return;
         };
         let copy = copy.clone();
+        if copy.message.expired(now) {
+            self.stats.dropped_expired += 1;
+            self.stats.publish_dropped += 1;
+            self.give_up(session, packet_id);
+            return;
+        }
         let (retain, identifier) = (copy.retain, copy.identifier);
         let form = Form { qos, retain, dup: false, packet_id: Some(packet_id), identifier };
         if !self.write_one(now, slot, form, &Incoming::of(&copy.message)) {

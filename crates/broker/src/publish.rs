@@ -102,6 +102,10 @@ impl Broker {
             connection.stage = Stage::Parked;
             // It is offered again.
             connection.engine.inbound_acknowledged();
+            if self.parked.len() as u64 > 2 * self.hub.stats.clients_connected + 64 {
+                let connections = &self.hub.connections;
+                self.parked.retain(|id| connections.get(id.slot, id.epoch).is_some());
+            }
             self.parked.push(id);
         }
         Flow::Again(Next::Wait)

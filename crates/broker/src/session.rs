@@ -1,5 +1,6 @@
 //! One session: what the broker remembers of a client from one connection to the next (4.1).
 
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -117,6 +118,14 @@ impl Session {
 
     pub(crate) const fn connected(&self) -> bool {
         self.connection != NONE
+    }
+
+    /// When it ends if its connection ends now.
+    pub(crate) fn outlives(&self, now: Time) -> Time {
+        if self.expiry == NEVER {
+            return Time::MAX;
+        }
+        now.saturating_add(Duration::from_secs(u64::from(self.expiry)))
     }
 
     /// Whether it has this subscription.

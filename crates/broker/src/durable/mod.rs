@@ -77,6 +77,11 @@ impl Broker {
         self.release(now, token, view);
     }
 
+    /// The retained message of a topic has expired, at this place in the order of changes.
+    pub fn unretained(&mut self, topic: &str, stamp: u64) {
+        self.hub.journal.unretained(topic, stamp);
+    }
+
     /// Answers that wait until something is durable.
     #[must_use]
     pub fn waiting(&self) -> usize {

@@ -14,7 +14,7 @@ use crate::commons::Commons;
 use crate::journal::{QueuedState, SessionState, SubscriptionState, WillState};
 use crate::pending::unshare;
 use crate::router::{Index, Subscriber};
-use crate::session::{Copy, NEVER, Will};
+use crate::session::{Copy, Will};
 
 impl Broker {
     pub(super) fn take_in(
@@ -35,12 +35,7 @@ impl Broker {
         session.keeps = keeps;
         session.expiry = state.expiry;
         // One that was connected counts from now: nobody knows when its connection ended.
-        let ends_at = if state.expiry == NEVER {
-            Time::MAX
-        } else {
-            now.saturating_add(Duration::from_secs(state.expiry.into()))
-        };
-        session.ends_at = state.ends_at.unwrap_or(ends_at);
+        session.ends_at = state.ends_at.unwrap_or_else(|| session.outlives(now));
         session.will = state.will.map(|will| Box::new(armed(will, now, session.ends_at)));
         self.take_subscriptions(slot, state.subscriptions, index);
         for held in state.held {

@@ -142,7 +142,9 @@ impl Writer {
                 self.ids = first..first + IDS;
             }
             let id = self.ids.next().unwrap_or_default();
-            m.claim(id);
+            if !m.claim(id) {
+                self.noting = Noting::Known;
+            }
         }
     }
 
@@ -202,6 +204,13 @@ impl Writer {
     /// A QoS 2 exchange whose message goes to nobody.
     pub(crate) fn release(&mut self, id: u64, held: Held) {
         route_record(id, Some(held), &[], &mut self.records);
+    }
+
+    /// A topic has no retained message any more.
+    pub(crate) fn unretained(&mut self, topic: &str, stamp: u64) {
+        if self.on {
+            self.write(&Record::Unretained { topic, stamp });
+        }
     }
 
     /// Something about a session, in the order it happened.
