@@ -1,6 +1,6 @@
 //! Runs the broker that the suite talks to.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// Runs its arguments and ends them when its standard input closes, which happens whichever way
-/// the process that holds the other end dies.
-const WATCHDOG: &str = r#""$@" </dev/null & echo $!; read -r _; kill -9 $!; wait $! 2>/dev/null"#;
+/// the process that holds the other end dies. Removes the directory `OWN` then, unless told to keep it.
+const WATCHDOG: &str = r#""$@" </dev/null & echo $!; read -r word; kill -9 $!; wait $! 2>/dev/null
+[ "$word" = keep ] || [ -z "$OWN" ] || rm -rf "$OWN""#;
 
 /// A broker that runs for as long as this value, or one that somebody else runs.
 ///
@@ -83,8 +84,13 @@ impl Broker {
 
     /// Ends the process as `kill -9` does. Does nothing to a broker of somebody else.
     pub fn kill(&mut self) {
+        self.end(b"keep\n");
+    }
+
+    fn end(&mut self, last_words: &[u8]) {
         if let Some((mut child, _)) = self.process.take() {
-            drop(child.stdin.take());
+            // If the watchdog is gone already, so is the broker.
+            drop(child.stdin.take().map(|mut stdin| stdin.write_all(last_words)));
             drop(child.wait());
         }
     }
@@ -105,6 +111,7 @@ impl Broker {
             .arg(binary())
             .args(["-p", &self.address.port().to_string(), "--data-dir"])
             .arg(data.directory())
+            .env("OWN", data.own())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log())
@@ -148,7 +155,8 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.kill();
+        self.end(b"");
+        // A killed one has nobody else left to do it.
         if let Some(Data::Own(directory)) = &self.data {
             drop(std::fs::remove_dir_all(directory));
         }
@@ -159,6 +167,14 @@ impl Data {
     fn directory(&self) -> &Path {
         let (Self::Given(directory) | Self::Own(directory)) = self;
         directory
+    }
+
+    /// What is to be removed in the end; empty for nothing.
+    fn own(&self) -> &Path {
+        match self {
+            Self::Given(_) => Path::new(""),
+            Self::Own(directory) => directory,
+        }
     }
 }
 
