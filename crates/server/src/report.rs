@@ -45,7 +45,7 @@ impl Reporter {
         counters.into_iter().chain(self.sys.as_ref().map(Sys::due)).min()
     }
 
-    /// Leaves the counters for the others after a turn, if the last ones are old enough.
+    /// Leaves the counters for the others after a turn, if the last ones are old enough; true if so.
     pub(crate) fn turn(
         &mut self,
         shared: &Shared,
@@ -53,19 +53,17 @@ impl Reporter {
         now: Time,
         stats: &Stats,
         pacer: &Pacer,
-    ) {
+    ) -> bool {
         self.busy += now.since(started);
         self.changed = now.since(self.told) < FRESH;
         if self.changed {
-            return;
+            return false;
         }
         self.told = now;
-        if self.number == PUBLISHER {
-            shared.commons.expire_retained(now);
-        }
         let busy = mem::take(&mut self.busy);
         shared.commons.loads().report(self.number, now, busy);
         *shared.snapshots[usize::from(self.number)].lock() = Snapshot::new(stats, pacer);
+        true
     }
 }
 
@@ -81,6 +79,16 @@ impl Shard<'_> {
         sys.refresh(now, &totals, |topic, payload| {
             broker.publish_system(now, topic, payload, view);
         });
+    }
+
+    /// Drops expired retained messages if this shard is the one to do it.
+    pub(crate) fn expire_retained(&mut self, now: Time) {
+        if self.number == PUBLISHER {
+            let broker = &mut self.broker;
+            self.shared.commons.expire_retained(now, |message, stamp| {
+                broker.unretained(message.topic().as_str(), stamp);
+            });
+        }
     }
 
     pub(crate) fn log_events(&mut self) {

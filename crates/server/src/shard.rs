@@ -139,7 +139,9 @@ impl<'s> Shard<'s> {
             let now = self.shared.clock.now();
             self.pacer.turn(now, self.input_events, received);
             let stats = self.broker.stats();
-            self.reporter.turn(self.shared, started, now, stats, &self.pacer);
+            if self.reporter.turn(self.shared, started, now, stats, &self.pacer) {
+                self.expire_retained(now);
+            }
             self.pace(started, now);
         }
     }

@@ -180,6 +180,11 @@ impl<M> Retained<M> {
 
     /// Drops messages that have expired, spending at most `budget` steps; returns how many.
     pub fn expire(&mut self, now: Time, budget: usize) -> usize {
+        self.expire_each(now, budget, drop)
+    }
+
+    /// The same, and hands every one of them to `expired`.
+    pub fn expire_each(&mut self, now: Time, budget: usize, mut expired: impl FnMut(M)) -> usize {
         let mut dropped = 0;
         for _ in 0..budget {
             let Some(&(wake, slot)) = self.deadlines.first() else { break };
@@ -193,7 +198,8 @@ impl<M> Retained<M> {
                 if entry.expires != Time::MAX {
                     self.deadlines.insert((entry.expires, slot));
                 }
-            } else if self.remove_slot(slot).is_some() {
+            } else if let Some(message) = self.remove_slot(slot) {
+                expired(message);
                 dropped += 1;
             }
         }

@@ -57,10 +57,14 @@ impl SharedCommons {
         }
     }
 
-    /// Drops retained messages that have expired, a bounded number at once.
-    pub(crate) fn expire_retained(&self, now: Time) {
+    /// Drops retained messages that have expired, a bounded number at once, and hands each of them to
+    /// `expired` with its place in the order of changes.
+    pub(crate) fn expire_retained(&self, now: Time, mut expired: impl FnMut(&Message, u64)) {
         if self.retained.read().next_deadline().is_some_and(|due| due <= now) {
-            self.retained.write().expire(now, EXPIRED_AT_ONCE);
+            let mut retained = self.retained.write();
+            retained.expire_each(now, EXPIRED_AT_ONCE, |message| {
+                expired(&message, self.numbers.stamp());
+            });
         }
     }
 
