@@ -262,3 +262,110 @@ impl Tray {
         self.urgent || self.bytes >= COMPANY_BYTES || !self.loads.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the store thread gets when it looks, and how long it waited for that.
+    fn collect(desk: &Desk, wake_in: Option<Duration>) -> (Vec<u64>, Duration, bool) {
+        let clock = Clock::start();
+        let begun = clock.now();
+        let (mut batches, mut loads) = (Vec::new(), VecDeque::new());
+        let wake_at = wake_in.map(|wake_in| begun.saturating_add(wake_in));
+        let open = desk.collect(clock, wake_at, &mut batches, &mut loads);
+        let tokens = batches.iter().map(|batch| batch.journal.token).collect();
+        desk.settle(&mut batches);
+        (tokens, clock.now().since(begun), open)
+    }
+
+    fn journal(token: u64, urgent: bool) -> Journal {
+        Journal { records: vec![0; 100], token, urgent }
+    }
+
+    #[test]
+    fn what_somebody_waits_for_is_taken_at_once_with_all_that_is_there() {
+        let desk = Desk::new(1);
+        desk.hand_in(0, journal(1, false));
+        desk.hand_in(0, journal(2, true));
+        let (tokens, waited, open) = collect(&desk, None);
+        assert_eq!((tokens, open), (vec![1, 2], true));
+        assert!(waited < COMPANY, "{waited:?}");
+    }
+
+    #[test]
+    fn what_nobody_waits_for_waits_for_company() {
+        let desk = Desk::new(1);
+        desk.hand_in(0, journal(1, false));
+        let (tokens, waited, _) = collect(&desk, None);
+        assert_eq!(tokens, [1]);
+        assert!(waited >= COMPANY, "{waited:?}");
+    }
+
+    #[test]
+    fn somebody_may_wait_for_it_later() {
+        let desk = Desk::new(1);
+        desk.hand_in(0, journal(1, false));
+        desk.hurry();
+        let (tokens, waited, _) = collect(&desk, None);
+        assert_eq!(tokens, [1]);
+        assert!(waited < COMPANY, "{waited:?}");
+    }
+
+    #[test]
+    fn a_sleeping_store_thread_is_woken() {
+        let desk = Desk::new(2);
+        std::thread::scope(|scope| {
+            let store = scope.spawn(|| collect(&desk, None));
+            while !desk.tray.lock().asleep {
+                std::thread::yield_now();
+            }
+            desk.hand_in(1, journal(1, true));
+            assert_eq!(store.join().unwrap().0, [1]);
+        });
+    }
+
+    #[test]
+    fn it_wakes_for_its_own_reasons_too() {
+        let desk = Desk::new(1);
+        let (tokens, _, open) = collect(&desk, Some(Duration::from_millis(5)));
+        assert_eq!((tokens, open), (vec![], true));
+    }
+
+    #[test]
+    fn it_ends_with_the_last_shard() {
+        let desk = Desk::new(2);
+        desk.leave();
+        desk.hand_in(1, journal(1, false));
+        desk.leave();
+        let (tokens, _, open) = collect(&desk, None);
+        assert_eq!((tokens, open), (vec![1], false));
+    }
+
+    #[test]
+    fn buffers_come_back_and_large_ones_do_not() {
+        let desk = Desk::new(1);
+        assert!(desk.hand_in(0, journal(1, true)).is_none());
+        let large = Journal { records: vec![0; SPARE_BYTES + 1], token: 2, urgent: true };
+        desk.hand_in(0, large);
+        collect(&desk, None);
+        assert_eq!(desk.hand_in(0, journal(3, true)).unwrap().capacity(), 100);
+        assert!(desk.hand_in(0, journal(4, true)).is_none());
+    }
+
+    #[test]
+    fn too_much_waiting_for_the_disk_is_congestion() {
+        let desk = Desk::new(1);
+        desk.hand_in(0, Journal { records: vec![0; WAITING_BYTES], token: 1, urgent: true });
+        assert!(desk.is_congested());
+        collect(&desk, None);
+        assert!(!desk.is_congested());
+    }
+
+    #[test]
+    fn a_shard_that_rests_is_to_be_woken_once() {
+        let desk = Desk::new(2);
+        desk.rest(1);
+        assert_eq!([desk.awaits(0), desk.awaits(1), desk.awaits(1)], [false, true, false]);
+    }
+}
