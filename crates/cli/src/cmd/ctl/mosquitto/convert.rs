@@ -36,9 +36,6 @@ pub(super) fn convert(snapshot: Snapshot, now: u64) -> Converted {
     for client in clients {
         builder.client(client, now);
     }
-    for will in wills {
-        builder.will(&will);
-    }
     for subscription in subscriptions {
         builder.subscription(subscription);
     }
@@ -47,6 +44,10 @@ pub(super) fn convert(snapshot: Snapshot, now: u64) -> Converted {
     }
     for id in retained {
         builder.retained(id, &messages);
+    }
+    // Last, as a session that is left out may come back for its will alone.
+    for will in wills {
+        builder.will(&will);
     }
     builder.finish()
 }
@@ -124,7 +125,11 @@ impl Builder {
             return;
         }
         let number = match self.numbers.get(&will.client_id) {
-            Some(0) | None => self.add(&will.client_id, 0, None),
+            Some(0) | None => {
+                let number = self.add(&will.client_id, 0, None);
+                self.numbers.insert(will.client_id.clone(), number);
+                number
+            }
             Some(number) => *number,
         };
         let index = usize::try_from(number - 1).unwrap_or_default();

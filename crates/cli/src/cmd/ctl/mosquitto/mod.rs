@@ -6,6 +6,7 @@
 mod convert;
 mod db;
 mod snapshot;
+mod sqlite;
 #[cfg(test)]
 mod tests;
 
@@ -14,15 +15,18 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-pub(crate) use convert::{Converted, LeftOut};
+pub(super) use convert::{Converted, LeftOut};
 
 /// Reads a file of Mosquitto; `now` is in seconds since 1970.
-pub(crate) fn read(path: &Path, now: u64) -> Result<Converted> {
+pub(super) fn read(path: &Path, now: u64) -> Result<Converted> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let snapshot = if db::is_one(&bytes) {
         db::read(&bytes)
+    } else if sqlite::is_one(&bytes) {
+        sqlite::ensure_whole(path)?;
+        sqlite::read(&bytes)
     } else {
-        bail!("{}: this is no mosquitto.db", path.display());
+        bail!("{} is neither a mosquitto.db nor an SQLite database", path.display());
     };
     Ok(convert::convert(snapshot.with_context(|| path.display().to_string())?, now))
 }
