@@ -92,19 +92,31 @@ impl Hub {
         for subscriber in &route.local {
             self.deliver(now, subscriber, None, m);
         }
-        for (subscriber, number) in route.remote.iter().zip(&route.numbers) {
-            let message = m.message(&mut self.pool);
-            self.post(*subscriber, None, message);
-            self.note(*number, subscriber, m, false);
+        if !route.remote.is_empty() {
+            self.send_away(route, m);
         }
         for group in &route.groups {
             self.deliver_shared(now, *group, None, m, view);
         }
     }
 
+    fn send_away(&mut self, route: &Route, m: &Incoming<'_>) {
+        for (subscriber, number) in route.remote.iter().zip(&route.numbers) {
+            let message = m.message(&mut self.pool);
+            self.post(*subscriber, None, message);
+            self.note(*number, subscriber, m, false);
+        }
+    }
+
     /// Gives a message that a member of a shared subscription could not take to another member.
     pub(crate) fn hand_on(&mut self, now: Time, from: SessionKey, copy: &Copy, view: &View<'_>) {
         let Some(group) = copy.group else { return };
+        // [MQTT-3.3.2-5]
+        if copy.message.expired(now) {
+            self.stats.dropped_expired += 1;
+            self.stats.publish_dropped += 1;
+            return;
+        }
         self.shapes.clear();
         let Some(to) = view.index.pick(group, Some(from)) else { return };
         let incoming = Incoming::of(&copy.message);
@@ -238,7 +250,6 @@ impl Hub {
         // [MQTT-3.3.1-12], [MQTT-3.3.1-13]; before 5.0 `retain_as_published` is never set [MQTT-3.3.1-9].
         let retain = m.retain && to.retain_as_published;
         let connection = session.connection;
-        let number = if session.keeps { session.number } else { 0 };
         if qos == QoS::AtMostOnce {
             let identifier = to.identifier;
             let form = Form { qos, retain, dup: false, packet_id: None, identifier };
@@ -254,7 +265,11 @@ impl Hub {
             retain,
             group,
         };
-        let id = copy.message.id();
+        if !session.keeps {
+            self.accept(now, to.session.slot, copy, m);
+            return true;
+        }
+        let (number, id) = (session.number, copy.message.id());
         if self.accept(now, to.session.slot, copy, m) {
             self.note(number, to, m, group.is_some());
         } else if !self.journal.is_noting() {

@@ -45,14 +45,15 @@ impl Hub {
     ) {
         let Some(session) = self.sessions.at_mut(slot) else { return };
         let connection = session.connection;
-        let number = if session.keeps { session.number } else { 0 };
+        let kept = session.keeps.then(|| (session.number, copy.message.id()));
         let outbound = session.outbound.get_or_insert_default();
         let (qos, retain, identifier) = (copy.qos, copy.retain, copy.identifier);
-        let id = copy.message.id();
         let stored = live.is_none().then(|| Arc::clone(&copy.message));
         let packet_id = outbound.window.send(qos, copy);
         self.stats.queued_messages += 1;
-        if number != 0 && id != 0 {
+        if let Some((number, id)) = kept
+            && id != 0
+        {
             self.journal.sent(number, packet_id, id);
             // Under another identifier after a restart, the client would take it for another message.
             let behind = self.connections.at(connection).is_some_and(|held| held.withheld > 0);

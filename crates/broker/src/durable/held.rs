@@ -46,16 +46,23 @@ impl Hub {
         reason: ReasonCode,
         promises: bool,
     ) {
-        let behind = self.connections.at(slot).is_some_and(|connection| connection.waiting > 0);
-        if (promises || behind) && self.wait(slot, What::Ack { kind, packet_id, reason }).is_none()
-        {
+        let Some(connection) = self.connections.at_mut(slot) else { return };
+        if promises || connection.waiting > 0 {
+            self.answer_later(slot, kind, packet_id, reason);
             return;
         }
-        self.acknowledge_now(slot, kind, packet_id, reason);
+        if settles(kind, reason) {
+            connection.engine.inbound_acknowledged();
+        }
+        self.acknowledge(slot, kind, packet_id, reason);
     }
 
-    /// Sends it, and counts that the client may publish once more (4.9).
-    #[inline]
+    fn answer_later(&mut self, slot: u32, kind: AckKind, packet_id: PacketId, reason: ReasonCode) {
+        if self.wait(slot, What::Ack { kind, packet_id, reason }).is_some() {
+            self.acknowledge_now(slot, kind, packet_id, reason);
+        }
+    }
+
     fn acknowledge_now(
         &mut self,
         slot: u32,
@@ -63,10 +70,10 @@ impl Hub {
         packet_id: PacketId,
         reason: ReasonCode,
     ) {
-        self.acknowledge(slot, kind, packet_id, reason);
-        if kind == AckKind::PubAck || kind == AckKind::PubRec && reason.is_error() {
+        if settles(kind, reason) {
             self.settled(slot);
         }
+        self.acknowledge(slot, kind, packet_id, reason);
     }
 
     /// Sends something when all that was written so far is durable; gives it back if it is already.
@@ -132,5 +139,14 @@ impl Broker {
                 }
             }
         }
+    }
+}
+
+/// Whether the client may publish once more after this (4.9).
+const fn settles(kind: AckKind, reason: ReasonCode) -> bool {
+    match kind {
+        AckKind::PubAck => true,
+        AckKind::PubRec => reason.is_error(),
+        AckKind::PubRel | AckKind::PubComp => false,
     }
 }
