@@ -19,6 +19,9 @@ const BLOCKS: u64 = 1024;
 /// How long one look takes.
 const LOOK_NS: u64 = SECOND_NS / 2;
 
+/// Longest sync told apart.
+const LONGEST_NS: u64 = 60 * SECOND_NS;
+
 /// A sync faster than this never reached a disk.
 const FASTEST_DISK_NS: u64 = 5_000;
 
@@ -36,7 +39,8 @@ impl Probe {
         let path = directory.join(format!("dunlin-bench-probe-{:08x}", run_tag()));
         let doing = || format!("timing the disk with {}", path.display());
         let file = File::create_new(&path).with_context(doing)?;
-        let probe = Self { path: path.clone(), file, latency: Histogram::new(3)? };
+        let latency = Histogram::new_with_bounds(1, LONGEST_NS, 3)?;
+        let probe = Self { path: path.clone(), file, latency };
         for block in 0..BLOCKS {
             probe.write(block).with_context(doing)?;
         }
