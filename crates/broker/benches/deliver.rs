@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dunlin_broker::{
-    Admission, Broker, Commons, ConnId, Cursor, Index, Message, Next, Numbers, Peer, Retained,
-    Settings, Time, View,
+    Admission, Broker, CloseCause, Commons, ConnId, Cursor, Index, Message, Next, Numbers, Peer,
+    Retained, Settings, Time, View,
 };
 use dunlin_proto::codec::{self, AckKind};
 use dunlin_proto::packet::{Connect, Delivery, Packet, Publish, RetainHandling};
@@ -69,12 +69,31 @@ struct Case {
     payload: usize,
     /// Messages that a publisher sends at once.
     burst: u16,
+    /// Whether sessions outlive the process, and their clients are there.
+    kept: Kept,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Nothing,
+    Connected,
+    Away,
 }
 
 const fn case(name: &'static str, publishers: usize, subscribers: usize, qos: QoS) -> Case {
     let burst = if matches!(qos, QoS::AtMostOnce) { 800 } else { 100 };
     let pairs = publishers == subscribers;
-    Case { name, publishers, subscribers, pairs, qos, version: Version::V3_1_1, payload: 64, burst }
+    Case {
+        name,
+        publishers,
+        subscribers,
+        pairs,
+        qos,
+        version: Version::V3_1_1,
+        payload: 64,
+        burst,
+        kept: Kept::Nothing,
+    }
 }
 
 const CASES: &[Case] = &[
@@ -82,6 +101,8 @@ const CASES: &[Case] = &[
     Case { version: Version::V5_0, ..case("pair-qos0-v5", 1, 1, QoS::AtMostOnce) },
     case("pairs-qos1", 10, 10, QoS::AtLeastOnce),
     case("pairs-qos2", 10, 10, QoS::ExactlyOnce),
+    Case { kept: Kept::Connected, ..case("kept-qos1", 10, 10, QoS::AtLeastOnce) },
+    Case { kept: Kept::Away, ..case("away-qos1", 100, 100, QoS::AtLeastOnce) },
     Case { burst: 80, ..case("fan-out-qos0", 10, 100, QoS::AtMostOnce) },
     Case { burst: 10, ..case("fan-out-qos1", 1, 1000, QoS::AtLeastOnce) },
     Case { burst: 4, payload: 16_384, ..case("fan-out-16k", 1, 100, QoS::AtMostOnce) },
@@ -93,11 +114,12 @@ fn main() {
     let rounds = arguments.next().and_then(|rounds| rounds.parse().ok());
     for case in CASES.iter().filter(|case| only.as_deref().is_none_or(|only| only == case.name)) {
         let mut bench = Bench::new(case);
-        if rounds.is_none() {
+        if rounds.is_none() && case.kept != Kept::Away {
             bench.run(200);
         }
         let start = Instant::now();
-        let delivered = bench.run(rounds.unwrap_or(2000));
+        let delivered =
+            bench.run(rounds.unwrap_or(if case.kept == Kept::Away { 100 } else { 2000 }));
         let nanos = Instant::now().duration_since(start).as_nanos();
         println!(
             "{:<14} {:>9} delivered {:>8.1} ns each",
@@ -122,9 +144,15 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(case: &'a Case) -> Self {
+        let settings = Settings {
+            keep: case.kept != Kept::Nothing,
+            maximum_queued_messages: usize::MAX,
+            maximum_queued_bytes: usize::MAX,
+            ..Settings::default()
+        };
         let mut bench = Self {
             case,
-            broker: Broker::new(Arc::new(Settings::default()), 0, 1, 1),
+            broker: Broker::new(Arc::new(settings), 0, 1, 1),
             index: Index::new(1),
             shared: Shared(RefCell::new(Retained::new(1)), Numbers::default()),
             now: Time::from_secs(1),
@@ -134,7 +162,7 @@ impl<'a> Bench<'a> {
             next: 1,
         };
         for number in 0..case.subscribers {
-            let id = bench.connect(&format!("s{number}"));
+            let id = bench.connect(&format!("s{number}"), case.kept == Kept::Nothing);
             let topic = bench.topic(number);
             let options = SubscribeOptions {
                 qos: case.qos,
@@ -148,9 +176,14 @@ impl<'a> Bench<'a> {
                 filters: vec![(TopicFilter::new(&topic).expect("valid"), options)],
             });
             bench.offer(id, &bench.encoded(&subscribe));
+            bench.flush();
+            if case.kept == Kept::Away {
+                let view = View { index: &bench.index, commons: &bench.shared };
+                bench.broker.closed(bench.now, id, CloseCause::PeerClosed, &view);
+            }
         }
         for number in 0..case.publishers {
-            let id = bench.connect(&format!("p{number}"));
+            let id = bench.connect(&format!("p{number}"), true);
             bench.publishers.push(id);
         }
         bench.flush();
@@ -167,13 +200,13 @@ impl<'a> Bench<'a> {
         bytes
     }
 
-    fn connect(&mut self, client_id: &str) -> ConnId {
+    fn connect(&mut self, client_id: &str, clean_start: bool) -> ConnId {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let id = self.broker.open(self.now, &Peer { address, admission: Admission::Admit });
         let connect = Packet::Connect(Connect {
             version: self.case.version,
             bridge: false,
-            clean_start: true,
+            clean_start,
             keep_alive: 0,
             client_id,
             will: None,
@@ -200,7 +233,7 @@ impl<'a> Bench<'a> {
 
     /// Publishes bursts from everybody, as many rounds as asked; returns the deliveries.
     fn run(&mut self, rounds: usize) -> u64 {
-        let before = self.broker.stats().publish_sent;
+        let before = self.done();
         let payload = vec![b'x'; self.case.payload];
         for _ in 0..rounds {
             for number in 0..self.publishers.len() {
@@ -215,7 +248,13 @@ impl<'a> Bench<'a> {
                 self.flush();
             }
         }
-        self.broker.stats().publish_sent - before
+        self.done() - before
+    }
+
+    /// Messages delivered, or taken where nobody is there.
+    fn done(&self) -> u64 {
+        let stats = self.broker.stats();
+        if self.case.kept == Kept::Away { stats.publish_received } else { stats.publish_sent }
     }
 
     fn fill(&mut self, input: &mut Vec<u8>, number: usize, payload: &[u8]) {
@@ -250,6 +289,12 @@ impl<'a> Bench<'a> {
     fn flush(&mut self) {
         loop {
             let mut dirty = std::mem::take(&mut self.dirty);
+            if let Some(journal) = self.broker.take_journal() {
+                let view = View { index: &self.index, commons: &self.shared };
+                black_box(&journal.records);
+                self.broker.lend(journal.records);
+                self.broker.persisted(self.now, journal.token, &view);
+            }
             self.broker.take_dirty(&mut dirty);
             if dirty.is_empty() {
                 self.dirty = dirty;
