@@ -112,8 +112,9 @@ impl Checker {
         let mut targets = Vec::with_capacity(line.receivers.len());
         for receiver in &line.receivers {
             let number = self.known(receiver.session).map_err(named)?;
-            if targets.iter().any(|target: &Target| target.number == number) {
-                return Err(named(Wrong(format!("session {number} gets it twice"))));
+            // Equal ones are of overlapping subscriptions.
+            if targets.last().is_some_and(|last: &Target| last.number > number) {
+                return Err(named(Wrong(format!("receiver {number}: they have to ascend"))));
             }
             let qos = quality(receiver.qos).map_err(named)?;
             if qos == QoS::AtMostOnce {

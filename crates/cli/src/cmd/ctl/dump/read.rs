@@ -154,4 +154,15 @@ mod tests {
             assert!(read(&GOOD.as_bytes()[..end]).is_err(), "cut at {end}");
         }
     }
+
+    #[test]
+    fn flipped_bits_never_panic() {
+        for index in 0..GOOD.len() {
+            for bit in 0..8 {
+                let mut text = GOOD.as_bytes().to_vec();
+                text[index] ^= 1 << bit;
+                drop(read(&text));
+            }
+        }
+    }
 }

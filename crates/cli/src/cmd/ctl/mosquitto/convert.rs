@@ -55,7 +55,7 @@ pub(super) fn convert(snapshot: Snapshot, now: u64) -> Converted {
 /// Where a message lies: Mosquitto's number, then which copy of it, then of which message and client.
 ///
 /// A queue of Mosquitto is in the order of its entries, a queue of dunlin in the order of identifiers.
-/// A message that comes late in a queue, or twice, is copied behind the one before it.
+/// A message that comes late in a queue is copied behind the one before it.
 type Place = (u64, u64, u64, u64);
 
 #[derive(Debug, Default)]
@@ -222,7 +222,7 @@ impl Builder {
         }
         let plain = (entry.message, 0, 0, 0);
         let place = match self.last.get(&number) {
-            Some(last) if *last >= plain => (last.0, last.1 + 1, entry.message, number),
+            Some(last) if *last > plain => (last.0, last.1 + 1, entry.message, number),
             _ => plain,
         };
         let receiver = Receiver {
@@ -271,6 +271,7 @@ impl Builder {
     fn finish(mut self) -> Converted {
         for (id, mut message) in (1..).zip(self.messages.into_values()) {
             message.id = id;
+            message.receivers.sort_by_key(|receiver| receiver.session);
             self.converted.messages.push(message);
         }
         self.converted
