@@ -9,12 +9,27 @@
 //! [`FaultyDisk`] one in memory that loses power, fills up and breaks as a seed says. The format is
 //! described in `docs/store-format.md`.
 
+mod chain;
+mod clean;
+mod damage;
 mod disk;
 mod error;
 mod faulty;
+mod format;
+mod group;
+mod index;
 mod log;
+mod open;
 mod options;
+mod reader;
 mod real;
+mod restore;
+#[cfg(test)]
+mod samples;
+mod segment;
+mod version;
+mod view;
+mod write;
 
 pub use disk::Disk;
 pub use error::{OpenError, ReadError, WriteError};
