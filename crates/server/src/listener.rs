@@ -25,6 +25,12 @@ const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_PROBES: u32 = 6;
 
+/// A socket that has its address, but does not listen yet: whoever connects is told so.
+pub(crate) struct Bound {
+    socket: Socket,
+    address: SocketAddr,
+}
+
 /// One listening socket.
 pub(crate) struct Listener {
     pub(crate) socket: TcpListener,
@@ -41,14 +47,23 @@ enum State {
     Resting { until: Time },
 }
 
-impl Listener {
+impl Bound {
     pub(crate) fn bind(address: SocketAddr) -> Result<Self, StartError> {
-        let socket = listen(address).map_err(|cause| StartError::listener(address, cause))?;
-        let socket = TcpListener::from_std(socket);
-        let address = socket.local_addr().map_err(|cause| StartError::listener(address, cause))?;
-        Ok(Self { socket, address, state: State::Drained })
+        let failed = |cause| StartError::listener(address, cause);
+        let socket = bind(address).map_err(failed)?;
+        let local = socket.local_addr().map_err(failed)?.as_socket();
+        Ok(Self { socket, address: local.unwrap_or(address) })
     }
 
+    pub(crate) fn listen(self) -> Result<Listener, StartError> {
+        let Self { socket, address } = self;
+        socket.listen(BACKLOG).map_err(|cause| StartError::listener(address, cause))?;
+        let socket = TcpListener::from_std(socket.into());
+        Ok(Listener { socket, address, state: State::Drained })
+    }
+}
+
+impl Listener {
     /// The poller says that somebody waits.
     pub(crate) fn notice(&mut self) {
         if matches!(self.state, State::Drained) {
@@ -100,7 +115,7 @@ impl Listener {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+fn bind(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // So that the same port can be bound for IPv4, too.
@@ -118,8 +133,7 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     )?;
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(address))?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// EMFILE, ENFILE, ENOBUFS, ENOMEM: waiting helps, trying again at once does not.
@@ -137,13 +151,13 @@ mod tests {
     use super::*;
 
     fn loopback() -> Listener {
-        Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap()
+        Bound::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap().listen().unwrap()
     }
 
     #[test]
     fn a_port_in_use_is_told_as_such() {
         let first = loopback();
-        let second = Listener::bind(first.address);
+        let second = Bound::bind(first.address).and_then(Bound::listen);
         assert!(
             matches!(second, Err(StartError::PortInUse { address }) if address == first.address)
         );
@@ -152,7 +166,8 @@ mod tests {
     #[test]
     fn the_same_port_serves_both_address_families() {
         let v4 = loopback();
-        let v6 = Listener::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, v4.address.port())));
+        let address = SocketAddr::from((Ipv6Addr::LOCALHOST, v4.address.port()));
+        let v6 = Bound::bind(address).and_then(Bound::listen);
         // A machine without IPv6 has nothing to show here.
         assert!(!matches!(v6, Err(StartError::PortInUse { .. })));
     }

@@ -13,7 +13,7 @@ use mio::{Poll, Waker};
 use crate::clock::Clock;
 use crate::error::{RunError, StartError};
 use crate::limits;
-use crate::listener::Listener;
+use crate::listener::{Bound, Listener};
 use crate::mailbox::Mailbox;
 use crate::options::{Durability, ServerOptions};
 use crate::shard::{MAILBOX, Shard};
@@ -32,13 +32,17 @@ pub struct Handle {
     store: Option<JoinHandle<Result<(), WriteError>>>,
 }
 
-/// Reads the store, binds the listeners and starts the shards. Connections are served from then on.
+/// Binds the listeners, reads the store and starts the shards. Connections are served from then on.
 ///
 /// # Errors
 /// The store cannot be used, a listener cannot be bound, or the system gives no thread or poller.
 pub fn start(mut options: ServerOptions) -> Result<Handle, StartError> {
     if options.listeners.is_empty() {
         return Err(StartError::NoListener);
+    }
+    let mut bound = Vec::new();
+    for address in &options.listeners {
+        bound.push(Bound::bind(*address)?);
     }
     let clock = Clock::start();
     let kept = options.store.as_ref().map(|store| store::open(store, clock)).transpose()?;
@@ -53,10 +57,7 @@ pub fn start(mut options: ServerOptions) -> Result<Handle, StartError> {
     let shared = Arc::new(shared);
     let mut brokers = brokers(&shared, seed);
     store::restore(&shared, &mut brokers, state);
-    let mut listeners = Vec::new();
-    for address in &options.listeners {
-        listeners.push(Listener::bind(*address)?);
-    }
+    let listeners = bound.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let mut handle = Handle { shared, addresses, shards: Vec::new(), store: None };
     if let (Some(log), Some(store)) = (log, &options.store) {
@@ -146,11 +147,20 @@ impl Handle {
                 Ok(thread) => self.shards.push(thread),
                 Err(cause) => {
                     self.shared.stop(Stop::Now);
+                    self.leave_from(usize::from(number));
                     return Err(StartError::Shard { shard: usize::from(number), cause });
                 }
             }
         }
         Ok(())
+    }
+
+    /// Says on behalf of the shards that were not started that they hand in nothing: the store thread
+    /// would wait for them.
+    fn leave_from(&self, number: usize) {
+        if let Some(desk) = &self.shared.store {
+            (number..self.shared.mailboxes.len()).for_each(|_| desk.leave());
+        }
     }
 }
 

@@ -248,3 +248,121 @@ type Messages = Vec<(u64, Option<Arc<Message>>)>;
 fn bytes_of(batches: &[Batch]) -> usize {
     batches.iter().map(|batch| batch.journal.records.len()).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use dunlin_broker::Journal;
+    use dunlin_broker::journal::Record;
+    use dunlin_store::{FaultyDisk, Operation, Options};
+    use mio::{Poll, Token, Waker};
+
+    use super::*;
+
+    /// Longer than a disk is left alone after an error, on a loaded machine.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn options() -> Options {
+        Options { segment_bytes: 1 << 20, ..Options::default() }
+    }
+
+    /// Runs a store thread on `disk` beside `shard`, which then leaves; returns how the thread ended.
+    fn run(
+        disk: &FaultyDisk,
+        durability: Durability,
+        shard: impl FnOnce(&Desk),
+    ) -> Result<(), WriteError> {
+        let (log, ..) = Log::open(disk.clone(), options()).unwrap();
+        let poll = Poll::new().unwrap();
+        let waker = Waker::new(poll.registry(), Token(0)).unwrap();
+        let (desk, mailboxes) = (Desk::new(1), [Mailbox::new(waker, 1)]);
+        std::thread::scope(|scope| {
+            let committer = Committer::new(log, Clock::start(), &mailboxes, &desk, durability);
+            let thread = scope.spawn(|| committer.run());
+            shard(&desk);
+            desk.leave();
+            thread.join().unwrap()
+        })
+    }
+
+    fn hand_in(desk: &Desk, token: u64) {
+        let mut records = Vec::new();
+        let client_id = "device";
+        Record::Session { number: token, client_id, expiry: 60, will: None }.write(&mut records);
+        desk.hand_in(0, Journal { records, token, urgent: true });
+    }
+
+    /// Waits until `there` is so.
+    fn until(what: &str, there: impl Fn() -> bool) {
+        let clock = Clock::start();
+        let late = clock.now().saturating_add(PATIENCE);
+        while !there() {
+            assert!(clock.now() < late, "{what}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Sessions on the disk after the power has failed.
+    fn kept(disk: &mut FaultyDisk) -> usize {
+        disk.crash();
+        Log::open(disk.clone(), options()).unwrap().1.sessions.len()
+    }
+
+    #[test]
+    fn what_is_told_to_be_durable_is() {
+        let disk = FaultyDisk::new(1);
+        let mut after = disk.clone();
+        run(&disk, Durability::Always, |desk| {
+            hand_in(desk, 1);
+            until("told", || desk.durable(0) == 1);
+            assert_eq!(desk.gauge().condition, Condition::Ready);
+        })
+        .unwrap();
+        assert_eq!(kept(&mut after), 1);
+    }
+
+    #[test]
+    fn a_disk_that_fails_is_tried_again_until_it_works() {
+        for operation in [Operation::Write, Operation::Sync] {
+            let mut disk = FaultyDisk::new(1);
+            let mut broken = disk.clone();
+            run(&disk, Durability::Always, |desk| {
+                hand_in(desk, 1);
+                until("told", || desk.durable(0) == 1);
+                broken.fail(operation, u32::MAX);
+                hand_in(desk, 2);
+                until("full", || desk.storage() == Storage::Full);
+                assert_eq!(desk.gauge().condition, Condition::Broken);
+                assert_eq!(desk.durable(0), 1);
+                broken.fail(operation, 0);
+                until("told after all", || desk.durable(0) == 2);
+                until("ready", || desk.storage() == Storage::Ready);
+            })
+            .unwrap();
+            assert_eq!(kept(&mut disk), 2);
+        }
+    }
+
+    #[test]
+    fn the_end_says_so_if_something_could_not_be_kept() {
+        let disk = FaultyDisk::new(1);
+        let mut broken = disk.clone();
+        let ended = run(&disk, Durability::Always, |desk| {
+            broken.fail(Operation::Sync, u32::MAX);
+            hand_in(desk, 1);
+        });
+        assert!(ended.is_err());
+    }
+
+    #[test]
+    fn in_intervals_it_is_told_before_the_sync_which_the_end_does_not_forget() {
+        let disk = FaultyDisk::new(1);
+        let mut after = disk.clone();
+        run(&disk, Durability::Interval(Duration::from_secs(3600)), |desk| {
+            hand_in(desk, 1);
+            until("told", || desk.durable(0) == 1);
+            assert_eq!(desk.gauge().commits, 0);
+        })
+        .unwrap();
+        assert_eq!(kept(&mut after), 1);
+    }
+}

@@ -24,15 +24,18 @@ pub(crate) fn open(
     let log = Options { on_damage: options.on_damage, ..Options::default() };
     let (log, state, report) = Log::open(disk, log)?;
     tell(&report);
-    let queued: usize = state.sessions.iter().map(|session| session.queue.len()).sum();
-    tracing::info!(
-        "store {} {}: {} sessions, {} retained messages, {queued} queued messages, read in {} ms",
-        options.directory.display(),
-        if report.created { "made" } else { "opened" },
-        state.sessions.len(),
-        state.retained.len(),
-        clock.now().since(begun).as_millis()
-    );
+    let directory = options.directory.display();
+    if report.created {
+        tracing::info!("store {directory}: new");
+    } else {
+        let queued: usize = state.sessions.iter().map(|session| session.queue.len()).sum();
+        tracing::info!(
+            "store {directory}: {} sessions, {queued} messages for them and {} retained messages, read in {} ms",
+            state.sessions.len(),
+            state.retained.len(),
+            clock.now().since(begun).as_millis()
+        );
+    }
     Ok((log, state))
 }
 

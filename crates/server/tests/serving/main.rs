@@ -3,6 +3,7 @@
 
 mod churn;
 mod exchange;
+mod keeping;
 mod limits;
 mod stopping;
 mod system;

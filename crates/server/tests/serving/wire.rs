@@ -69,6 +69,17 @@ impl Wire {
         wire
     }
 
+    /// Connected as `id`, MQTT 3.1.1, with the session of before, if there is one as `present` says.
+    pub(crate) fn resume(server: &Server, id: &str, present: bool) -> Self {
+        let mut wire = Self::open(server);
+        let mut packet = connect(4, id);
+        // Clean Session off.
+        packet[9] = 0;
+        wire.send(&packet);
+        wire.expect(&[0x20, 2, present.into(), 0]);
+        wire
+    }
+
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).unwrap();
     }

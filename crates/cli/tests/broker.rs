@@ -1,0 +1,106 @@
+//! The broker as a process: its data directory, its words, its end.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
+
+/// A broker on a free port, in a working directory of its own, for as long as the value lives.
+struct Broker {
+    process: Child,
+    port: String,
+    /// What it said at start.
+    greeting: String,
+}
+
+impl Broker {
+    fn start(directory: &Path, arguments: &[&str]) -> Self {
+        let mut process = Command::new(DUNLIN)
+            .args(["-p", "0", "--bind", "127.0.0.1", "-q"])
+            .args(arguments)
+            .current_dir(directory)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut output = BufReader::new(process.stdout.take().expect("its output is piped"));
+        let mut greeting = String::new();
+        while !greeting.contains(" kept ") {
+            let read = output.read_line(&mut greeting).expect("it says where it keeps what");
+            assert!(read > 0, "ended after: {greeting}");
+        }
+        let first = greeting.lines().next().unwrap_or_default();
+        let (_, port) = first.rsplit_once(':').expect("an address with its port");
+        Self { port: port.to_owned(), process, greeting }
+    }
+
+    fn run(&self, words: &str) -> Output {
+        let mut command = Command::new(DUNLIN);
+        let mut words = words.split_whitespace();
+        command.args(words.next()).args(["-h", "127.0.0.1", "-p", &self.port]).args(words);
+        command.stdin(Stdio::null()).output().expect("the command runs")
+    }
+
+    /// Ends it with a signal, and returns its status.
+    fn stop(mut self) -> Option<i32> {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("there is kill");
+        assert!(sent.success());
+        self.process.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn directory() -> TempDir {
+    TempDir::new().expect("there is room for a directory")
+}
+
+#[test]
+fn retained_messages_outlive_a_stop_in_the_directory_that_is_printed() {
+    let directory = directory();
+    let broker = Broker::start(directory.path(), &[]);
+    let data = directory.path().join("dunlin-data").canonicalize().expect("it is there");
+    assert!(broker.greeting.contains(&data.display().to_string()), "{}", broker.greeting);
+    assert!(broker.run("pub -q 1 -r -t a/b -m kept").status.success());
+    assert_eq!(broker.stop(), Some(0));
+    let broker = Broker::start(directory.path(), &[]);
+    let got = broker.run("sub -q 1 -t a/b -C 1 -W 20");
+    assert_eq!(String::from_utf8_lossy(&got.stdout), "kept\n");
+}
+
+#[test]
+fn nothing_is_written_where_nothing_is_to_be_kept() {
+    let directory = directory();
+    let broker = Broker::start(directory.path(), &["--durability", "off"]);
+    assert!(broker.run("pub -q 1 -r -t a/b -m gone").status.success());
+    assert_eq!(broker.stop(), Some(0));
+    let left = std::fs::read_dir(directory.path()).expect("it is there").count();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn a_directory_in_use_is_refused_in_words() {
+    let directory = directory();
+    let _first = Broker::start(directory.path(), &[]);
+    let mut second = Command::new(DUNLIN)
+        .args(["-p", "0", "--bind", "127.0.0.1"])
+        .current_dir(directory.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let status = second.wait().expect("it ends");
+    let mut told = String::new();
+    let mut stderr = second.stderr.take().expect("its errors are piped");
+    stderr.read_to_string(&mut told).expect("errors are text");
+    assert_eq!(status.code(), Some(1), "{told}");
+    assert!(told.contains("in use by another process"), "{told}");
+}
