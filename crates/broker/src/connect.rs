@@ -57,9 +57,10 @@ impl Broker {
             return flow;
         }
         let session_present = self.attach(now, slot, connect, client_id);
-        self.record_session(slot, view.commons.numbers());
         self.accept(slot, connect, assigned.as_deref(), session_present);
         self.settle(now, view);
+        // Last, since a will that was just published is the one of the session's time before.
+        self.record_session(slot, view.commons.numbers());
         // Nothing precedes CONNACK [MQTT-3.2.0-1], so all else waits with it.
         if self.hub.wait(slot, What::ConnAck).is_none()
             && let Some(connection) = self.hub.connections.at_mut(slot)
@@ -187,6 +188,8 @@ impl Broker {
         let known = self.session_of(client_id);
         if let Some(session) = known {
             self.take_over(now, session);
+            // What was due by now has happened, though its timer was not looked at yet.
+            self.session_due(now, session);
         }
         // The old connection's end may have ended its session.
         let known = self.session_of(client_id);

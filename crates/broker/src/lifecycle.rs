@@ -344,7 +344,7 @@ impl Broker {
         }
     }
 
-    fn session_due(&mut self, now: Time, slot: u32) {
+    pub(crate) fn session_due(&mut self, now: Time, slot: u32) {
         self.take_due_will(now, slot);
         let Some(session) = self.hub.sessions.at(slot) else { return };
         if session.connected() {
