@@ -12,9 +12,12 @@ type Content = fn(u16, &str) -> String;
 const CONFIGS: [(&str, &str, Content); 4] = [
     ("{conf}", "mosquitto.conf", |port, _| mosquitto(port)),
     ("{persistent-conf}", "persistent.conf", mosquitto_persistent),
-    ("{nats-conf}", "nats.conf", |port, dir| nats(port, dir, "2m")),
-    ("{nats-always-conf}", "nats.conf", |port, dir| nats(port, dir, "always")),
+    ("{nats-conf}", "nats.conf", |port, dir| nats(port, dir, "")),
+    ("{nats-always-conf}", "nats.conf", |port, dir| nats(port, dir, SYNC_ALWAYS)),
 ];
+
+/// Before each acknowledgement; NATS knows it since 2.10.
+const SYNC_ALWAYS: &str = "  sync_interval: always\n";
 
 /// Words with {port}, {dir} and the configurations replaced; these are written to `directory`.
 pub(super) fn fill_in(words: &[String], port: u16, directory: &Path) -> Result<Vec<String>> {
@@ -61,12 +64,9 @@ fn mosquitto_base(port: u16) -> String {
     )
 }
 
-/// JetStream in files; `sync` is the time between syncs, or `always`.
+/// JetStream in files, synced as `sync` says, else every two minutes.
 fn nats(port: u16, directory: &str, sync: &str) -> String {
-    format!(
-        "listen: \"127.0.0.1:{port}\"\njetstream {{\n  store_dir: \"{directory}\"\n  \
-         sync_interval: {sync}\n}}\n"
-    )
+    format!("listen: \"127.0.0.1:{port}\"\njetstream {{\n  store_dir: \"{directory}\"\n{sync}}}\n")
 }
 
 #[cfg(test)]
