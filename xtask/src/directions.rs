@@ -11,12 +11,20 @@ use crate::source::Repository;
 const ALLOWED: &[(&str, &[&str], World)] = &[
     ("dunlin-proto", &[], World::Pure),
     ("dunlin-broker", &["dunlin-proto"], World::Pure),
+    ("dunlin-access", &["dunlin-proto"], World::Pure),
     ("dunlin-lab", &["dunlin-proto"], World::Pure),
     ("dunlin-store", &["dunlin-proto", "dunlin-broker"], World::Free),
     ("dunlin-client", &["dunlin-proto"], World::Free),
     (
         "dunlin-server",
-        &["dunlin-proto", "dunlin-broker", "dunlin-store", "dunlin-client", "dunlin-lab"],
+        &[
+            "dunlin-proto",
+            "dunlin-broker",
+            "dunlin-access",
+            "dunlin-store",
+            "dunlin-client",
+            "dunlin-lab",
+        ],
         World::Free,
     ),
     (
@@ -25,6 +33,7 @@ const ALLOWED: &[(&str, &[&str], World)] = &[
         &[
             "dunlin-proto",
             "dunlin-broker",
+            "dunlin-access",
             "dunlin-store",
             "dunlin-server",
             "dunlin-client",
@@ -37,6 +46,7 @@ const ALLOWED: &[(&str, &[&str], World)] = &[
         &[
             "dunlin-proto",
             "dunlin-broker",
+            "dunlin-access",
             "dunlin-store",
             "dunlin-client",
             "dunlin-server",

@@ -1,0 +1,2 @@
+//! Rules.
+fn main() {}

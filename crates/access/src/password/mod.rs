@@ -1,0 +1,11 @@
+//! Passwords: the file of users, the hashes in it, and how it is written.
+
+mod edit;
+mod file;
+mod hash;
+mod strength;
+
+pub use edit::{NameFault, check_name, remove, set, upgrade};
+pub use file::{Attempt, PasswordFile};
+pub use hash::{Cost, Hash, HashFault, Kind};
+pub use strength::{Weakness, weaknesses};
