@@ -142,8 +142,12 @@ impl<D: Disk> Log<D> {
     /// The disk fails. That it is full is no error here, but told by [`Log::status`].
     pub fn prepare(&mut self) -> Result<(), WriteError> {
         self.index.sweep(SWEEP);
-        self.pool.remove_discarded(&mut self.disk).inspect_err(|_| self.counters.failures += 1)?;
-        self.free()?;
+        // Without the header of the last segment the log would end before it, after a restart.
+        if !self.active || self.group.start > 0 {
+            let removed = self.pool.remove_discarded(&mut self.disk);
+            removed.inspect_err(|_| self.counters.failures += 1)?;
+            self.free()?;
+        }
         match self.pool.fill(&mut self.disk).map_err(WriteError::from) {
             Ok(()) => {
                 if self.pool.spares.len() >= crate::segment::SPARES {

@@ -43,33 +43,62 @@ pub(crate) fn open<D: Disk>(
     for at in 0..chain.log.len() {
         reading.read(&mut disk, &mut chain, at)?;
     }
-    let Reading { mut index, mut report, next, .. } = reading;
+    let Reading { mut index, mut report, next, tail, .. } = reading;
+    let group = tail_group(&mut disk, &chain, &tail)?;
     index.settle();
     let state = restore::restore(&mut disk, &chain.log, &index, identity)?;
     keep_copies(&mut disk, &chain, &mut report);
     let pool = pool_of(&mut disk, &mut chain, &options);
+    let uncertain = !group.bytes.is_empty();
     let mut log = Log {
         disk,
         options,
         identity,
         index,
         segments: chain.log,
-        active: false,
+        active: uncertain,
         pool,
-        group: Group::default(),
-        broken: false,
+        group,
+        broken: uncertain,
         next,
-        durable: next,
+        durable: if uncertain { tail.durable } else { next },
         cleaned: VecDeque::new(),
         cleaning: None,
         room: Room::Ready,
         counters: Status { damaged: report.damage.len() as u64, ..Status::default() },
     };
+    // A full or failing disk is told by the status, and when something is to be written.
+    drop(log.sync());
     for _ in 0..SPARES {
-        // A full or failing disk is told by the status, and when something is to be written.
         drop(log.prepare());
     }
     Ok((log, state, report))
+}
+
+/// What was written last. It was read, but from a cache perhaps, and what a flush did to it is not known. So
+/// it is written once more, as after a failure.
+#[derive(Default)]
+struct Tail {
+    offset: u64,
+    /// All records before it are durable: those below this number.
+    durable: u64,
+}
+
+fn tail_group<D: Disk>(
+    disk: &mut D,
+    chain: &Chain<D::File>,
+    tail: &Tail,
+) -> Result<Group, OpenError> {
+    let mut group = Group::default();
+    if let Some(last) = chain.log.back().filter(|_| tail.offset > 0) {
+        // If nothing in the segment is certain, its header is not either.
+        let start = if tail.offset == SEGMENT_HEADER { 0 } else { tail.offset };
+        let mut bytes = vec![0; (last.end - start) as usize];
+        let read = disk.read_at(&last.file, start, &mut bytes);
+        read.map_err(OpenError::io(format!("read {}", segment_name(last.id))))?;
+        group.begin(last.id, start, &bytes);
+    }
+    Ok(group)
 }
 
 /// The log while it is read.
@@ -80,6 +109,7 @@ struct Reading {
     report: Report,
     /// Number of the next record.
     next: u64,
+    tail: Tail,
 }
 
 impl Reading {
@@ -87,7 +117,7 @@ impl Reading {
         let mut index = Index::new(identity.number as u64);
         index.begin_reading();
         let frames = Frames::new(0, identity, 0, PIECE);
-        Self { index, frames, on_damage, report: Report::default(), next: 1 }
+        Self { index, frames, on_damage, report: Report::default(), next: 1, tail: Tail::default() }
     }
 
     /// Reads one segment of the log.
@@ -110,9 +140,14 @@ impl Reading {
         }
         self.report.segments += 1;
         self.frames.begin(id, *end);
+        self.tail = Tail::default();
         loop {
             if let Some(frame) = self.frames.next(disk, file).map_err(io())? {
                 self.next = apply(&mut self.index, id, &frame)?;
+                let durable = frame.header.durable;
+                if self.tail.offset == 0 || durable > self.tail.durable {
+                    self.tail = Tail { offset: frame.offset, durable };
+                }
                 self.report.frames += 1;
                 self.report.records += u64::from(frame.header.records);
                 continue;

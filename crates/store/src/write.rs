@@ -112,7 +112,13 @@ impl<D: Disk> Log<D> {
         let mut bytes = header.encode(self.identity).to_vec();
         bytes.extend_from_slice(&self.group.bytes[frames..]);
         seal_again(&mut bytes[SEGMENT_HEADER as usize..], spare.id, self.identity);
-        if let Err(error) = self.disk.write_at(&mut spare.file, 0, &[&bytes]) {
+        // The header puts an end to the segment before. That must not happen before all that lies behind
+        // this end lies here, because after a restart it may have been durable there.
+        let (head, rest) = bytes.split_at(SEGMENT_HEADER as usize);
+        let Self { disk, .. } = self;
+        let written = disk.write_at(&mut spare.file, SEGMENT_HEADER, &[rest]);
+        let written = written.and_then(|()| disk.sync(&mut spare.file));
+        if let Err(error) = written.and_then(|()| disk.write_at(&mut spare.file, 0, &[head])) {
             self.counters.failures += 1;
             self.discard(&spare);
             return Err(error.into());
