@@ -20,6 +20,9 @@ use super::dump::{
 use super::open::{Store, open};
 
 pub(super) fn run(directory: &Path, output: Option<&Path>) -> Result<ExitCode> {
+    if let Some(path) = output.filter(|path| path.exists()) {
+        bail!("{} exists; name a file that does not", path.display());
+    }
     let mut store = open(directory)?;
     if !store.report.damage.is_empty() {
         eprintln!("dunlin: the store is damaged: what cannot be read is not exported (see check)");
@@ -42,9 +45,6 @@ pub(super) fn run(directory: &Path, output: Option<&Path>) -> Result<ExitCode> {
 
 /// The file gets its name when it is whole.
 fn to_file(store: &mut Store, path: &Path) -> Result<u64> {
-    if path.exists() {
-        bail!("{} exists; name a file that does not", path.display());
-    }
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);

@@ -79,6 +79,8 @@ fn write_converted(
         sink(&mut records)?;
         records.clear();
     }
+    checker.finish(&mut records);
+    sink(&mut records)?;
     Ok(checker.counts())
 }
 

@@ -19,7 +19,7 @@ const VERSION: &str = "VERSION";
 const LOCK: &str = "LOCK";
 
 /// Bytes of records that are appended at once.
-const GROUP: usize = 1 << 20;
+const GROUP: usize = 1 << 19;
 
 /// Takes records for a new store.
 pub(super) struct Writer {

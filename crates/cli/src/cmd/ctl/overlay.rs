@@ -17,8 +17,8 @@ pub(super) struct Overlay<D: Disk> {
 }
 
 struct File<F> {
-    /// The file on the disk; none for one that was made here.
-    below: Option<F>,
+    /// The file on the disk and its length; none for one that was made here.
+    below: Option<(F, u64)>,
     length: u64,
     /// By their numbers. What no page covers is as on the disk, or zero.
     pages: BTreeMap<u64, Box<[u8]>>,
@@ -32,7 +32,7 @@ impl<D: Disk> Overlay<D> {
         Ok(Self { disk, names, files: Vec::new() })
     }
 
-    fn add(&mut self, name: &str, below: Option<D::File>, length: u64) -> usize {
+    fn add(&mut self, name: &str, below: Option<(D::File, u64)>, length: u64) -> usize {
         self.files.push(File { below, length, pages: BTreeMap::new() });
         let index = self.files.len() - 1;
         self.names.insert(name.to_owned(), Some(index));
@@ -44,8 +44,8 @@ impl<D: Disk> Overlay<D> {
         let Self { disk, files, .. } = self;
         let file = files.get(index).ok_or(io::ErrorKind::NotFound)?;
         into.fill(0);
-        if let Some(below) = &file.below {
-            let length = disk.len(below)?.saturating_sub(offset).min(into.len() as u64);
+        if let Some((below, length)) = &file.below {
+            let length = length.saturating_sub(offset).min(into.len() as u64);
             if let Some(part) = into.get_mut(..usize::try_from(length).unwrap_or(0)) {
                 disk.read_at(below, offset, part)?;
             }
@@ -108,7 +108,7 @@ impl<D: Disk> Disk for Overlay<D> {
             Some(None) => {
                 let file = self.disk.open(name)?;
                 let length = self.disk.len(&file)?;
-                Ok(self.add(name, Some(file), length))
+                Ok(self.add(name, Some((file, length)), length))
             }
         }
     }

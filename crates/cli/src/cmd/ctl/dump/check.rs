@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use dunlin_broker::Time;
-use dunlin_broker::journal::{self, Origin, Record, Target};
+use dunlin_broker::journal::{self, Origin, Record, StoredMessage, Target};
 use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::topic::TopicFilter;
 
@@ -41,6 +41,8 @@ pub(crate) struct Checker {
     sent: HashSet<(u64, PacketId)>,
     /// Packet identifiers of publishers that are in use.
     held: HashSet<(u64, PacketId)>,
+    /// Sessions and packet identifiers, in order.
+    releases: Vec<(u64, PacketId)>,
 }
 
 impl Checker {
@@ -52,8 +54,9 @@ impl Checker {
     /// Appends the records of a session.
     pub(crate) fn session(&mut self, session: &Session, into: &mut Vec<u8>) -> Result<(), Wrong> {
         let number = session.number;
-        if number == 0 || self.sessions.last().is_some_and(|last| *last >= number) {
-            return Err(Wrong(format!("session {number}: numbers have to ascend from 1")));
+        let last = self.sessions.last().copied().unwrap_or_default();
+        if number <= last || number > HIGHEST {
+            return Err(Wrong(format!("session {number}: numbers ascend, from 1 to {HIGHEST}")));
         }
         self.sessions.push(number);
         self.client_id(session)?;
@@ -72,8 +75,7 @@ impl Checker {
         }
         for packet_id in &session.releases {
             let packet_id = self.towards(number, *packet_id)?;
-            // The message itself is the client's already.
-            Record::Received { number, packet_id, id: 0 }.write(into);
+            self.releases.push((number, packet_id));
         }
         if let Some(parted) = &session.parted {
             parted.record(number).write(into);
@@ -96,14 +98,17 @@ impl Checker {
     /// Appends the record of a message.
     pub(crate) fn message(&mut self, line: &Message, into: &mut Vec<u8>) -> Result<(), Wrong> {
         let id = line.id;
-        if id <= self.last_message {
-            return Err(Wrong(format!("message {id}: identifiers have to ascend from 1")));
+        if id <= self.last_message || id > HIGHEST {
+            return Err(Wrong(format!("message {id}: identifiers ascend, from 1 to {HIGHEST}")));
         }
         self.last_message = id;
         let named = |Wrong(why)| Wrong(format!("message {id}: {why}"));
         let properties = line.message.check().map_err(named)?;
         if line.retained.is_some() && line.message.payload().is_empty() {
             return Err(named(Wrong("a retained message has a payload".to_owned())));
+        }
+        if line.retained.is_some_and(|stamp| stamp > HIGHEST) {
+            return Err(named(Wrong(format!("retained is above {HIGHEST}"))));
         }
         let held = match &line.held {
             None => None,
@@ -135,6 +140,35 @@ impl Checker {
         Record::Message { id, origin, retained, held, message, targets }.write(into);
         self.counts.messages += 1;
         Ok(())
+    }
+
+    /// Appends what comes last. A release belongs to a message that the client has; an identifier may have
+    /// only one, so each is given an empty message behind all others.
+    pub(crate) fn finish(&mut self, into: &mut Vec<u8>) {
+        let message = StoredMessage {
+            topic: "released",
+            payload: &[],
+            properties: &[],
+            expires: Time::MAX,
+            qos: QoS::ExactlyOnce,
+            retain: false,
+        };
+        for (number, packet_id) in core::mem::take(&mut self.releases) {
+            self.last_message += 1;
+            let id = self.last_message;
+            let target = Target {
+                number,
+                qos: QoS::ExactlyOnce,
+                retain: false,
+                shared: false,
+                identifier: 0,
+                sent: Some(packet_id),
+            };
+            let (origin, targets) = (Origin::Client, vec![target]);
+            Record::Message { id, origin, retained: None, held: None, message, targets }
+                .write(into);
+            Record::Received { number, packet_id, id }.write(into);
+        }
     }
 
     fn known(&self, number: u64) -> Result<u64, Wrong> {
@@ -204,6 +238,9 @@ fn identifier(identifier: u32) -> Result<u32, Wrong> {
     }
     Err(Wrong(format!("subscription identifier {identifier} is above {HIGHEST_IDENTIFIER}")))
 }
+
+/// Of numbers, identifiers and stamps: those to come have to be higher.
+const HIGHEST: u64 = 1 << 62;
 
 /// What four bytes of a Variable Byte Integer can say.
 const HIGHEST_IDENTIFIER: u32 = 268_435_455;

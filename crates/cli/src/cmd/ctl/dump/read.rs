@@ -87,6 +87,7 @@ impl<R: BufRead> Reader<R> {
                 if counts != read {
                     bail!("lines are missing: it says {counts:?}, but there were {read:?}");
                 }
+                self.checker.finish(into);
             }
         }
         Ok(())
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn sessions_and_messages_become_records() {
-        assert_eq!(read(GOOD.as_bytes()).unwrap(), 5);
+        assert_eq!(read(GOOD.as_bytes()).unwrap(), 6);
     }
 
     #[test]

@@ -249,7 +249,7 @@ impl Builder {
             return;
         }
         if let Some(line) = self.line((id, 0, 0, 0), message) {
-            line.retained = Some(id.max(1));
+            line.retained = Some(id.clamp(1, 1 << 62));
         }
     }
 
