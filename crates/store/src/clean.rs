@@ -197,9 +197,10 @@ impl<D: Disk> Log<D> {
             View::Message(ref message) => self.say_message(message, &mut bytes),
             View::Session { number, .. } => self.say_session(number, record, &mut bytes),
             View::Received { number, .. } => {
-                // All of them, so that their order stays what it is.
+                // All of them, so that their order stays what it is. Without the message: the session may be
+                // waiting for another copy of it.
                 for held in self.index.sessions.get(number).map_or(&[][..], |s| &s.releases) {
-                    let (packet_id, id) = (held.packet_id, held.id);
+                    let (packet_id, id) = (held.packet_id, 0);
                     Record::Received { number, packet_id, id }.write(&mut bytes);
                 }
             }

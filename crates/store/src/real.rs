@@ -9,6 +9,7 @@ use rustix::fs::FallocateFlags;
 
 use crate::disk::Disk;
 use crate::error::OpenError;
+use crate::version;
 
 /// A directory of files, which no other process uses.
 #[derive(Debug)]
@@ -41,6 +42,11 @@ impl RealDisk {
         if mode & 0o022 != 0 {
             return Err(OpenError::Permissions { directory: path.to_owned(), mode });
         }
+        // Not even a lock is left behind in a directory of something else.
+        let names = names(path).map_err(OpenError::io(format!("list {}", path.display())))?;
+        if let Some(refusal) = version::refuse(&names) {
+            return Err(refusal);
+        }
         let lock = Self::lock(path)?;
         let directory =
             File::open(path).map_err(OpenError::io(format!("open {}", path.display())))?;
@@ -67,16 +73,20 @@ impl RealDisk {
     }
 }
 
+fn names(directory: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        // A name that is no text is none of ours, but shows that the directory is another's.
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    Ok(names)
+}
+
 impl Disk for RealDisk {
     type File = File;
 
     fn list(&mut self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            // A name that is no text is none of ours, but shows that the directory is another's.
-            names.push(entry?.file_name().to_string_lossy().into_owned());
-        }
-        Ok(names)
+        names(&self.path)
     }
 
     fn create(&mut self, name: &str, bytes: u64) -> io::Result<File> {

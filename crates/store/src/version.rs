@@ -29,13 +29,19 @@ pub(crate) fn read<D: Disk>(disk: &mut D, names: &[String]) -> Result<Option<Ide
             .and_then(parse)
             .map(Some);
     }
+    refuse(names).map_or(Ok(None), Err)
+}
+
+/// Why a directory with these files is no place for a store; `None` if it is one, or may become one.
+pub(crate) fn refuse(names: &[String]) -> Option<OpenError> {
+    if names.iter().any(|name| name == NAME) {
+        return None;
+    }
     if names.iter().any(|name| segment_id(name).is_some()) {
-        return Err(OpenError::NoVersion);
+        return Some(OpenError::NoVersion);
     }
-    match names.iter().find(|name| !STRANGERS.contains(&name.as_str())) {
-        Some(file) => Err(OpenError::Foreign { file: file.clone() }),
-        None => Ok(None),
-    }
+    let stranger = names.iter().find(|name| !STRANGERS.contains(&name.as_str()))?;
+    Some(OpenError::Foreign { file: stranger.clone() })
 }
 
 /// Makes a store: from then on, the directory is one.

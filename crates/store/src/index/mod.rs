@@ -60,7 +60,7 @@ impl Index {
         match *view {
             View::Message(ref message) => self.message(message, place),
             View::Done { number, id } => {
-                self.target_gone(number, id, |messages, slot| messages.done(slot, number));
+                self.target_gone(id, |messages, slot| messages.done(slot, number));
             }
             View::Sent { number, packet_id, id } => self.messages.sent(id, number, packet_id),
             View::Route { id, released, targets } => {
@@ -100,9 +100,9 @@ impl Index {
             }
             View::Received { number, packet_id, id } => {
                 if let Some(session) = self.sessions.known(number, self.reading) {
-                    session.received(packet_id, id, place, live);
+                    session.received(packet_id, place, live);
                 }
-                self.target_gone(number, id, |messages, slot| {
+                self.target_gone(id, |messages, slot| {
                     messages.received(slot, number, packet_id);
                 });
             }
@@ -159,8 +159,7 @@ impl Index {
     }
 
     #[inline]
-    fn target_gone(&mut self, number: u64, id: u64, gone: impl FnOnce(&mut Messages, u32)) {
-        debug_assert!(number != 0 && id != 0, "only what is kept has a name");
+    fn target_gone(&mut self, id: u64, gone: impl FnOnce(&mut Messages, u32)) {
         if let Some(slot) = self.messages.find(id) {
             gone(&mut self.messages, slot);
             self.drop_if_dead(slot);

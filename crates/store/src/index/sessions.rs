@@ -44,7 +44,6 @@ pub(crate) struct Parted {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Release {
     pub(crate) packet_id: PacketId,
-    pub(crate) id: u64,
     place: Place,
 }
 
@@ -202,10 +201,10 @@ impl Session {
     }
 
     /// Said again, it is the last in the order of releases, as all of them are said again.
-    pub(super) fn received(&mut self, packet_id: PacketId, id: u64, place: Place, live: &mut Live) {
+    pub(super) fn received(&mut self, packet_id: PacketId, place: Place, live: &mut Live) {
         self.completed(packet_id, live);
         live.add(place);
-        self.releases.push(Release { packet_id, id, place });
+        self.releases.push(Release { packet_id, place });
     }
 
     pub(super) fn completed(&mut self, packet_id: PacketId, live: &mut Live) {
