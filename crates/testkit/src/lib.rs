@@ -4,6 +4,8 @@
 //! read. [`Connect`], [`Publish`] and the functions of [`request`] write packets byte by byte,
 //! broken ones too; nothing here uses the codec under test. [`Broker`] runs the real binary and
 //! ends it with the process that started it.
+//!
+//! [`sim`] is something else: whole brokers with their clients on virtual time.
 
 mod broker;
 mod client;
@@ -13,6 +15,7 @@ mod packet;
 pub mod property;
 mod publish;
 pub mod request;
+pub mod sim;
 mod version;
 mod wire;
 

@@ -1,0 +1,148 @@
+//! Messages from their publisher's side.
+
+use core::time::Duration;
+
+use dunlin_broker::Time;
+use dunlin_proto::qos::QoS;
+
+use super::{Mark, Oracle};
+
+/// How a message comes into the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum MessageKind {
+    /// A client publishes it.
+    Published,
+    /// It is the will of this connection.
+    Will(usize),
+}
+
+/// One message, and what became of it.
+#[derive(Debug)]
+pub(in super::super) struct Message {
+    pub(in super::super) kind: MessageKind,
+    pub(in super::super) publisher: usize,
+    pub(in super::super) topic: String,
+    pub(in super::super) qos: QoS,
+    pub(in super::super) retain: bool,
+    /// Without payload: it cannot be told from others, and ends what is retained.
+    pub(in super::super) empty: bool,
+    /// Message expiry interval in seconds.
+    pub(in super::super) interval: Option<u32>,
+    /// The publisher's session.
+    pub(super) session: Option<usize>,
+    /// When it was sent first.
+    pub(super) sent: Time,
+    pub(super) sends: u32,
+    /// When the broker last read its PUBLISH.
+    pub(super) read: Option<Time>,
+    /// When the broker last read its PUBLISH or PUBREL.
+    pub(super) dealt: Option<Time>,
+    /// PUBACK or PUBCOMP came.
+    pub(super) done: Option<Time>,
+    /// It was answered with an error.
+    pub(super) refused: bool,
+    /// Somebody was given it.
+    pub(super) given: bool,
+}
+
+impl Message {
+    pub(in super::super) const fn new(
+        kind: MessageKind,
+        publisher: usize,
+        topic: String,
+        qos: QoS,
+    ) -> Self {
+        Self {
+            kind,
+            publisher,
+            topic,
+            qos,
+            retain: false,
+            empty: false,
+            interval: None,
+            session: None,
+            sent: Time::ZERO,
+            sends: 1,
+            read: None,
+            dealt: None,
+            done: None,
+            refused: false,
+            given: false,
+        }
+    }
+
+    pub(super) const fn is_will(&self) -> bool {
+        matches!(self.kind, MessageKind::Will(_))
+    }
+
+    /// When it expires at the latest, for all that is known.
+    pub(super) fn expires(&self) -> Time {
+        match (self.interval, self.read) {
+            (Some(seconds), Some(read)) => {
+                read.saturating_add(Duration::from_secs(u64::from(seconds)))
+            }
+            _ => Time::MAX,
+        }
+    }
+
+    /// The broker has taken it over.
+    pub(super) const fn is_accepted(&self) -> bool {
+        self.done.is_some() && !self.refused
+    }
+}
+
+impl Oracle {
+    /// Somebody is about to send a message, or has one as a will.
+    pub(in super::super) fn publishing(&mut self, now: Time, mut message: Message) -> usize {
+        message.sent = now;
+        message.session = self.current.get(&message.publisher).copied();
+        self.messages.push(message);
+        self.messages.len() - 1
+    }
+
+    pub(in super::super) fn message(&self, number: usize) -> Option<&Message> {
+        self.messages.get(number)
+    }
+
+    /// It is sent once more.
+    pub(in super::super) fn repeats(&mut self, number: usize) {
+        if let Some(message) = self.messages.get_mut(number) {
+            message.sends += 1;
+        }
+    }
+
+    /// The broker has told its publisher that it has it, or does not want it.
+    pub(in super::super) fn acknowledged(&mut self, now: Time, number: usize, refused: bool) {
+        if let Some(message) = self.messages.get_mut(number) {
+            message.done = Some(now);
+            message.refused = refused;
+        }
+    }
+
+    /// The broker has dealt with a part of a stream.
+    pub(in super::super) fn dealt(&mut self, now: Time, link: usize, mark: Mark) {
+        match mark {
+            Mark::Publish(number) => {
+                if let Some(message) = self.messages.get_mut(number) {
+                    message.read = Some(now);
+                    message.dealt = Some(now);
+                }
+            }
+            Mark::Release(number) => {
+                if let Some(message) = self.messages.get_mut(number) {
+                    message.dealt = Some(now);
+                }
+            }
+            Mark::Connect => {
+                if let Some(attempt) = self.attempts.get_mut(link) {
+                    attempt.read = Some(now);
+                }
+            }
+            Mark::Disconnect => {
+                if let Some(attempt) = self.attempts.get_mut(link) {
+                    attempt.disconnected = Some(now);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The judge: what clients were promised, and whether it was kept.
+//!
+//! It hears what clients send and receive, and a little of what only the simulator knows: when the
+//! broker dealt with which bytes, when it closed a connection, when it died. What it cannot know it
+//! takes for possible, so that everything it complains of is a defect.
+
+mod check;
+mod connections;
+mod message;
+mod receipt;
+mod retained;
+mod session;
+mod wills;
+
+use std::collections::BTreeMap;
+
+use dunlin_broker::Time;
+use dunlin_proto::topic::{TopicFilter, TopicName};
+
+pub(super) use connections::{Attempt, Connecting};
+pub(super) use message::{Message, MessageKind};
+pub(super) use receipt::Receipt;
+use session::Session;
+pub(super) use session::Wanted;
+
+/// What ends at some place in a client's stream of bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mark {
+    /// A CONNECT.
+    Connect,
+    /// A PUBLISH of this message.
+    Publish(usize),
+    /// The PUBREL of this message.
+    Release(usize),
+    /// A DISCONNECT that takes the will back.
+    Disconnect,
+}
+
+/// Everything that is known.
+#[derive(Default)]
+pub(super) struct Oracle {
+    messages: Vec<Message>,
+    sessions: Vec<Session>,
+    /// The session a client has, by its number.
+    current: BTreeMap<usize, usize>,
+    /// One for each link: each carries one CONNECT.
+    attempts: Vec<Attempt>,
+    /// When the broker last died, and was there again.
+    deaths: Vec<(Time, Time)>,
+    /// When a client's last connection ended at the broker, at the latest.
+    gone: BTreeMap<usize, Time>,
+    /// Queues may drop messages.
+    lossy: bool,
+    /// Everything sent before was acknowledged by everybody.
+    settled: Option<Time>,
+    failure: Option<String>,
+}
+
+impl Oracle {
+    pub(super) fn new(lossy: bool) -> Self {
+        Self { lossy, ..Self::default() }
+    }
+
+    /// The first promise that was broken.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    pub(super) fn fail(&mut self, why: String) {
+        self.failure.get_or_insert(why);
+    }
+
+    /// The broker died.
+    pub(super) fn died(&mut self, now: Time) {
+        self.deaths.push((now, Time::MAX));
+        for attempt in self.attempts.iter_mut().filter(|attempt| attempt.open) {
+            attempt.open = false;
+            attempt.died = true;
+            attempt.closed = Some(Time::MAX);
+        }
+        for session in self.sessions.iter_mut().filter(|session| !session.persistent) {
+            session.over = true;
+        }
+    }
+
+    /// It is there again.
+    pub(super) fn restarted(&mut self, now: Time) {
+        if let Some(last) = self.deaths.last_mut() {
+            last.1 = now;
+        }
+        for attempt in self.attempts.iter_mut().filter(|attempt| attempt.closed == Some(Time::MAX))
+        {
+            attempt.closed = Some(now);
+        }
+        // Ends of connections shortly before may not have been stored.
+        for gone in self.gone.values_mut() {
+            *gone = now;
+        }
+    }
+
+    /// Everything sent so far has come and was acknowledged: nothing of it may come again.
+    pub(super) const fn settle(&mut self, now: Time) {
+        self.settled = Some(now);
+    }
+
+    /// How often the broker died after this.
+    fn deaths_since(&self, time: Time) -> usize {
+        self.deaths.iter().rev().take_while(|(died, _)| *died >= time).count()
+    }
+
+    fn session_of(&self, client: usize) -> Option<&Session> {
+        self.sessions.get(*self.current.get(&client)?)
+    }
+
+    fn session_of_mut(&mut self, client: usize) -> Option<&mut Session> {
+        self.sessions.get_mut(*self.current.get(&client)?)
+    }
+}
+
+/// Whether a filter without share name matches a topic.
+fn matches(filter: &str, topic: &str) -> bool {
+    match (TopicFilter::new(filter), TopicName::new(topic)) {
+        (Ok(filter), Ok(topic)) => filter.matches(topic),
+        _ => false,
+    }
+}
