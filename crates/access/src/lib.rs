@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod acl;
+pub mod dynsec;
 pub mod password;
 
 mod fault;

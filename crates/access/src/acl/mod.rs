@@ -8,7 +8,7 @@
 
 mod cache;
 mod file;
-mod filter;
+pub(crate) mod filter;
 mod index;
 mod rules;
 mod table;

@@ -111,6 +111,11 @@ impl PasswordFile {
 }
 
 impl Attempt {
+    /// The check of a password against a hash, which fails in any case unless the user is `known`.
+    pub(crate) const fn new(hash: Option<Arc<Hash>>, known: bool) -> Self {
+        Self { hash, known }
+    }
+
     /// What [`Attempt::verify`] will cost.
     #[must_use]
     pub fn cost(&self) -> Cost {

@@ -1,0 +1,345 @@
+//! The commands of `$CONTROL/dynamic-security/v1`: what they take, do and answer is the plugin's.
+
+mod clients;
+mod groups;
+mod roles;
+
+use serde_json::{Value, json};
+
+use crate::Random;
+use crate::dynsec::file::{Object, integer, text};
+use crate::dynsec::state::{Defaults, Dynsec, Ranked, Texts};
+
+/// More commands than this in one message are not run: each may hash a password.
+const COMMANDS_MAX: usize = 1000;
+
+/// What became of a message with commands.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// JSON for [`super::RESPONSE_TOPIC`].
+    pub response: String,
+    /// Whether the file must be written.
+    pub changed: bool,
+    /// Whose connections end, so that they come back under the new rules.
+    pub kicks: Vec<Kick>,
+    /// One line for the log for each command: what was done to whom, and the error if there was one.
+    pub log: Vec<String>,
+}
+
+/// Connections that end.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kick {
+    /// All of this user name.
+    User(String),
+    /// All that gave no user name.
+    Anonymous,
+}
+
+/// Why a command was not done, in the plugin's words: tools compare them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum CommandError {
+    #[error("Payload not valid JSON")]
+    NotJson,
+    #[error("Command not an object")]
+    NotAnObject,
+    #[error("Missing command")]
+    MissingCommand,
+    #[error("Invalid correlationData data type.")]
+    CorrelationData,
+    #[error("Unknown command")]
+    Unknown,
+    #[error("Invalid/missing {0}")]
+    Field(&'static str),
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    #[error("{0} already exists")]
+    Exists(&'static str),
+    #[error("Role does not exist")]
+    NoSuchRole,
+    #[error("Empty password is not allowed")]
+    EmptyPassword,
+    #[error("'roles' not an array or missing/invalid rolename")]
+    Roles,
+    #[error("Client is already in this group")]
+    AlreadyInGroup,
+    #[error("Group is already in this role")]
+    AlreadyInRole,
+    #[error("Missing/invalid actions array")]
+    Actions,
+    #[error("Unknown acltype")]
+    AclType,
+    #[error("Invalid ACL topic")]
+    AclTopic,
+    #[error("ACL with this topic already exists")]
+    AclExists,
+    #[error("ACL not found")]
+    AclNotFound,
+    #[error("Internal error")]
+    Internal,
+    #[error("Too many commands")]
+    TooMany,
+}
+
+/// Data for the answer, if the command has any.
+type Answer = Result<Option<Value>, CommandError>;
+
+/// Commands being run.
+struct Run<'a, 'r> {
+    state: &'a mut Dynsec,
+    random: &'a mut Random<'r>,
+    changed: bool,
+    kicks: Vec<Kick>,
+    log: Vec<String>,
+}
+
+impl Dynsec {
+    /// Runs the commands of a message and answers it. It may hash passwords, which takes milliseconds
+    /// each. Who may send commands is for the ACLs to say.
+    #[must_use]
+    pub fn handle(&mut self, payload: &[u8], random: &mut Random<'_>) -> Outcome {
+        let mut run =
+            Run { state: self, random, changed: false, kicks: Vec::new(), log: Vec::new() };
+        let responses = match serde_json::from_slice::<Value>(payload) {
+            Err(_) => vec![failure("Unknown command", CommandError::NotJson)],
+            Ok(value) => match value.get("commands").and_then(Value::as_array) {
+                None => vec![failure("Unknown command", CommandError::Field("commands"))],
+                Some(commands) if commands.len() > COMMANDS_MAX => {
+                    vec![failure("Unknown command", CommandError::TooMany)]
+                }
+                Some(commands) => commands.iter().map(|command| run.command(command)).collect(),
+            },
+        };
+        let Run { changed, mut kicks, log, .. } = run;
+        kicks.sort_unstable();
+        kicks.dedup();
+        if changed {
+            self.generation += 1;
+        }
+        let response = json!({ "responses": responses }).to_string();
+        Outcome { response, changed, kicks, log }
+    }
+}
+
+fn failure(command: &str, error: CommandError) -> Value {
+    json!({ "command": command, "error": error.to_string() })
+}
+
+impl Run<'_, '_> {
+    fn command(&mut self, command: &Value) -> Value {
+        let Some(object) = command.as_object() else {
+            return failure("Unknown command", CommandError::NotAnObject);
+        };
+        let Some(name) = text(object, "command") else {
+            return failure("Unknown command", CommandError::MissingCommand);
+        };
+        let correlation = object.get("correlationData");
+        if correlation.is_some_and(|data| !data.is_string()) {
+            return failure(name, CommandError::CorrelationData);
+        }
+        let answer = self.dispatch(name, object);
+        self.log.push(log_line(name, object, &answer));
+        let mut response = match answer {
+            Ok(None) => json!({ "command": name }),
+            Ok(Some(data)) => json!({ "command": name, "data": data }),
+            Err(error) => failure(name, error),
+        };
+        if let Some(data) = correlation {
+            response["correlationData"] = data.clone();
+        }
+        response
+    }
+
+    fn dispatch(&mut self, name: &str, object: &Object) -> Answer {
+        match name {
+            "createClient" => self.create_client(object),
+            "deleteClient" => self.delete_client(object),
+            "modifyClient" => self.modify_client(object),
+            "enableClient" => self.set_disabled(object, false),
+            "disableClient" => self.set_disabled(object, true),
+            "setClientId" => self.set_client_id(object),
+            "setClientPassword" => self.set_client_password(object),
+            "addClientRole" => self.add_client_role(object),
+            "removeClientRole" => self.remove_client_role(object),
+            "getClient" => self.get_client(object),
+            "listClients" => self.list_clients(object),
+            "createGroup" => self.create_group(object),
+            "deleteGroup" => self.delete_group(object),
+            "modifyGroup" => self.modify_group(object),
+            "addGroupRole" => self.add_group_role(object),
+            "removeGroupRole" => self.remove_group_role(object),
+            "addGroupClient" => self.add_group_client(object),
+            "removeGroupClient" => self.remove_group_client(object),
+            "getGroup" => self.get_group(object),
+            "listGroups" => self.list_groups(object),
+            "setAnonymousGroup" => self.set_anonymous_group(object),
+            "getAnonymousGroup" => self.get_anonymous_group(),
+            "createRole" => self.create_role(object),
+            "deleteRole" => self.delete_role(object),
+            "modifyRole" => self.modify_role(object),
+            "addRoleACL" => self.add_role_acl(object),
+            "removeRoleACL" => self.remove_role_acl(object),
+            "getRole" => self.get_role(object),
+            "listRoles" => self.list_roles(object),
+            "setDefaultACLAccess" => self.set_default_access(object),
+            "getDefaultACLAccess" => self.get_default_access(),
+            _ => Err(CommandError::Unknown),
+        }
+    }
+
+    /// The plugin takes `"allow": true`; Debian's mosquitto_ctrl sends `"access": "allow"`.
+    fn set_default_access(&mut self, object: &Object) -> Answer {
+        let acls = object.get("acls").and_then(Value::as_array).ok_or(CommandError::Actions)?;
+        for acl in acls.iter().filter_map(Value::as_object) {
+            let allow = acl.get("allow").and_then(Value::as_bool);
+            let allow = allow.or_else(|| match text(acl, "access") {
+                Some("allow") => Some(true),
+                Some("deny") => Some(false),
+                _ => None,
+            });
+            let index = Defaults::NAMES.iter().position(|&name| text(acl, "acltype") == Some(name));
+            if let (Some(index), Some(allow)) = (index, allow) {
+                self.state.defaults.0[index] = allow;
+            }
+        }
+        self.done()
+    }
+
+    fn get_default_access(&self) -> Answer {
+        let acls: Value = Defaults::NAMES
+            .into_iter()
+            .zip(self.state.defaults.0)
+            .map(|(name, allow)| json!({ "acltype": name, "allow": allow }))
+            .collect();
+        Ok(Some(json!({ "acls": acls })))
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "the end of every command that changed something")]
+    const fn done(&mut self) -> Answer {
+        self.changed = true;
+        Ok(None)
+    }
+
+    fn kick(&mut self, user: &str) {
+        self.kicks.push(Kick::User(user.into()));
+    }
+
+    /// The members of a group, and who has no user name if it is the anonymous one.
+    fn kick_group(&mut self, name: &str) {
+        if let Some(group) = self.state.groups.get(name) {
+            self.kicks.extend(group.clients.iter().cloned().map(Kick::User));
+        }
+        if self.state.anonymous_group.as_deref() == Some(name) {
+            self.kicks.push(Kick::Anonymous);
+        }
+    }
+
+    /// Everyone who has a role, by himself or through a group.
+    fn kick_role(&mut self, role: &str) {
+        let clients = self.state.clients.iter();
+        let users = clients.filter(|(_, client)| client.roles.contains(role));
+        self.kicks.extend(users.map(|(user, _)| Kick::User(user.clone())));
+        let groups = self.state.groups.iter();
+        let groups = groups.filter(|(_, group)| group.roles.contains(role));
+        let groups: Vec<String> = groups.map(|(name, _)| name.clone()).collect();
+        groups.iter().for_each(|group| self.kick_group(group));
+    }
+
+    /// The `roles` of an object: none if there is no such member.
+    fn roles_of(
+        &self,
+        object: &Object,
+        wrong: CommandError,
+    ) -> Result<Option<Ranked>, CommandError> {
+        let Some(roles) = object.get("roles") else { return Ok(None) };
+        let mut ranked = Ranked::default();
+        for role in roles.as_array().ok_or(wrong)? {
+            let role = role.as_object().ok_or(wrong)?;
+            let name = text(role, "rolename").ok_or(wrong)?;
+            if !self.state.roles.contains_key(name) {
+                return Err(CommandError::NotFound("Role"));
+            }
+            ranked.insert(name, priority(role));
+        }
+        Ok(Some(ranked))
+    }
+}
+
+/// A member that must be a string.
+fn required<'a>(object: &'a Object, key: &'static str) -> Result<&'a str, CommandError> {
+    text(object, key).ok_or(CommandError::Field(key))
+}
+
+/// A member that must be a string if it is there; `said` is what the error calls it.
+fn optional<'a>(
+    object: &'a Object,
+    key: &str,
+    said: &'static str,
+) -> Result<Option<&'a str>, CommandError> {
+    match object.get(key) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(CommandError::Field(said)),
+    }
+}
+
+fn texts(object: &Object) -> Result<Texts, CommandError> {
+    Ok(Texts {
+        name: optional(object, "textname", "textname")?.map(Into::into),
+        description: optional(object, "textdescription", "textdescription")?.map(Into::into),
+    })
+}
+
+/// Where something is modified, what is no string is passed over.
+fn modify_texts(object: &Object, texts: &mut Texts) {
+    for (key, place) in [("textname", &mut texts.name), ("textdescription", &mut texts.description)]
+    {
+        if let Some(text) = text(object, key) {
+            *place = Some(text.into());
+        }
+    }
+}
+
+fn priority(object: &Object) -> i32 {
+    integer(object, "priority").unwrap_or(crate::dynsec::state::NO_PRIORITY)
+}
+
+/// A page of a list, as `count`, `offset` and `verbose` ask for it. A count of 0 gives one, as in the
+/// plugin; a negative one gives all.
+fn page<'a, T: 'a>(
+    object: &Object,
+    key: &str,
+    total: usize,
+    entries: impl Iterator<Item = (&'a String, &'a T)>,
+    describe: impl Fn(&str, &T) -> Object,
+) -> Value {
+    let verbose = object.get("verbose").and_then(Value::as_bool).unwrap_or(false);
+    let count = match integer(object, "count").unwrap_or(-1) {
+        0 => 1,
+        count => usize::try_from(count).unwrap_or(usize::MAX),
+    };
+    let offset = usize::try_from(integer(object, "offset").unwrap_or(0)).unwrap_or(0);
+    let list: Value = entries
+        .skip(offset)
+        .take(count)
+        .map(
+            |(name, entry)| {
+                if verbose { describe(name, entry).into() } else { Value::from(name.as_str()) }
+            },
+        )
+        .collect();
+    json!({ "totalCount": total, key: list })
+}
+
+/// Who and what, but no password.
+fn log_line(name: &str, object: &Object, answer: &Answer) -> String {
+    let mut line = format!("dynamic security: {name}");
+    for key in ["username", "clientid", "groupname", "rolename", "acltype", "topic"] {
+        if let Some(text) = text(object, key) {
+            line.push_str(&format!(" {key}={text:?}"));
+        }
+    }
+    if let Err(error) = answer {
+        line.push_str(&format!(": {error}"));
+    }
+    line
+}
