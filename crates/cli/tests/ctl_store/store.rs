@@ -110,14 +110,32 @@ fn damage_is_found_named_and_left_alone() {
 }
 
 #[test]
-fn stores_in_use_are_refused() {
+fn what_a_broker_has_stored_is_exported_once_it_is_gone() {
     let place = Place::new();
-    let directory = place.store("store", FULL);
-    let _broker = Broker::start(&directory);
+    let directory = place.path("store");
+    let broker = Broker::start(&directory);
+    broker.run("sub -V 5 -i keeper -c -q 2 -t a/# -x 1000 -E");
+    broker.run("pub -V 5 -q 1 -t a/1 -m one");
+    broker.run("pub -V 5 -q 2 -t a/2 -m two");
+    broker.run("pub -V 5 -q 1 -r -t r -m kept");
     for words in [&["check"][..], &["stats"], &["export"]] {
         let refused = ctl(words, &directory);
         assert_eq!(refused.status.code(), Some(1), "{refused:?}");
         assert!(said(&refused).contains("in use"), "{refused:?}");
+    }
+    drop(broker);
+    let check = ctl(&["check"], &directory);
+    assert!(check.status.success(), "{check:?}");
+    let lines = export(&directory);
+    for part in [
+        r#""client_id":"keeper","session_expiry_interval":1000,"parted":{"ends_at_us":"#,
+        r##""subscriptions":[{"topic_filter":"a/#","qos":2}]}"##,
+        r#""message":{"topic":"a/1","payload":"one","qos":1},"receivers":[{"session":"#,
+        r#""message":{"topic":"a/2","payload":"two","qos":2},"receivers":[{"session":"#,
+        r#""message":{"topic":"r","payload":"kept","qos":1,"retain":true},"retained":"#,
+        r#"{"kind":"end","sessions":1,"messages":3}"#,
+    ] {
+        assert!(lines.contains(part), "{part}: {lines}");
     }
 }
 
