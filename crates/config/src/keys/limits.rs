@@ -1,0 +1,86 @@
+//! Bounds, retained messages and delivery.
+
+use super::{Key, keys};
+use crate::model::Config;
+
+#[rustfmt::skip]
+pub(super) const KEYS: &[Key<Config>] = keys! { Config;
+    "limits.connections" limits.connections, "connections", AtOnce,
+        "Connections at once, on all listeners. Unlimited: then the limit is that of open files, which is raised at start and told.";
+    "limits.clients" limits.clients, "sessions", AtOnce,
+        "Sessions, connected or not. Unlimited, as Mosquitto.";
+    "limits.connections_per_address" limits.connections_per_address, "connections", AtOnce,
+        "Connections at once from one address. Unlimited: gateways and proxies bring many clients from one.";
+    "limits.connect_rate" limits.connect_rate, "connections in a second", AtOnce,
+        "New connections from one address. Unlimited: after a power cut a whole site comes back at once.";
+    "limits.half_open" limits.half_open, "connections", AtOnce,
+        "Connections that have not sent their CONNECT. 1000: enough for a site that comes back, bounded for those who hold connections without using them.";
+    "limits.memory" limits.memory, "bytes", AtOnce,
+        "Memory of the process beyond which messages are refused. Unlimited: queues and packets have their own bounds.";
+    "limits.maximum_packet_size" limits.maximum_packet_size, "bytes", NewConnections,
+        "Largest packet accepted. 2 000 000, what Mosquitto 2.1 allows, so that clients that rely on it move over unnoticed.";
+    "limits.maximum_payload_size" limits.maximum_payload_size, "bytes", AtOnce,
+        "Largest payload accepted; a larger message is refused and the connection stays. Unlimited: the packet is bounded.";
+    "limits.receive_maximum" limits.receive_maximum, "messages", NewConnections,
+        "QoS 1 and 2 messages that a client may have unacknowledged towards us. 20, as Mosquitto.";
+    "limits.topic_alias_maximum" limits.topic_alias_maximum, "aliases", NewConnections,
+        "Topic aliases that a client may use towards us. 10, as Mosquitto.";
+    "limits.topic_alias_maximum_out" limits.topic_alias_maximum_out, "aliases", NewConnections,
+        "Topic aliases that we use towards a client that allows them. 10: enough for the few topics of a device.";
+    "limits.maximum_inflight" limits.maximum_inflight, "messages", NewConnections,
+        "QoS 1 and 2 messages in flight to one client, lowered by its own receive maximum. 1000: with 20, as Mosquitto, no more than 20 messages can share a write.";
+    "limits.maximum_inflight_bytes" limits.maximum_inflight_bytes, "bytes", NewConnections,
+        "Bytes of them. Unlimited: the number of messages and their size are bounded.";
+    "limits.maximum_queued_messages" limits.maximum_queued_messages, "messages", AtOnce,
+        "QoS 1 and 2 messages that wait for one session. 1000, as Mosquitto.";
+    "limits.maximum_queued_bytes" limits.maximum_queued_bytes, "bytes", AtOnce,
+        "Bytes of them. 16 MiB: 1000 messages of 16 KiB.";
+    "limits.maximum_held_bytes" limits.maximum_held_bytes, "bytes", AtOnce,
+        "Bytes of QoS 2 messages held for one session until they are released. 64 MiB: more than a client of 5.0 may send, so that it stops only those who cannot be told a receive maximum.";
+    "limits.queue_full" limits.queue_full, "", AtOnce,
+        "What happens to a message whose queue is full. The newest is dropped, as Mosquitto does.";
+    "limits.maximum_output" limits.maximum_output, "bytes", AtOnce,
+        "Bytes waiting to be written to one connection; beyond it QoS 0 is dropped, and QoS 1 and 2 wait in the session. 1 MiB: a second of 8 Mbit/s.";
+    "limits.maximum_queue_memory" limits.maximum_queue_memory, "bytes", AtOnce,
+        "Bytes of queued messages that a shard keeps in memory; beyond it they wait on disk. 256 MiB: a tenth of a small machine.";
+    "limits.maximum_shard_queue_bytes" limits.maximum_shard_queue_bytes, "bytes", AtOnce,
+        "Bytes that all queues of a shard hold together. 1 GiB.";
+    "limits.connect_timeout" limits.connect_timeout, "time", NewConnections,
+        "From opening a connection, with TLS and WebSocket, to its CONNECT. 10s: long for a slow radio link, short for those who hold connections without using them.";
+    "limits.maximum_keep_alive" limits.maximum_keep_alive, "seconds", NewConnections,
+        "Longest keep alive; a longer one is lowered for 5.0 and refused before. 65535: any.";
+    "limits.maximum_session_expiry" limits.maximum_session_expiry, "time", NewConnections,
+        "Longest session expiry interval, and the one of sessions that never end. Never: any.";
+    "limits.maximum_subscriptions" limits.maximum_subscriptions, "subscriptions", AtOnce,
+        "Subscriptions of one session. 100 000: a session is no database.";
+    "limits.maximum_topic_levels" limits.maximum_topic_levels, "levels", AtOnce,
+        "Levels of a topic name or filter. 200, as Mosquitto.";
+    "limits.maximum_will_delay" limits.maximum_will_delay, "time", NewConnections,
+        "Longest will delay interval. Never: any.";
+    "limits.publish_rate" limits.publish_rate, "messages in a second", AtOnce,
+        "Messages from one client; one that sends more is read more slowly. Unlimited: shards are fair without it.";
+    "limits.publish_bytes_rate" limits.publish_bytes_rate, "bytes in a second", AtOnce,
+        "Bytes from one client; one that sends more is read more slowly. Unlimited: shards are fair without it.";
+    "limits.password_checks" limits.password_checks, "logins", AtOnce,
+        "Logins whose passwords are checked at once, each a core and the memory of its hash. 2: others wait, and messages do not.";
+
+    "retained.available" retained.available, "", NewConnections,
+        "Whether messages can be retained; if not, a retained publish is refused. On: most devices rely on it.";
+    "retained.check_source" retained.check_source, "", AtOnce,
+        "Whether who wrote a retained message must still be allowed to write when it is delivered. On, as Mosquitto.";
+    "retained.expiry" retained.expiry, "time", AtOnce,
+        "When a retained message without an expiry of its own ends. Never, as the standard says.";
+    "retained.maximum" retained.maximum, "messages", AtOnce,
+        "Retained messages. 10 million.";
+
+    "delivery.queue_qos0" delivery.queue_qos0, "", AtOnce,
+        "Whether QoS 0 waits for sessions that are away. Off, as Mosquitto and as the standard expects.";
+    "delivery.upgrade_qos" delivery.upgrade_qos, "", AtOnce,
+        "Whether a message goes out with the QoS of the subscription where its own is lower. Off: the standard says the lower of both.";
+    "delivery.overlapping" delivery.overlapping, "", AtOnce,
+        "What a client with overlapping subscriptions receives: a copy for each, or one. Each, as Mosquitto.";
+    "delivery.reason_strings" delivery.reason_strings, "", NewConnections,
+        "When a 5.0 client is told in words why something was refused. If it asked: others get the shortest packets.";
+    "delivery.response_information" delivery.response_information, "", NewConnections,
+        "Where the Response Information of CONNACK points clients that ask for it: this, the client identifier and a slash. Default: none is sent, as Mosquitto.";
+};

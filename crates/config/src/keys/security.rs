@@ -1,0 +1,63 @@
+//! Who may connect and what they may do, on all listeners.
+
+use super::{Key, keys};
+use crate::model::Config;
+
+#[rustfmt::skip]
+pub(super) const KEYS: &[Key<Config>] = keys! { Config;
+    "security.allow_anonymous" security.access.allow_anonymous, "", AtOnce,
+        "Whether clients may come without a user name. Default: only if no listener is configured, and then only from this machine.";
+    "security.password_file" security.access.password_file, "", AtOnce,
+        "User names and hashes of their passwords, as `dunlin passwd` and `mosquitto_passwd` write them. Default: none.";
+    "security.acl_file" security.access.acl_file, "", AtOnce,
+        "Who may read and write which topics, in Mosquitto's form. Default: none, and then everybody may everything.";
+    "security.dynamic_security_file" security.access.dynamic_security_file, "", AtOnce,
+        "Users, roles and groups that change at run time by `$CONTROL/dynamic-security/v1`, in the form of Mosquitto's plugin. Default: none.";
+    "security.allow_empty_client_id" security.access.allow_empty_client_id, "", NewConnections,
+        "Whether an empty client identifier is given one. Default: yes, as the standard allows.";
+    "security.assigned_id_prefix" security.access.assigned_id_prefix, "", NewConnections,
+        "What client identifiers begin with that are given. Default: `auto-`, as Mosquitto.";
+    "security.client_id_prefixes" security.access.client_id_prefixes, "", NewConnections,
+        "What a client identifier must begin with: one of these. Default: anything.";
+    "security.scram" security.scram, "", NewConnections,
+        "Whether SCRAM-SHA-256 is offered to 5.0 clients. Off: the password file must hold SCRAM keys.";
+    "security.denied_publish" security.denied_publish, "", AtOnce,
+        "What a publish that is not allowed does to a client before 5.0, which cannot be told a reason. It is acknowledged and goes nowhere, as in Mosquitto.";
+    "security.denied_subscribe" security.denied_subscribe, "", AtOnce,
+        "What a subscription is answered with whose topics may not be read. It is granted and nothing is delivered, as in Mosquitto.";
+
+    "security.jwt.secret" security.jwt.secret, "", AtOnce,
+        "The shared secret of tokens signed with HS256, HS384 or HS512. Default: none.";
+    "security.jwt.public_key_file" security.jwt.public_key_file, "", AtOnce,
+        "The public key of tokens signed with RS256 or ES256, PEM. Default: none.";
+    "security.jwt.jwks_file" security.jwt.jwks_file, "", AtOnce,
+        "Public keys of tokens, JWKS. Default: none.";
+    "security.jwt.jwks_url" security.jwt.jwks_url, "", AtOnce,
+        "Where public keys of tokens are fetched from, JWKS. Default: nowhere.";
+    "security.jwt.issuer" security.jwt.issuer, "", AtOnce,
+        "What the claim `iss` must be. Default: anything.";
+    "security.jwt.audience" security.jwt.audience, "", AtOnce,
+        "What the claim `aud` must hold. Default: anything.";
+    "security.jwt.leeway" security.jwt.leeway, "time", AtOnce,
+        "How far the clocks of issuer and broker may differ. 30s: machines without time synchronisation drift.";
+    "security.jwt.username_claim" security.jwt.username_claim, "", AtOnce,
+        "The claim that is the user name. `sub`, as the standard of tokens intends.";
+    "security.jwt.acl_claim" security.jwt.acl_claim, "", AtOnce,
+        "The claim that holds the topics that may be used. Default: none, the other rules hold.";
+
+    "security.http.url" security.http.url, "", AtOnce,
+        "A service that is asked who may connect. Default: none.";
+    "security.http.timeout" security.http.timeout, "time", AtOnce,
+        "How long it may take; after that the client is refused. 5s: shorter than the patience of clients.";
+    "security.http.token" security.http.token, "", AtOnce,
+        "What is sent to it as `Authorization: Bearer`. Default: nothing.";
+
+    "security.bans.file" security.bans.file, "", Restart,
+        "Where bans outlive the process. Default: nowhere.";
+    "security.bans.flapping_connects" security.bans.flapping_connects, "connects", AtOnce,
+        "How many connects within the window are flapping; 0 turns it off. Off: a test that connects often is no attack.";
+    "security.bans.flapping_window" security.bans.flapping_window, "time", AtOnce,
+        "The window in which connects are counted. 1m.";
+    "security.bans.flapping_ban" security.bans.flapping_ban, "time", AtOnce,
+        "How long a flapping client is kept out, with the reason 0x8A. 5m.";
+};

@@ -1,0 +1,191 @@
+//! Bounds, retained messages and delivery.
+
+use std::time::Duration;
+
+use dunlin_broker::Settings;
+
+use crate::value::{Expiry, Limit, words};
+
+/// The bounds of the whole broker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Connections at once.
+    pub connections: Limit,
+    /// Sessions, connected or not.
+    pub clients: Limit,
+    /// Connections at once from one address.
+    pub connections_per_address: Limit,
+    /// New connections in a second, from one address.
+    pub connect_rate: Limit,
+    /// Connections that have not sent their CONNECT.
+    pub half_open: Limit,
+    /// Bytes of memory of the process.
+    pub memory: Limit,
+    /// Bytes of one packet.
+    pub maximum_packet_size: u32,
+    /// Bytes of one payload.
+    pub maximum_payload_size: Limit,
+    /// Unacknowledged messages of a client towards us.
+    pub receive_maximum: u16,
+    /// Topic aliases of a client towards us.
+    pub topic_alias_maximum: u16,
+    /// Our topic aliases towards a client.
+    pub topic_alias_maximum_out: u16,
+    /// Unacknowledged messages towards a client.
+    pub maximum_inflight: u16,
+    /// Bytes of them.
+    pub maximum_inflight_bytes: Limit,
+    /// Messages waiting for one session.
+    pub maximum_queued_messages: Limit,
+    /// Bytes of them.
+    pub maximum_queued_bytes: Limit,
+    /// Bytes of messages of `QoS` 2 held for one session.
+    pub maximum_held_bytes: Limit,
+    /// What happens when a queue is full.
+    pub queue_full: QueueFullPolicy,
+    /// Bytes waiting to be written to one connection.
+    pub maximum_output: Limit,
+    /// Bytes of queued messages that a shard keeps in memory.
+    pub maximum_queue_memory: Limit,
+    /// Bytes that all queues of a shard hold together.
+    pub maximum_shard_queue_bytes: Limit,
+    /// From opening a connection to its CONNECT.
+    pub connect_timeout: Duration,
+    /// Longest keep alive, in seconds.
+    pub maximum_keep_alive: u16,
+    /// Longest session expiry.
+    pub maximum_session_expiry: Expiry,
+    /// Subscriptions of one session.
+    pub maximum_subscriptions: Limit,
+    /// Levels of a topic.
+    pub maximum_topic_levels: u16,
+    /// Longest will delay.
+    pub maximum_will_delay: Expiry,
+    /// Messages in a second from one client.
+    pub publish_rate: Limit,
+    /// Bytes in a second from one client.
+    pub publish_bytes_rate: Limit,
+    /// Logins whose passwords are checked at once.
+    pub password_checks: u16,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let broker = Settings::default();
+        let at = |bound: usize| Limit::At(bound as u64);
+        Self {
+            connections: Limit::Unlimited,
+            clients: Limit::Unlimited,
+            connections_per_address: Limit::Unlimited,
+            connect_rate: Limit::Unlimited,
+            half_open: Limit::At(1_000),
+            memory: Limit::Unlimited,
+            maximum_packet_size: broker.maximum_packet_size,
+            maximum_payload_size: Limit::Unlimited,
+            receive_maximum: broker.receive_maximum,
+            topic_alias_maximum: broker.topic_alias_maximum,
+            topic_alias_maximum_out: broker.topic_alias_maximum_out,
+            maximum_inflight: broker.maximum_inflight,
+            maximum_inflight_bytes: Limit::Unlimited,
+            maximum_queued_messages: at(broker.maximum_queued_messages),
+            maximum_queued_bytes: at(broker.maximum_queued_bytes),
+            maximum_held_bytes: at(broker.maximum_held_bytes),
+            queue_full: QueueFullPolicy::DropNewest,
+            maximum_output: at(broker.maximum_output),
+            maximum_queue_memory: at(broker.maximum_queue_memory),
+            maximum_shard_queue_bytes: at(broker.maximum_shard_queue_bytes),
+            connect_timeout: broker.connect_timeout,
+            maximum_keep_alive: broker.maximum_keep_alive,
+            maximum_session_expiry: Expiry::Never,
+            maximum_subscriptions: at(broker.maximum_subscriptions),
+            maximum_topic_levels: 200,
+            maximum_will_delay: Expiry::Never,
+            publish_rate: Limit::Unlimited,
+            publish_bytes_rate: Limit::Unlimited,
+            password_checks: 2,
+        }
+    }
+}
+
+words! {
+    /// What to do with a message for a session whose queue is full.
+    QueueFullPolicy {
+        /// Drop the message that does not fit.
+        DropNewest = "drop-newest",
+        /// Drop the one that has waited longest.
+        DropOldest = "drop-oldest",
+    }
+}
+
+/// Retained messages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retained {
+    /// Whether there are any.
+    pub available: bool,
+    /// Whether the publisher must still be allowed to write when a retained message is delivered.
+    pub check_source: bool,
+    /// When a retained message without an expiry of its own ends.
+    pub expiry: Expiry,
+    /// How many there may be.
+    pub maximum: Limit,
+}
+
+impl Default for Retained {
+    fn default() -> Self {
+        Self {
+            available: true,
+            check_source: true,
+            expiry: Expiry::Never,
+            maximum: Limit::At(10_000_000),
+        }
+    }
+}
+
+/// How messages are delivered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// Whether `QoS` 0 waits for sessions that are away.
+    pub queue_qos0: bool,
+    /// Whether the `QoS` of the subscription is used where that of the message is lower.
+    pub upgrade_qos: bool,
+    /// What a client with overlapping subscriptions receives.
+    pub overlapping: OverlappingSubscriptions,
+    /// When a refusal is told in words.
+    pub reason_strings: ReasonStringPolicy,
+    /// Where the Response Information of CONNACK points.
+    pub response_information: Option<String>,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            queue_qos0: false,
+            upgrade_qos: false,
+            overlapping: OverlappingSubscriptions::Each,
+            reason_strings: ReasonStringPolicy::Asked,
+            response_information: None,
+        }
+    }
+}
+
+words! {
+    /// What a client with overlapping subscriptions receives.
+    OverlappingSubscriptions {
+        /// One copy for each subscription.
+        Each = "each",
+        /// One copy.
+        Once = "once",
+    }
+}
+
+words! {
+    /// When a 5.0 client is told in words why something was refused.
+    ReasonStringPolicy {
+        /// If it set Request Problem Information to 1 itself.
+        Asked = "asked",
+        /// Unless it set it to 0.
+        Always = "always",
+        /// Not at all.
+        Never = "never",
+    }
+}

@@ -1,0 +1,60 @@
+//! The part of the configuration that the broker itself needs.
+
+use dunlin_broker::{QueueFull, ReasonStrings, Settings};
+
+use super::{Config, QueueFullPolicy, ReasonStringPolicy};
+
+impl Config {
+    /// The settings of the broker. Whether CONNECT waits for an answer (`authenticate`) is left to who
+    /// knows what asks.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let limits = &self.limits;
+        let prefix = self.security.access.assigned_id_prefix.clone();
+        let defaults = Settings::default();
+        Settings {
+            maximum_packet_size: limits.maximum_packet_size,
+            receive_maximum: limits.receive_maximum,
+            topic_alias_maximum: limits.topic_alias_maximum,
+            topic_alias_maximum_out: limits.topic_alias_maximum_out,
+            maximum_inflight: limits.maximum_inflight,
+            maximum_queued_messages: limits.maximum_queued_messages.size(),
+            maximum_queued_bytes: limits.maximum_queued_bytes.size(),
+            maximum_held_bytes: limits.maximum_held_bytes.size(),
+            queue_full: match limits.queue_full {
+                QueueFullPolicy::DropNewest => QueueFull::DropNewest,
+                QueueFullPolicy::DropOldest => QueueFull::DropOldest,
+            },
+            maximum_output: limits.maximum_output.size(),
+            maximum_queue_memory: limits.maximum_queue_memory.size(),
+            maximum_shard_queue_bytes: limits.maximum_shard_queue_bytes.size(),
+            connect_timeout: limits.connect_timeout,
+            maximum_keep_alive: limits.maximum_keep_alive,
+            maximum_session_expiry: limits.maximum_session_expiry.seconds(),
+            maximum_subscriptions: limits.maximum_subscriptions.size(),
+            maximum_topic_levels: limits.maximum_topic_levels.into(),
+            maximum_will_delay: limits.maximum_will_delay.seconds(),
+            maximum_retained: self.retained.maximum.size(),
+            assigned_id_prefix: prefix.unwrap_or(defaults.assigned_id_prefix),
+            response_information: self.delivery.response_information.clone(),
+            reason_strings: match self.delivery.reason_strings {
+                ReasonStringPolicy::Asked => ReasonStrings::Asked,
+                ReasonStringPolicy::Always => ReasonStrings::Always,
+                ReasonStringPolicy::Never => ReasonStrings::Never,
+            },
+            keep: self.persistence.enabled,
+            ..defaults
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_configured_is_as_the_broker_has_it() {
+        let kept = Settings { keep: true, ..Settings::default() };
+        assert_eq!(format!("{:?}", Config::default().settings()), format!("{kept:?}"));
+    }
+}
