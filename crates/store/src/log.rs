@@ -158,10 +158,9 @@ impl<D: Disk> Log<D> {
             Err(error) => {
                 self.room = Room::Full;
                 self.counters.failures += 1;
-                self.clean_for_room()?;
-                match error {
-                    WriteError::Full => Ok(()),
-                    WriteError::Broken(_) => Err(error),
+                match self.clean_for_room().and(Err(error)) {
+                    Ok(()) | Err(WriteError::Full) => Ok(()),
+                    Err(error) => Err(error),
                 }
             }
         }

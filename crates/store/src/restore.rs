@@ -61,6 +61,8 @@ struct Building<'a> {
     state: State,
     /// Where the sessions are in the state.
     sessions: HashMap<u64, u32, FixedState>,
+    /// Of the message before.
+    slot: u32,
 }
 
 impl<'a> Building<'a> {
@@ -75,7 +77,7 @@ impl<'a> Building<'a> {
             next_message: index.next.message,
             next_stamp: index.next.stamp,
         };
-        Self { index, state, sessions }
+        Self { index, state, sessions, slot: 0 }
     }
 
     fn session(&mut self, number: u64) -> Option<&mut SessionState> {
@@ -86,7 +88,15 @@ impl<'a> Building<'a> {
     /// Takes a record if it counts; `None` if it cannot be understood.
     fn take(&mut self, record: &[u8], view: &View<'_>, place: Place) -> Option<()> {
         match view {
-            View::Message(m) if self.index.is_live(view, place) => self.message(m),
+            View::Message(m) => {
+                let messages = &self.index.messages;
+                let slot = messages.find_after(self.slot, m.id);
+                let Some(slot) = slot.filter(|slot| messages.at(*slot).place == place) else {
+                    return Some(());
+                };
+                self.slot = slot;
+                self.message(slot, m)
+            }
             View::Session { .. } | View::Subscribed { .. } if self.index.is_live(view, place) => {
                 let (_, said) = Records::new(record).next()?.ok()?;
                 match said? {
@@ -127,9 +137,8 @@ impl<'a> Building<'a> {
         }
     }
 
-    fn message(&mut self, m: &MessageView<'_>) -> Option<()> {
+    fn message(&mut self, slot: u32, m: &MessageView<'_>) -> Option<()> {
         let index = self.index;
-        let slot = index.messages.find(m.id)?;
         let entry = index.messages.at(slot);
         let mut message = None;
         let mut message = || -> Option<Arc<Message>> {

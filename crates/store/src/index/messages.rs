@@ -71,6 +71,13 @@ impl Messages {
         self.table.find(hash(id), |slot| self.slots[*slot as usize].id == id).copied()
     }
 
+    /// The same for who goes through the log: messages mostly have the slot behind that of the one before.
+    pub(crate) fn find_after(&self, before: u32, id: u64) -> Option<u32> {
+        let next = before + 1;
+        let is_next = self.slots.get(next as usize).is_some_and(|slot| slot.id == id);
+        if is_next { Some(next) } else { self.find(id) }
+    }
+
     #[inline]
     pub(crate) fn at(&self, slot: u32) -> &Slot {
         &self.slots[slot as usize]

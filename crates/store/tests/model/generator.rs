@@ -162,7 +162,7 @@ impl Generator {
     }
 
     fn packet_id(&mut self) -> PacketId {
-        PacketId::new(1 + self.random.below(300) as u16).unwrap()
+        PacketId::new(1 + self.random.below(300) as u16).expect("it is not zero")
     }
 
     /// Retained messages, sometimes logged in another order than they were made.

@@ -82,18 +82,7 @@ impl Model {
                     message.targets.extend(targets);
                 }
             }
-            Record::Sent { number, packet_id, id } => {
-                let copies = self.copies(*id, *number);
-                if copies.iter().any(|(_, copy)| copy.sent == Some(*packet_id)) {
-                    return;
-                }
-                let unsent = copies.iter().find(|(_, copy)| copy.sent.is_none());
-                if let Some((at, _)) = unsent.or_else(|| copies.first())
-                    && let Some(message) = self.messages.get_mut(id)
-                {
-                    message.targets[*at].sent = Some(*packet_id);
-                }
-            }
+            Record::Sent { number, packet_id, id } => self.sent(*number, *packet_id, *id),
             Record::Done { number, id } => {
                 let copies = self.copies(*id, *number);
                 let sent = copies.iter().find(|(_, copy)| copy.sent.is_some());
@@ -117,6 +106,19 @@ impl Model {
             Record::Unretained { topic, stamp } => self.retain(topic, *stamp, None),
         }
         self.bury();
+    }
+
+    fn sent(&mut self, number: u64, packet_id: PacketId, id: u64) {
+        let copies = self.copies(id, number);
+        if copies.iter().any(|(_, copy)| copy.sent == Some(packet_id)) {
+            return;
+        }
+        let unsent = copies.iter().find(|(_, copy)| copy.sent.is_none());
+        if let Some((at, _)) = unsent.or_else(|| copies.first())
+            && let Some(message) = self.messages.get_mut(&id)
+        {
+            message.targets[*at].sent = Some(packet_id);
+        }
     }
 
     fn message(

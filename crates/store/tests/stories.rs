@@ -1,0 +1,314 @@
+//! Directories that are not as they should be, disks that fill up, and logs that grow for long.
+
+use dunlin_broker::Time;
+use dunlin_broker::journal::{Origin, Record, State, StoredMessage, Target};
+use dunlin_proto::qos::QoS;
+use dunlin_store::{
+    Disk, FaultyDisk, Log, OnDamage, OpenError, Operation, Options, RealDisk, Report, Room,
+    WriteError,
+};
+
+const SEGMENT: u64 = 64 << 10;
+
+fn options() -> Options {
+    Options { segment_bytes: SEGMENT, minimum_segments: 3, identity: Some(7), ..Options::default() }
+}
+
+fn open(disk: &FaultyDisk) -> (Log<FaultyDisk>, State, Report) {
+    Log::open(disk.clone(), options()).expect("it opens")
+}
+
+fn why(disk: &FaultyDisk, options: Options) -> OpenError {
+    let names = disk.names();
+    let error = Log::open(disk.clone(), options).map(drop).expect_err("it does not open");
+    assert_eq!(disk.names(), names, "nothing is changed");
+    error
+}
+
+fn message(id: u64, payload: &[u8], numbers: &[u64], retained: Option<(&str, u64)>) -> Vec<u8> {
+    let qos = QoS::AtLeastOnce;
+    let target = |number: &u64| Target {
+        number: *number,
+        qos,
+        retain: false,
+        shared: false,
+        identifier: 0,
+        sent: None,
+    };
+    let (topic, expires) = (retained.map_or("t", |(topic, _)| topic), Time::MAX);
+    let message =
+        StoredMessage { topic, payload, properties: &[], expires, qos, retain: retained.is_some() };
+    let targets = numbers.iter().map(target).collect();
+    let retained = retained.map(|(_, stamp)| stamp);
+    written(&[Record::Message {
+        id,
+        origin: Origin::Client,
+        retained,
+        held: None,
+        message,
+        targets,
+    }])
+}
+
+fn written(records: &[Record<'_>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    records.iter().for_each(|record| record.write(&mut bytes));
+    bytes
+}
+
+fn session(number: u64) -> Vec<u8> {
+    written(&[Record::Session { number, client_id: "c", expiry: 60, will: None }])
+}
+
+/// A disk with session 1 and so many messages of 1000 bytes for it, each in a frame of its own.
+fn filled(messages: u64) -> FaultyDisk {
+    let disk = FaultyDisk::new(1);
+    let (mut log, ..) = open(&disk);
+    log.append(&[&session(1)]).expect("append");
+    for id in 1..=messages {
+        log.append(&[&message(id, &[id as u8; 1000], &[1], None)]).expect("append");
+        log.sync().expect("sync");
+        log.prepare().expect("prepare");
+    }
+    disk
+}
+
+fn queue(state: &State) -> Vec<u64> {
+    state.sessions.iter().flat_map(|session| &session.queue).map(|held| held.id).collect()
+}
+
+#[test]
+fn a_directory_that_holds_something_else_is_left_alone() {
+    let mut disk = FaultyDisk::new(1);
+    disk.put("letters.txt", b"dear".to_vec());
+    assert!(matches!(why(&disk, options()), OpenError::Foreign { file } if file == "letters.txt"));
+}
+
+#[test]
+fn an_incomplete_copy_is_told_from_a_store() {
+    let disk = filled(200);
+    let names = disk.names();
+    let segments: Vec<&String> = names.iter().filter(|name| name.ends_with(".seg")).collect();
+
+    let mut copy = FaultyDisk::new(2);
+    segments.iter().for_each(|name| copy.put(name, disk.contents(name).unwrap_or_default()));
+    assert!(matches!(why(&copy, options()), OpenError::NoVersion));
+
+    let mut copy = FaultyDisk::new(2);
+    for name in names.iter().filter(|name| *name != segments[1]) {
+        copy.put(name, disk.contents(name).unwrap_or_default());
+    }
+    assert!(matches!(why(&copy, options()), OpenError::Missing { file } if file == *segments[1]));
+}
+
+#[test]
+fn segments_and_versions_of_others_are_refused() {
+    let disk = filled(3);
+    let segment = disk.names().into_iter().find(|name| name.ends_with(".seg")).expect("one");
+    let foreign = FaultyDisk::new(2);
+    drop(Log::open(foreign.clone(), Options { identity: Some(8), ..options() }).expect("a store"));
+    let mut mixed = FaultyDisk::new(3);
+    mixed.put("VERSION", foreign.contents("VERSION").unwrap_or_default());
+    mixed.put(&segment, disk.contents(&segment).unwrap_or_default());
+    assert!(matches!(why(&mixed, options()), OpenError::OtherStore { file } if file == segment));
+
+    for (text, newer) in
+        [("dunlin store\nformat 2.1\n", true), ("dunlin shop\n", false), ("", false)]
+    {
+        let mut disk = FaultyDisk::new(4);
+        disk.put("VERSION", text.into());
+        let error = why(&disk, options());
+        assert_eq!(matches!(error, OpenError::Newer { major: 2, minor: 1, .. }), newer, "{error}");
+        assert_eq!(matches!(error, OpenError::BadVersion), !newer, "{error}");
+    }
+}
+
+#[test]
+fn a_damaged_segment_is_set_aside_and_all_else_is_read() {
+    let mut disk = filled(100);
+    let segment = disk.names().into_iter().find(|name| name.ends_with(".seg")).expect("one");
+    // The eleventh frame: 4096 of header, and frames of about 1050 bytes.
+    assert!(disk.flip(&segment, 4096 + 10 * 1050 + 500, 3));
+    let refuse = Options { on_damage: OnDamage::Refuse, ..options() };
+    assert!(matches!(why(&disk, refuse), OpenError::Damaged { file, .. } if file == segment));
+
+    let (_, state, report) = open(&disk);
+    let [damage] = &report.damage[..] else { panic!("{report:?}") };
+    assert_eq!((damage.next - damage.first, damage.sessions, damage.topics), (1, 1, 1), "{damage}");
+    let copy = damage.copy.as_ref().expect("there is room");
+    assert_eq!(disk.contents(copy), disk.contents(&segment));
+    assert_eq!(queue(&state).len(), 99);
+    let lost = damage.first - 1;
+    assert!(!queue(&state).contains(&lost), "records count from 1, and the first is the session");
+}
+
+#[test]
+fn a_segment_whose_header_is_damaged_is_read_all_the_same() {
+    let mut disk = filled(100);
+    for segment in disk.names().into_iter().filter(|name| name.ends_with(".seg")).take(2) {
+        assert!(disk.flip(&segment, 30, 0));
+    }
+    let (_, state, _) = open(&disk);
+    assert_eq!(queue(&state).len(), 100);
+}
+
+#[test]
+fn damage_that_appears_while_cleaning_costs_what_is_damaged() {
+    let mut disk = filled(100);
+    let (mut log, ..) = open(&disk);
+    let segment = disk.names().into_iter().find(|name| name.ends_with(".seg")).expect("one");
+    assert!(disk.flip(&segment, 4096 + 10 * 1050 + 500, 3));
+    for id in 101..1000 {
+        let done = written(&[Record::Done { number: 1, id }]);
+        log.append(&[&message(id, &[0; 1000], &[1], None), &done]).expect("append");
+        log.sync().expect("sync");
+        log.prepare().expect("prepare");
+    }
+    assert_eq!((log.status().damaged, log.status().messages), (1, 99));
+    assert!(disk.names().iter().any(|name| name.ends_with(".damaged")));
+    drop(log);
+    let (_, state, report) = open(&disk);
+    assert_eq!((queue(&state).len(), report.damage.len()), (99, 0));
+}
+
+/// A session is away, and has some messages waiting that nobody takes, while others come and go.
+#[test]
+fn the_log_stays_within_twice_of_what_lives() {
+    let disk = FaultyDisk::new(1);
+    let (mut log, ..) = open(&disk);
+    log.append(&[&session(1)]).expect("append");
+    let mut id = 0;
+    for away in 0..600 {
+        id += 1;
+        log.append(&[&message(id, &[1; 1000], &[1], None)]).expect("append");
+        for _ in 0..20 {
+            id += 1;
+            log.append(&[&message(id, &[2; 1000], &[2], None)]).expect("append");
+            log.append(&[&written(&[Record::Done { number: 2, id }])]).expect("append");
+            log.sync().expect("sync");
+            log.prepare().expect("prepare");
+        }
+        let status = log.status();
+        let bound = (2 * status.live_bytes).max(3 * SEGMENT) + 6 * SEGMENT;
+        assert!(status.disk_bytes <= bound, "after {away}: {status:?}");
+    }
+    let status = log.status();
+    let factor = status.written_bytes as f64 / status.appended_bytes as f64;
+    assert!(factor < 2.5, "each byte was written {factor} times");
+    drop(log);
+    let (_, state, _) = open(&disk);
+    assert_eq!(queue(&state).len(), 600);
+}
+
+#[test]
+fn a_full_disk_is_told_and_what_makes_room_is_still_taken() {
+    let mut disk = FaultyDisk::new(1);
+    let (mut log, ..) = open(&disk);
+    log.append(&[&session(1)]).expect("append");
+    disk.set_capacity(20 * SEGMENT);
+    let mut last = 0;
+    while log.status().room == Room::Ready {
+        last += 1;
+        log.append(&[&message(last, &[1; 1000], &[1], None)]).expect("append");
+        log.sync().expect("sync");
+        log.prepare().expect("full is no error");
+    }
+    assert!(last > 500, "only {last} were taken");
+    for id in 1..=last {
+        log.append(&[&written(&[Record::Done { number: 1, id }])]).expect("there is a reserve");
+        log.sync().expect("sync");
+        log.prepare().expect("prepare");
+    }
+    assert_eq!((log.status().room, log.status().messages), (Room::Ready, 0));
+}
+
+#[test]
+fn when_even_the_reserve_is_used_up_nothing_is_taken_or_forgotten() {
+    let mut disk = FaultyDisk::new(1);
+    let (mut log, ..) = open(&disk);
+    log.append(&[&session(1)]).expect("append");
+    disk.set_capacity(10 * SEGMENT);
+    let mut last = 0;
+    let error = loop {
+        match log.append(&[&message(last + 1, &[1; 1000], &[1], None)]) {
+            Ok(()) => last += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, WriteError::Full), "{error}");
+    log.sync().expect("what was taken can be flushed");
+    disk.crash();
+    let (mut log, state, _) = open(&disk);
+    assert_eq!(queue(&state), (1..=last).collect::<Vec<_>>());
+    disk.set_capacity(u64::MAX);
+    log.append(&[&message(last + 1, &[1; 1000], &[1], None)]).expect("there is room again");
+}
+
+#[test]
+fn a_flush_that_fails_once_is_not_noticed_and_one_that_keeps_failing_is() {
+    let mut disk = filled(3);
+    let (mut log, ..) = open(&disk);
+    log.append(&[&message(4, &[1; 1000], &[1], None)]).expect("append");
+    disk.fail(Operation::Sync, 1);
+    log.sync().expect("it goes elsewhere");
+    log.append(&[&message(5, &[1; 1000], &[1], None)]).expect("append");
+    disk.fail(Operation::Sync, u32::MAX);
+    assert!(matches!(log.sync(), Err(WriteError::Broken(_))));
+    disk.fail(Operation::Sync, 0);
+    assert!(log.load(5).expect("it is in memory").is_some());
+    log.sync().expect("nothing was forgotten");
+    disk.crash();
+    assert_eq!(queue(&open(&disk).1), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn messages_larger_than_a_segment_are_kept() {
+    let disk = FaultyDisk::new(1);
+    let (mut log, ..) = open(&disk);
+    let large = vec![9; 5 * SEGMENT as usize];
+    for id in 1..5 {
+        log.append(&[&session(1), &message(id, &large, &[1], None), &session(2)]).expect("append");
+        log.sync().expect("sync");
+        log.prepare().expect("prepare");
+    }
+    drop(log);
+    let (mut log, state, _) = open(&disk);
+    assert_eq!(queue(&state), [1, 2, 3, 4]);
+    let message = log.load(2).expect("it can be read").expect("it is wanted");
+    assert_eq!(message.payload(), large);
+}
+
+#[test]
+fn a_directory_is_for_one_process_and_its_owner() {
+    let parent = tempfile::tempdir().expect("a directory");
+    let path = parent.path().join("data");
+    assert!(matches!(RealDisk::open(&path, false), Err(OpenError::NoDirectory(_))));
+    let disk = RealDisk::open(&path, true).expect("it is made");
+    assert!(matches!(RealDisk::open(&path, true), Err(OpenError::Locked(_))));
+    let (mut log, ..) = Log::open(disk, options()).expect("a store");
+    log.append(&[&session(1), &message(1, b"x", &[1], Some(("r", 4)))]).expect("append");
+    log.sync().expect("sync");
+    drop(log);
+    let (mut log, state, _) =
+        Log::open(RealDisk::open(&path, false).expect("it is free"), options()).expect("a store");
+    assert_eq!((queue(&state), state.retained.len(), state.next_stamp), (vec![1], 1, 5));
+    assert_eq!(log.load(1).expect("read").map(|m| m.payload().to_vec()), Some(b"x".to_vec()));
+    drop(log);
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o770)).expect("chmod");
+    assert!(matches!(RealDisk::open(&path, true), Err(OpenError::Permissions { mode: 0o770, .. })));
+}
+
+#[test]
+fn parts_are_written_one_behind_the_other() {
+    let parent = tempfile::tempdir().expect("a directory");
+    let mut disk = RealDisk::open(parent.path(), false).expect("it is there");
+    let mut file = disk.create("x", 3).expect("it is new");
+    assert!(disk.create("x", 3).is_err());
+    disk.write_at(&mut file, 1, &[b"ab", b"", b"cde"]).expect("write");
+    let mut bytes = [1; 6];
+    disk.read_at(&file, 0, &mut bytes).expect("read");
+    assert_eq!(&bytes, b"\0abcde");
+    assert_eq!(disk.len(&file).expect("length"), 6);
+    assert!(disk.read_at(&file, 1, &mut bytes).is_err(), "it ends before");
+}
