@@ -67,7 +67,7 @@ pub(super) fn install(
                 .with_context(|| format!("cannot remove {}", directory.display()))?;
         }
     }
-    installed
+    installed.with_context(|| format!("cannot make a store in {}", directory.display()))
 }
 
 fn ensure_empty(directory: &Path) -> Result<()> {
