@@ -21,6 +21,9 @@ fn main() {
     let chosen = |part: &str| !named || arguments.iter().any(|argument| argument == part);
     let place = arguments.iter().find(|argument| !parts.contains(&argument.as_str()));
     let place = place.map_or_else(std::env::temp_dir, Into::into);
+    if let Err(error) = dunlin_store::sharpen() {
+        println!("no short slices: {error}");
+    }
     if chosen("append") {
         for (batch, payload) in [(1, 64), (100, 64), (1000, 64), (100, 1024)] {
             append(&place, batch, payload);

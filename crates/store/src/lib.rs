@@ -27,6 +27,7 @@ mod restore;
 #[cfg(test)]
 mod samples;
 mod segment;
+mod sharpen;
 mod version;
 mod view;
 mod write;
@@ -37,3 +38,4 @@ pub use faulty::{FaultyDisk, Operation};
 pub use log::Log;
 pub use options::{Damage, OnDamage, Options, Report, Room, Status, Torn};
 pub use real::RealDisk;
+pub use sharpen::sharpen;
