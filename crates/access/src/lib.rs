@@ -9,6 +9,7 @@
 pub mod acl;
 pub mod dynsec;
 pub mod password;
+pub mod scram;
 
 mod fault;
 mod secret;

@@ -4,6 +4,8 @@
 //! responses in order, each sequence from the state of `dynsec-init.json`. Of the first sequence the end
 //! is left out, because the plugin then answers from memory that it has freed.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
 use dunlin_access::acl::{Action, Who};
 use dunlin_access::dynsec::{By, Dynsec, Kick, Outcome};
 use serde_json::{Value, json};

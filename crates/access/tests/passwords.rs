@@ -1,5 +1,7 @@
 //! Password files, as written by Debian's mosquitto_passwd 2.0.11 and by ourselves.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
 use dunlin_access::Severity;
 use dunlin_access::password::{
     Cost, Hash, HashFault, Kind, NameFault, PasswordFile, Weakness, check_name, remove, set,

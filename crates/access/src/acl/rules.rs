@@ -212,10 +212,10 @@ impl Rules {
     /// `$share/NAME/`.
     #[must_use]
     pub fn check(&self, who: &Who<'_>, action: Action, topic: &str) -> Verdict<'_> {
-        self.decide(who, action, topic)
-            .map_or(Verdict { allowed: self.without_rule(action), rule: None }, |id| {
-                self.verdict(id)
-            })
+        match self.decide(who, action, topic) {
+            Some(id) => self.verdict(id),
+            None => Verdict { allowed: self.without_rule(action), rule: None },
+        }
     }
 
     /// The rule that decides, if one does; else [`Rules::without_rule`] holds.

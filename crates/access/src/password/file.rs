@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::fault::{Fault, numbered};
 use crate::password::{Cost, Hash};
+use crate::scram::Keys;
 
 /// Users and the hashes of their passwords, as read from a file.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +76,12 @@ impl PasswordFile {
         let count = self.hashes.len().max(1) as u64;
         let index = usize::try_from(hasher.finish() % count).unwrap_or(0);
         Attempt { hash: self.hashes.get(index).cloned(), known: false }
+    }
+
+    /// The keys of a user for SCRAM, if the password was set for it.
+    #[must_use]
+    pub fn scram_keys(&self, user: &str) -> Option<&Keys> {
+        self.users.get(user)?.scram_keys()
     }
 
     /// Whether the user is in the file, for `dunlin audit` and closing connections after a reload.

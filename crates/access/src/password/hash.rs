@@ -10,6 +10,7 @@ use ring::{digest, pbkdf2};
 use zeroize::Zeroizing;
 
 use crate::Random;
+use crate::scram::Keys;
 use crate::secret::same;
 
 /// Memory of a new argon2id hash in KiB: the least that OWASP recommends together with two passes,
@@ -26,7 +27,7 @@ const ARGON2_MEMORY_MAX: u32 = 1024 * 1024;
 /// The most passes that a hash from a file may ask for, so that one login ends within seconds.
 const ARGON2_PASSES_MAX: u32 = 64;
 /// Iterations of a new PBKDF2 hash: what OWASP recommends for SHA-512.
-const PBKDF2_ITERATIONS: u32 = 210_000;
+const PBKDF2_ITERATIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(209_999);
 /// The most iterations that a hash from a file may ask for, so that one login ends within seconds.
 const PBKDF2_ITERATIONS_MAX: u32 = 10_000_000;
 /// Up to so many iterations a check is done at once: about a microsecond each, and Mosquitto 2.0
@@ -48,6 +49,7 @@ enum Form {
     Sha512 { salt: Vec<u8>, digest: [u8; 64] },
     Pbkdf2 { iterations: NonZeroU32, salt: Vec<u8>, digest: [u8; 64] },
     Argon2id { params: Params, salt: Vec<u8>, digest: Vec<u8> },
+    Scram(Keys),
 }
 
 /// The kinds of hashes.
@@ -60,6 +62,8 @@ pub enum Kind {
     /// `$argon2id$`: memory-hard; what new passwords get.
     #[default]
     Argon2id,
+    /// `$scram-sha-256$`: keys for SCRAM, against which a plain password can be checked too.
+    ScramSha256,
 }
 
 /// What a check costs.
@@ -85,7 +89,7 @@ pub enum HashFault {
     #[error("there is no password hash; set one with `dunlin passwd FILE USER`")]
     Missing,
     /// It begins with a kind that is not known.
-    #[error("unknown kind of password hash; known are $6$, $7$ and $argon2id$")]
+    #[error("unknown kind of password hash; known are $6$, $7$, $argon2id$ and $scram-sha-256$")]
     UnknownKind,
     /// A part is missing, too much, or not base64.
     #[error("the password hash is damaged; set the password again with `dunlin passwd FILE USER`")]
@@ -111,7 +115,11 @@ impl Hash {
             ["argon2id", version, params, salt, digest] => {
                 Self::argon2id(version, params, salt, digest)
             }
-            ["6" | "7" | "argon2id", ..] => Err(HashFault::Damaged),
+            ["scram-sha-256", iterations, salt, stored, server] => {
+                let keys = Keys::parse([iterations, salt, stored, server]);
+                keys.map(|keys| Self(Form::Scram(keys))).ok_or(HashFault::Damaged)
+            }
+            ["6" | "7" | "argon2id" | "scram-sha-256", ..] => Err(HashFault::Damaged),
             _ => Err(HashFault::UnknownKind),
         }
     }
@@ -119,32 +127,29 @@ impl Hash {
     /// Hashes a new password.
     #[must_use]
     pub fn create(kind: Kind, password: &[u8], random: &mut Random<'_>) -> Self {
-        let mut salt = match kind {
-            Kind::Argon2id => vec![0; ARGON2_SALT],
-            Kind::Sha512 | Kind::Pbkdf2Sha512 => vec![0; MOSQUITTO_SALT],
+        let mut salt = |len: usize| {
+            let mut salt = vec![0; len];
+            random(&mut salt);
+            salt
         };
-        random(&mut salt);
-        Self::with_salt(kind, password, salt)
-    }
-
-    fn with_salt(kind: Kind, password: &[u8], salt: Vec<u8>) -> Self {
         match kind {
             Kind::Sha512 => {
+                let salt = salt(MOSQUITTO_SALT);
                 let digest = sha512(password, &salt);
                 Self(Form::Sha512 { salt, digest })
             }
-            Kind::Pbkdf2Sha512 => Self::pbkdf2_of(
-                password,
-                salt,
-                NonZeroU32::MIN.saturating_add(PBKDF2_ITERATIONS - 1),
-            ),
+            Kind::Pbkdf2Sha512 => {
+                Self::pbkdf2_of(password, salt(MOSQUITTO_SALT), PBKDF2_ITERATIONS)
+            }
             Kind::Argon2id => {
                 let params =
                     Params::new(ARGON2_MEMORY, ARGON2_PASSES, ARGON2_LANES, Some(ARGON2_LEN))
                         .expect("constants within argon2's bounds");
+                let salt = salt(ARGON2_SALT);
                 let digest = argon2id(&params, password, &salt, ARGON2_LEN).to_vec();
                 Self(Form::Argon2id { params, salt, digest })
             }
+            Kind::ScramSha256 => Self(Form::Scram(Keys::create(password, random))),
         }
     }
 
@@ -161,7 +166,16 @@ impl Hash {
             Form::Pbkdf2 { iterations, salt, digest } => {
                 Some((iterations.get(), STANDARD.encode(salt), STANDARD.encode(digest)))
             }
-            Form::Sha512 { .. } | Form::Argon2id { .. } => None,
+            Form::Sha512 { .. } | Form::Argon2id { .. } | Form::Scram(_) => None,
+        }
+    }
+
+    /// The keys for SCRAM, if it is of that kind.
+    #[must_use]
+    pub const fn scram_keys(&self) -> Option<&Keys> {
+        match &self.0 {
+            Form::Scram(keys) => Some(keys),
+            Form::Sha512 { .. } | Form::Pbkdf2 { .. } | Form::Argon2id { .. } => None,
         }
     }
 
@@ -172,6 +186,7 @@ impl Hash {
             Form::Sha512 { .. } => Kind::Sha512,
             Form::Pbkdf2 { .. } => Kind::Pbkdf2Sha512,
             Form::Argon2id { .. } => Kind::Argon2id,
+            Form::Scram(_) => Kind::ScramSha256,
         }
     }
 
@@ -181,7 +196,7 @@ impl Hash {
         match &self.0 {
             Form::Sha512 { .. } => Cost::Light,
             Form::Pbkdf2 { iterations, .. } if iterations.get() <= PBKDF2_LIGHT => Cost::Light,
-            Form::Pbkdf2 { .. } | Form::Argon2id { .. } => Cost::Heavy,
+            Form::Pbkdf2 { .. } | Form::Argon2id { .. } | Form::Scram(_) => Cost::Heavy,
         }
     }
 
@@ -199,6 +214,7 @@ impl Hash {
             Form::Argon2id { params, salt, digest } => {
                 same(&argon2id(params, password, salt, digest.len()), digest)
             }
+            Form::Scram(keys) => keys.verify(password),
         }
     }
 
@@ -220,6 +236,7 @@ impl Hash {
                 STANDARD_NO_PAD.encode(salt),
                 STANDARD_NO_PAD.encode(digest)
             ),
+            Form::Scram(keys) => keys.encode(),
         }
     }
 
