@@ -56,8 +56,9 @@ pub struct Broker {
     pub(crate) wills: Vec<ReadyWill>,
     /// Sessions with shared subscriptions whose connection is gone.
     pub(crate) leaving: Vec<SessionKey>,
-    /// Sessions that ended and were in records, with their numbers there.
-    pub(crate) ended: Vec<(SessionKey, u64)>,
+    /// Sessions that ended and were in records, with their numbers there and the hashes of their client
+    /// identifiers.
+    pub(crate) ended: Vec<(SessionKey, u64, u64)>,
     /// Client identifiers whose session ended.
     pub(crate) left: Vec<Arc<str>>,
     pub(crate) due: Vec<u32>,

@@ -60,9 +60,11 @@ impl Broker {
         self.accept(slot, connect, assigned.as_deref(), session_present);
         self.settle(now, view);
         // Last, since a will that was just published is the one of the session's time before.
-        self.record_session(slot, view.commons.numbers());
-        // Nothing precedes CONNACK [MQTT-3.2.0-1], so all else waits with it.
-        if self.hub.wait(slot, What::ConnAck).is_none()
+        let recorded = self.record_session(slot, view.commons.numbers());
+        // A client with nothing to keep can come in though the disk refuses to be written. Nothing precedes
+        // CONNACK [MQTT-3.2.0-1], so all else waits with it.
+        if (recorded || self.hub.journal.is_ending(self.hasher.hash_one(client_id)))
+            && self.hub.wait(slot, What::ConnAck).is_none()
             && let Some(connection) = self.hub.connections.at_mut(slot)
         {
             connection.output.cork();
@@ -227,13 +229,15 @@ impl Broker {
     }
 
     /// Writes down what CONNACK promises: that the session outlives this connection, that its will is
-    /// known, that an earlier session is over.
-    fn record_session(&mut self, slot: u32, numbers: &Numbers) {
+    /// known, that an earlier session is over. Says whether there was anything to write.
+    fn record_session(&mut self, slot: u32, numbers: &Numbers) -> bool {
         let hub = &mut self.hub;
-        let Some(connection) = hub.connections.at(slot) else { return };
+        let Some(connection) = hub.connections.at(slot) else { return false };
         let slot = connection.session;
         let key = hub.key(slot);
-        let Some(session) = hub.sessions.at_mut(slot).filter(|_| hub.journal.on) else { return };
+        let Some(session) = hub.sessions.at_mut(slot).filter(|_| hub.journal.on) else {
+            return false;
+        };
         let kept = session.keeps;
         session.keeps = session.expiry > 0;
         if kept != session.keeps {
@@ -251,10 +255,14 @@ impl Broker {
             });
             let (number, client_id, expiry) = (session.number, &*session.client_id, session.expiry);
             hub.journal.write(&Record::Session { number, client_id, expiry, will });
-        } else if session.number != 0 {
-            let number = core::mem::take(&mut session.number);
-            hub.journal.write_late(&Record::Ended { number });
+            return true;
         }
+        let number = core::mem::take(&mut session.number);
+        if number != 0 {
+            let client = self.hasher.hash_one(&*session.client_id);
+            hub.journal.ended(number, client);
+        }
+        number != 0
     }
 
     pub(crate) fn new_session(&mut self, client_id: &str) -> u32 {

@@ -170,7 +170,7 @@ impl Broker {
         self.hub.stats.sessions -= 1;
         let number = session.number;
         if number != 0 {
-            self.ended.push((key, number));
+            self.ended.push((key, number, hash));
         }
         if let Some(will) = session.will.take() {
             let client = Arc::clone(&session.client_id);
@@ -250,9 +250,9 @@ impl Broker {
         for will in mem::take(&mut self.wills) {
             self.publish_will(now, &will, view);
         }
-        for (session, number) in mem::take(&mut self.ended) {
+        for (session, number, client) in mem::take(&mut self.ended) {
             view.commons.numbers().note(session, 0);
-            self.hub.journal.write_late(&Record::Ended { number });
+            self.hub.journal.ended(number, client);
         }
         for client_id in mem::take(&mut self.left) {
             let here = self.hub.shard;

@@ -1,6 +1,7 @@
 //! The journal of a shard while it is written.
 
 use core::mem;
+use std::collections::VecDeque;
 
 use dunlin_proto::qos::PacketId;
 
@@ -56,6 +57,9 @@ pub(crate) struct Writer {
     /// Under which everything written now will be durable.
     token: u64,
     durable: u64,
+    /// Sessions whose end is not durable yet: under which token it will be, and the hashes of their
+    /// client identifiers.
+    ended: VecDeque<(u64, u64)>,
     haste: Haste,
     /// The receivers of the message at hand, while they are noted.
     targets: Vec<Target>,
@@ -73,6 +77,7 @@ impl Writer {
             late: Vec::new(),
             token: 1,
             durable: 0,
+            ended: VecDeque::new(),
             haste: Haste::None,
             targets: Vec::new(),
             noting: Noting::No,
@@ -109,6 +114,18 @@ impl Writer {
 
     pub(super) fn durable(&mut self, token: u64) {
         self.durable = self.durable.max(token);
+        while self.ended.pop_front_if(|(token, _)| *token <= self.durable).is_some() {}
+    }
+
+    /// Writes that a session is over.
+    pub(crate) fn ended(&mut self, number: u64, client: u64) {
+        self.write_late(&Record::Ended { number });
+        self.ended.push_back((self.token, client));
+    }
+
+    /// Whether an earlier session of this client might come back.
+    pub(crate) fn is_ending(&self, client: u64) -> bool {
+        self.ended.iter().any(|(_, ended)| *ended == client)
     }
 
     /// The token under which everything said so far is durable; `None` if it is already.
