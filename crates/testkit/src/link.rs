@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::packet::Packet;
 use crate::version::Version;
 
-/// How long a write may wait for a peer that does not read.
-const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// How long a peer may take to accept, or to read what is written.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One TCP connection that reads strictly and may end at any moment: nothing here panics but for
 /// bytes that are no packet.
@@ -35,9 +35,9 @@ impl Link {
     /// # Errors
     /// When nobody accepts.
     pub fn open(address: SocketAddr, version: Version) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(WRITE_LIMIT))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Self { stream, version, received: Vec::new(), largest: 0 })
     }
 

@@ -278,16 +278,16 @@ impl Client {
         due.filter(|filter| !came.contains(&self.topic(*filter))).collect()
     }
 
-    /// A CONNECT was never answered.
+    /// A CONNECT was never answered: unless it was to go on with a session that is there for sure, it
+    /// may have begun a new one.
     fn doubt_session(&mut self, clean: bool) {
-        if clean || self.session == Known::No {
-            self.session = Known::Unknown;
+        if self.session == Known::Yes && !clean {
+            return;
         }
-        if clean {
-            for known in &mut self.filters {
-                if *known == Known::Yes {
-                    *known = Known::Unknown;
-                }
+        self.session = Known::Unknown;
+        for known in &mut self.filters {
+            if *known == Known::Yes {
+                *known = Known::Unknown;
             }
         }
     }

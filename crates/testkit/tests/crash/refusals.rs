@@ -69,7 +69,6 @@ fn reads(daemon: &Daemon, payloads: u32) {
 }
 
 #[test]
-#[ignore = "until the binary has --durability"]
 fn a_store_of_a_newer_version_is_refused() {
     let mut daemon = Daemon::new("newer", "always");
     daemon.start(&[]);
@@ -88,7 +87,6 @@ fn a_store_of_a_newer_version_is_refused() {
 }
 
 #[test]
-#[ignore = "until the binary has --durability"]
 fn a_directory_of_something_else_is_refused() {
     let mut daemon = Daemon::new("foreign", "always");
     fs::create_dir(daemon.data()).expect("it can be made");
@@ -97,7 +95,6 @@ fn a_directory_of_something_else_is_refused() {
 }
 
 #[test]
-#[ignore = "until the binary has --durability"]
 fn a_directory_in_use_is_refused() {
     let mut first = Daemon::new("first", "always");
     first.start(&[]);
@@ -112,7 +109,6 @@ fn a_directory_in_use_is_refused() {
 }
 
 #[test]
-#[ignore = "until the binary has --durability"]
 fn a_copy_that_lacks_a_segment_is_refused() {
     let mut daemon = Daemon::new("half", "always");
     daemon.start(&[]);
@@ -132,7 +128,6 @@ fn a_copy_that_lacks_a_segment_is_refused() {
 }
 
 #[test]
-#[ignore = "until the binary has --durability"]
 fn a_directory_that_others_can_write_to_is_refused() {
     use std::os::unix::fs::PermissionsExt as _;
     let mut daemon = Daemon::new("open", "always");
@@ -143,7 +138,6 @@ fn a_directory_that_others_can_write_to_is_refused() {
 }
 
 #[test]
-#[ignore = "until the binary has --durability"]
 fn a_directory_that_cannot_be_written_is_refused() {
     let mut daemon = Daemon::new("read-only", "always");
     daemon.start(&[]);
@@ -165,7 +159,6 @@ fn a_directory_that_cannot_be_written_is_refused() {
 }
 
 #[test]
-#[ignore = "until the binary has --durability"]
 fn nothing_is_written_when_nothing_is_kept() {
     let mut daemon = Daemon::new("off", "off");
     daemon.start(&[]);
@@ -176,7 +169,6 @@ fn nothing_is_written_when_nothing_is_kept() {
 
 /// A session without an end is the first thing to be lost by a store that is not there.
 #[test]
-#[ignore = "until the binary has --durability"]
 fn a_session_is_there_after_a_kill_right_after_its_connack() {
     let mut daemon = Daemon::new("connack", "always");
     daemon.start(&[]);

@@ -17,40 +17,35 @@ fn plan(name: &'static str, durability: &'static str, rounds: u64) -> Plan {
 
 fn holds(plan: &Plan) {
     let wrongs = run(plan);
-    // What follows the first ones is mostly their consequence.
-    let told = wrongs.iter().take(3).cloned().collect::<Vec<_>>().join("\n");
+    let headlines: Vec<&str> = wrongs.iter().filter_map(|wrong| wrong.lines().next()).collect();
+    let told = format!("{}\n\n{}", headlines.join("\n"), wrongs.first().map_or("", |wrong| wrong));
     assert!(wrongs.is_empty(), "SEED={}: {} wrong:\n{told}", plan.seed, wrongs.len());
 }
 
 #[test]
-#[ignore = "until the binary has --durability"]
 fn connections_that_come_and_go_lose_nothing() {
     holds(&Plan { rounds: 0, ..plan("calm", "always", 0) });
 }
 
 /// What cannot fail shows nothing.
 #[test]
-#[ignore = "until the binary has --durability"]
 fn a_message_that_a_subscriber_loses_is_noticed() {
     let wrongs = run(&Plan { rounds: 0, swallow: Some(100), ..plan("swallow", "off", 0) });
     assert!(wrongs.iter().any(|wrong| wrong.contains("missing")), "{wrongs:?}");
 }
 
 #[test]
-#[ignore = "until the binary has --durability"]
 fn kills_lose_nothing_that_was_acknowledged() {
     holds(&plan("kill", "always", 6));
 }
 
 #[test]
-#[ignore = "until the binary has --durability"]
 fn kills_and_stops_lose_nothing_that_was_acknowledged() {
     holds(&Plan { graceful: 50, ..plan("stop", "always", 4) });
 }
 
 /// The window of this mode is about power cuts; what was written outlives the process.
 #[test]
-#[ignore = "until the binary has --durability"]
 fn kills_lose_nothing_that_was_written_between_syncs() {
     holds(&plan("kill-interval", "interval", 4));
 }

@@ -20,7 +20,7 @@ use crate::wills::{Mortal, WillBook, Wills};
 use crate::world::{Group, Phase, Story, World};
 
 /// How long the drain may take.
-const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a run does.
 #[derive(Debug)]
@@ -121,15 +121,17 @@ fn disturb(world: &World, daemon: &mut Daemon, random: &mut Random, (round, grac
 }
 
 fn end(world: &World, daemon: &mut Daemon, graceful: bool) {
+    // Counted on both sides: who sees no change was not between.
     world.ends.fetch_add(1, Ordering::SeqCst);
-    if !graceful {
+    if graceful {
+        let status = daemon.terminate();
+        if !status.success() {
+            world.wrong("broker", &format!("SIGTERM led to {status}"), &Story::default());
+        }
+    } else {
         daemon.kill();
-        return;
     }
-    let status = daemon.terminate();
-    if !status.success() {
-        world.wrong("broker", &format!("SIGTERM led to {status}"), &Story::default());
-    }
+    world.ends.fetch_add(1, Ordering::SeqCst);
 }
 
 /// Lets everything come to its end.
@@ -141,7 +143,7 @@ fn drain(world: &World, wills: &Wills) {
             let sent = group.streams.sent();
             group.received.iter().all(|count| count.load(Ordering::SeqCst) >= sent)
         };
-        world.groups.iter().all(complete) && wills.lacking() == 0
+        world.groups.iter().all(complete) && wills.complete()
     });
     let checked = world.checked.load(Ordering::SeqCst);
     wait_until(world, DRAIN_LIMIT, || world.checked.load(Ordering::SeqCst) > checked + 1);

@@ -91,7 +91,9 @@ impl Subscriber {
             let polite = self.serve(&mut link);
             self.story.note(&world, if polite.is_some() { "leaves" } else { "closed" });
         }
-        for broken in self.book.missing() {
+        // Of a run that was given up there is nothing more to say.
+        let broken = if world.wrongs().is_empty() { self.book.missing() } else { Vec::new() };
+        for broken in broken {
             self.wrong(&broken.to_string());
         }
         self.book.repeated()

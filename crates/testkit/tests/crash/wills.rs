@@ -41,9 +41,9 @@ impl Wills {
         self.all().entry(payload.to_owned()).or_insert((Fate::Open, 0)).0 = fate;
     }
 
-    /// How many are due and have not come.
-    pub(crate) fn lacking(&self) -> usize {
-        self.all().values().filter(|(fate, count)| *fate == Fate::Due && *count == 0).count()
+    /// Whether all that are due have come.
+    pub(crate) fn complete(&self) -> bool {
+        self.all().values().all(|(fate, count)| *fate != Fate::Due || *count > 0)
     }
 }
 

@@ -71,7 +71,7 @@ pub(crate) struct World {
     pub(crate) busy: AtomicUsize,
     /// Checks of the retained messages that came to their end.
     pub(crate) checked: AtomicU64,
-    /// Ends of the broker.
+    /// Changes when the broker ends.
     pub(crate) ends: AtomicU64,
     began: Instant,
     wrongs: Mutex<Vec<String>>,
