@@ -127,10 +127,12 @@ impl Reader<'_> {
                     .push(Problem::at(place, format!("`{name}` is a table: write [{name}]")));
             }
             value => {
-                let set = self
-                    .simple(value)
-                    .map_err(Wrong::Value)
-                    .and_then(|value| assign(self.source, keys::general(), config, name, value));
+                let set = match value {
+                    DeValue::Table(_) => Err(Wrong::Key),
+                    value => self.simple(value).map_err(Wrong::Value).and_then(|value| {
+                        assign(self.source, keys::general(), config, name, value)
+                    }),
+                };
                 let known = || keys::general().map(|key| key.name).chain(tables());
                 match set {
                     Ok(()) => config.places.set(name, place),
