@@ -98,6 +98,7 @@ impl World {
             pace: Duration::from_secs(1),
             publishes: false,
             subscribes: false,
+            member: false,
             restless: false,
             wills: false,
             witness: false,

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use dunlin_broker::Time;
+use dunlin_broker::journal::State;
 use dunlin_store::{FaultyDisk, Log, OnDamage, Operation, Options};
 
 use super::client::Client;
@@ -248,11 +249,11 @@ impl World {
                 identity: Some(self.identity),
             };
             match Log::open(self.disk.clone(), options) {
-                Ok((log, state, report)) => {
+                Ok((mut log, state, report)) => {
                     if !report.damage.is_empty() {
                         self.scene.oracle.fail(format!("damage without cause: {report:?}"));
                     }
-                    self.scene.trace(|| format!("store: {report:?}\n{state:#?}"));
+                    self.scene.trace(|| format!("store: {report:?}{}", brief(&state, &mut log)));
                     Some((log, state))
                 }
                 Err(why) if self.ailing => {
@@ -278,4 +279,34 @@ impl World {
         self.heal();
         self.scene.trace(|| "CALM".to_owned());
     }
+}
+
+/// What a store held, a line for each session.
+fn brief(state: &State, log: &mut Log<FaultyDisk>) -> String {
+    let mut name = |id: u64| match log.load(id) {
+        Ok(Some(message)) => {
+            let payload = String::from_utf8_lossy(message.payload());
+            payload.split(':').next().unwrap_or("?").to_owned()
+        }
+        _ => "?".to_owned(),
+    };
+    let sessions = state.sessions.iter().map(|one| {
+        let filters: Vec<&str> = one.subscriptions.iter().map(|one| one.filter.as_str()).collect();
+        let queue = one.queue.iter().map(|one| {
+            let sent = one.target.sent.map_or(String::new(), |id| format!("#{}", id.get()));
+            format!("{}@{}{sent}", name(one.id), one.id)
+        });
+        let queue = queue.collect::<Vec<_>>().join(" ");
+        let held: Vec<(u16, u64)> =
+            one.held.iter().map(|one| (one.packet_id.get(), one.message.id())).collect();
+        format!(
+            "\n  {} = {}: ends {:?}, will {}, {filters:?}, queue [{queue}], releases {:?}, held {held:?}",
+            one.client_id,
+            one.number,
+            one.ends_at,
+            one.will.as_ref().map_or("none".to_owned(), |will| format!("due {:?}", will.due)),
+            one.releases,
+        )
+    });
+    sessions.collect()
 }

@@ -199,10 +199,14 @@ impl Client {
     }
 
     fn subscribe(&mut self, scene: &mut Scene) {
-        let filter = match scene.random.below(10) {
-            0..3 => scene.random.pick(&SHARED),
-            3..6 if scene.plan.overlapping => scene.random.pick(&OVERLAPPING),
-            _ => scene.random.pick(&APART),
+        let filter = if scene.plan.overlapping {
+            let all = [&APART[..], &OVERLAPPING, &SHARED];
+            let some = scene.random.pick(&all);
+            scene.random.pick(some)
+        } else if self.character.member {
+            SHARED[scene.random.index(2)]
+        } else {
+            scene.random.pick(&APART)
         };
         if filter.starts_with('$') && !self.character.persistent && scene.random.chance(700) {
             return;

@@ -41,6 +41,8 @@ pub(in super::super) struct Message {
     pub(super) done: Option<Time>,
     /// It was answered with an error.
     pub(super) refused: bool,
+    /// It was not acknowledged, and came when the store refused what is to be kept.
+    pub(super) unsure: bool,
     /// Somebody was given it.
     pub(super) given: bool,
 }
@@ -67,6 +69,7 @@ impl Message {
             dealt: None,
             done: None,
             refused: false,
+            unsure: false,
             given: false,
         }
     }
@@ -126,6 +129,7 @@ impl Oracle {
                 if let Some(message) = self.messages.get_mut(number) {
                     message.read = Some(now);
                     message.dealt = Some(now);
+                    message.unsure |= now <= self.troubled_until;
                 }
             }
             Mark::Release(number) => {

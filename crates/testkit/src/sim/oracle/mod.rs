@@ -12,6 +12,7 @@ mod retained;
 mod session;
 mod wills;
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use dunlin_broker::Time;
@@ -51,6 +52,8 @@ pub(super) struct Oracle {
     gone: BTreeMap<usize, Time>,
     /// Queues may drop messages.
     lossy: bool,
+    /// Until when the store refuses what is to be kept.
+    troubled_until: Time,
     /// Everything sent before was acknowledged by everybody.
     settled: Option<Time>,
     failure: Option<String>,
@@ -73,6 +76,7 @@ impl Oracle {
     /// The broker died.
     pub(super) fn died(&mut self, now: Time) {
         self.deaths.push((now, Time::MAX));
+        self.troubled_until = Time::ZERO;
         for attempt in self.attempts.iter_mut().filter(|attempt| attempt.open) {
             attempt.open = false;
             attempt.died = true;
@@ -93,9 +97,15 @@ impl Oracle {
             attempt.closed = Some(now);
         }
         // Ends of connections shortly before may not have been stored.
-        for gone in self.gone.values_mut() {
-            *gone = now;
+        for client in self.current.keys() {
+            self.gone.insert(*client, now);
         }
+    }
+
+    /// The store refuses what is to be kept, or takes it again; shards learn it a little later.
+    pub(super) fn troubled(&mut self, now: Time, troubled: bool) {
+        let until = now.saturating_add(Duration::from_millis(10));
+        self.troubled_until = if troubled { Time::MAX } else { until };
     }
 
     /// Everything sent so far has come and was acknowledged: nothing of it may come again.

@@ -125,15 +125,16 @@ impl Oracle {
             QoS::AtLeastOnce => got.fresh += u32::from(!receipt.dup),
             QoS::ExactlyOnce => got.exact += 1,
         }
-        // Sent once, and never kept.
-        if message.qos == QoS::AtMostOnce && got.hasty > ways.copies {
+        let lives = deaths.saturating_add(1);
+        // Sent once, and never kept; but a will is published again if that it was is not known.
+        let most = if message.is_will() { ways.copies.saturating_mul(lives) } else { ways.copies };
+        if message.qos == QoS::AtMostOnce && got.hasty > most {
             return Err("QoS 0 came more than once");
         }
         // [MQTT-4.3.3-1]
         if got.exact > ways.copies {
             return Err("QoS 2 came more than once");
         }
-        let lives = deaths.saturating_add(1);
         let most = message.sends.saturating_mul(ways.copies).saturating_mul(lives);
         if got.fresh > most && !ways.shared {
             return Err("QoS 1 came again without DUP and without reason");

@@ -19,7 +19,9 @@ impl Oracle {
     fn is_certain(&self, write: &Message) -> bool {
         match write.qos {
             // Not acknowledged, so not promised to anybody who dies.
-            QoS::AtMostOnce => write.dealt.is_some_and(|dealt| self.deaths_since(dealt) == 0),
+            QoS::AtMostOnce => {
+                !write.unsure && write.dealt.is_some_and(|dealt| self.deaths_since(dealt) == 0)
+            }
             _ => write.is_accepted(),
         }
     }

@@ -154,6 +154,9 @@ impl Process {
         let Some(keeper) = &mut self.keeper else { return };
         let full = keeper.failing || keeper.log.status().room == Room::Full;
         let storage = if full { Storage::Full } else { Storage::Ready };
+        if keeper.told.first() != Some(&storage) {
+            scene.oracle.troubled(scene.schedule.now, full);
+        }
         for shard in 0..self.shards.len() {
             let Some(keeper) = &mut self.keeper else { return };
             if mem::replace(&mut keeper.told[shard], storage) != storage {
