@@ -7,7 +7,10 @@
 #![forbid(unsafe_code)]
 
 pub mod acl;
+pub mod ban;
 pub mod dynsec;
+pub mod identifier;
+pub mod jwt;
 pub mod password;
 pub mod scram;
 

@@ -36,7 +36,7 @@ pub enum ScramFault {
 }
 
 /// The server has answered the first message and waits for the last one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Challenge {
     user: String,
     keys: Keys,
