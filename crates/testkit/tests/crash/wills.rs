@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use dunlin_testkit::{Connect, Event, Version, Will, request};
+use dunlin_testkit::{Connect, Event, Packet, Version, Will, request};
 
 use crate::ledger::{Book, Broken};
 use crate::random::Random;
@@ -135,7 +135,13 @@ impl Mortal {
             self.wills.decide(payload, Fate::Due);
             return;
         }
+        // The same broker is there when it is asked, when it is told, and long enough after.
         let ends = self.world.ends.load(Ordering::SeqCst);
+        drop(link.send(&request::PINGREQ));
+        if link.next(PATIENCE) != Event::Packet(Packet::PingResp) {
+            self.wills.decide(payload, Fate::Due);
+            return;
+        }
         drop(link.send(&request::disconnect()));
         while !matches!(link.next(PATIENCE), Event::Closed | Event::Nothing) {}
         sleep(SETTLES);

@@ -148,6 +148,10 @@ impl World {
                 story.note(self, &format!("connected, session {}", answer.session_present));
                 Attempt::Accepted(link, answer)
             }
+            // The broker is about to stop.
+            Event::Packet(Packet::ConnAck(answer)) if matches!(answer.code, 3 | 0x88 | 0x8b) => {
+                Attempt::Nobody
+            }
             Event::Closed => {
                 story.note(self, "no CONNACK");
                 Attempt::Unanswered
@@ -163,7 +167,7 @@ impl World {
 /// What became of a CONNECT.
 #[derive(Debug)]
 pub(crate) enum Attempt {
-    /// Nobody listens: no CONNECT was sent.
+    /// Nobody listens, or comes in any more: nothing has changed.
     Nobody,
     /// The broker may or may not have seen it.
     Unanswered,
