@@ -38,8 +38,8 @@ pub(crate) fn touched<D: Disk>(
             | View::Ended { number }
             | View::Subscribed { number, .. }
             | View::Unsubscribed { number, .. }
-            | View::Sent { number, .. }
-            | View::Done { number, .. }
+            | View::Sent { target: Target { number, .. }, .. }
+            | View::Done { target: Target { number, .. }, .. }
             | View::Received { number, .. }
             | View::Completed { number, .. } => {
                 sessions.insert(number);

@@ -40,13 +40,12 @@ pub(crate) enum View<'a> {
         targets: Targets<'a>,
     },
     Sent {
-        number: u64,
-        packet_id: PacketId,
         id: u64,
+        target: Target,
     },
     Done {
-        number: u64,
         id: u64,
+        target: Target,
     },
     Received {
         number: u64,
@@ -135,19 +134,9 @@ impl Iterator for Targets<'_> {
     #[inline]
     fn next(&mut self) -> Option<Target> {
         self.left = self.left.checked_sub(1)?;
-        let r = &mut self.reader;
-        let zigzag = r.number()?;
-        let difference = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
-        self.number = self.number.wrapping_add(difference.cast_unsigned());
-        let has = r.byte()?;
-        Some(Target {
-            number: self.number,
-            qos: QoS::try_from(has & flags::QOS).ok()?,
-            retain: has & flags::RETAIN != 0,
-            shared: has & flags::SHARED != 0,
-            identifier: if has & flags::IDENTIFIER == 0 { 0 } else { r.small()? },
-            sent: if has & flags::SENT == 0 { None } else { Some(r.packet_id()?) },
-        })
+        let target = self.reader.target(self.number)?;
+        self.number = target.number;
+        Some(target)
     }
 }
 
@@ -208,8 +197,8 @@ pub(crate) fn view(record: &[u8]) -> Option<View<'_>> {
     const ROUTE: u8 = Kind::Route as u8;
     Some(match kind {
         MESSAGE => View::Message(message(r)?),
-        DONE => View::Done { number: r.number()?, id: r.number()? },
-        SENT => View::Sent { number: r.number()?, packet_id: r.packet_id()?, id: r.number()? },
+        DONE => View::Done { id: r.number()?, target: r.target(0)? },
+        SENT => View::Sent { id: r.number()?, target: r.target(0)? },
         ROUTE => {
             let id = r.number()?;
             let released = if r.byte()? == 0 { None } else { Some(r.held()?) };
@@ -324,6 +313,22 @@ impl<'a> Reader<'a> {
         Some(bytes)
     }
 
+    /// Its number is told as the difference to `previous`.
+    #[inline]
+    fn target(&mut self, previous: u64) -> Option<Target> {
+        let zigzag = self.number()?;
+        let difference = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
+        let has = self.byte()?;
+        Some(Target {
+            number: previous.wrapping_add(difference.cast_unsigned()),
+            qos: QoS::try_from(has & flags::QOS).ok()?,
+            retain: has & flags::RETAIN != 0,
+            shared: has & flags::SHARED != 0,
+            identifier: if has & flags::IDENTIFIER == 0 { 0 } else { self.small()? },
+            sent: if has & flags::SENT == 0 { None } else { Some(self.packet_id()?) },
+        })
+    }
+
     #[inline]
     fn targets(&mut self) -> Option<Targets<'a>> {
         let left = self.small()?;
@@ -364,14 +369,9 @@ mod tests {
                 ) => {
                     assert_eq!((seen, r, targets), (*id, *released, all.clone()));
                 }
-                (Record::Done { number, id }, View::Done { number: n, id: i }) => {
-                    assert_eq!((n, i), (*number, *id));
-                }
-                (
-                    Record::Sent { number, packet_id, id },
-                    View::Sent { number: n, packet_id: p, id: i },
-                ) => {
-                    assert_eq!((n, p, i), (*number, *packet_id, *id));
+                (Record::Done { id, target }, View::Done { id: i, target: t })
+                | (Record::Sent { id, target }, View::Sent { id: i, target: t }) => {
+                    assert_eq!((i, t), (*id, *target));
                 }
                 (
                     Record::Message { .. }

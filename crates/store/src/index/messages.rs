@@ -1,6 +1,6 @@
 //! Messages that somebody is still to have, or that are retained or held.
 //!
-//! A message takes 40 bytes and a word in the table; one target is kept within that.
+//! A message takes 40 bytes and 8 in the table; one target is kept within that.
 
 use dunlin_broker::journal::{Held, Target};
 use dunlin_proto::qos::{PacketId, QoS};
@@ -16,9 +16,15 @@ pub(crate) struct Messages {
     slots: Vec<Slot>,
     /// The first slot that is not used; each of these names the next.
     free: Option<u32>,
-    table: HashTable<u32>,
+    table: HashTable<Known>,
     /// QoS 2 messages that wait for their PUBREL; few.
     held: HashMap<u64, Held, FixedState>,
+}
+
+/// An entry of the table. It has half of the hash, so that the table can grow without a look at the slots.
+struct Known {
+    hash: u32,
+    slot: u32,
 }
 
 /// One message.
@@ -68,7 +74,9 @@ impl Messages {
 
     #[inline]
     pub(crate) fn find(&self, id: u64) -> Option<u32> {
-        self.table.find(hash(id), |slot| self.slots[*slot as usize].id == id).copied()
+        let hash = hash(id);
+        let same = |known: &Known| known.hash == hash && self.slots[known.slot as usize].id == id;
+        self.table.find(spread(hash), same).map(|known| known.slot)
     }
 
     /// The same for who goes through the log: messages mostly have the slot behind that of the one before.
@@ -120,8 +128,9 @@ impl Messages {
                 self.slots.len() as u32 - 1
             }
         };
-        let slots = &self.slots;
-        self.table.insert_unique(hash(m.id), slot, |slot| hash(slots[*slot as usize].id));
+        let hash = hash(m.id);
+        let known = Known { hash, slot };
+        self.table.insert_unique(spread(hash), known, |known| spread(known.hash));
         slot
     }
 
@@ -134,7 +143,7 @@ impl Messages {
         let next = self.free.map_or(0, |free| free + 1);
         *entry = Slot { id: 0, place, word: next, targets: Targets::None };
         self.free = Some(slot);
-        if let Ok(found) = self.table.find_entry(hash(id), |found| *found == slot) {
+        if let Ok(found) = self.table.find_entry(spread(hash(id)), |known| known.slot == slot) {
             found.remove();
         }
         place
@@ -342,9 +351,18 @@ impl Entry {
 
 /// Identifiers are ours and come in steps of any size; one multiplication spreads them.
 #[inline]
-const fn hash(id: u64) -> u64 {
-    let spread = id.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+const fn hash(id: u64) -> u32 {
+    (id.wrapping_mul(SPREAD) >> 32) as u32
+}
+
+/// The table wants chance in the lowest and in the highest bits.
+#[inline]
+const fn spread(hash: u32) -> u64 {
+    let spread = (hash as u64).wrapping_mul(SPREAD);
     spread ^ (spread >> 32)
 }
+
+/// The golden ratio.
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 const _: () = assert!(size_of::<Slot>() == 40, "as the head of this file says");

@@ -59,10 +59,10 @@ impl Index {
         let live = &mut self.live;
         match *view {
             View::Message(ref message) => self.message(message, place),
-            View::Done { number, id } => {
-                self.target_gone(id, |messages, slot| messages.done(slot, number));
+            View::Done { id, target } => {
+                self.target_gone(id, |messages, slot| messages.done(slot, target));
             }
-            View::Sent { number, packet_id, id } => self.messages.sent(id, number, packet_id),
+            View::Sent { id, target } => self.messages.sent(id, target),
             View::Route { id, released, targets } => {
                 let Some(slot) = self.messages.find(id) else { return };
                 if released.is_some() && self.messages.held(id) == released {
@@ -117,9 +117,10 @@ impl Index {
     }
 
     fn message(&mut self, m: &MessageView<'_>, place: Place) {
+        // What was known of it is replaced; mostly it is new, which its number tells.
+        let known = if m.id < self.next.message { self.messages.find(m.id) } else { None };
         self.next.message = self.next.message.max(m.id.saturating_add(1));
-        // What was known of it is replaced.
-        if let Some(old) = self.messages.find(m.id) {
+        if let Some(old) = known {
             if self.messages.at(old).is_retained() && m.retained.is_none() {
                 self.retained.forget(m.id, self.messages.at(old).topic());
             }

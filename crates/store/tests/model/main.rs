@@ -11,7 +11,7 @@ fn whatever_happens_the_state_is_that_of_the_last_sync_or_later() {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seeds = match number("SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("SEEDS").unwrap_or(40),
+        None => 0..number("SEEDS").unwrap_or(12),
     };
     for seed in seeds {
         life::run(seed);
