@@ -46,6 +46,25 @@ fn every_answer_is_that_of_mosquitto() {
     assert_eq!(count, 462);
 }
 
+/// The files and topics were made by chance, the answers are those of Mosquitto 2.0.11 to PUBLISH.
+#[test]
+fn files_of_chance_are_answered_as_by_mosquitto() {
+    let mut count = 0;
+    for line in include_str!("data/mosquitto-acl-random.jsonl").lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = line["acl"].as_str().unwrap();
+        let rules = file(text).unwrap();
+        for probe in line["probes"].as_array().unwrap() {
+            let who = who(probe[0].as_str(), probe[1].as_str().unwrap());
+            let topic = probe[2].as_str().unwrap();
+            let verdict = rules.check(&who, Action::Publish, topic);
+            assert_eq!(verdict.allowed, probe[3] == true, "{who:?} {topic} {verdict:?}\n{text}");
+            count += 1;
+        }
+    }
+    assert!(count > 1000);
+}
+
 #[test]
 fn lines_are_taken_and_refused_as_by_mosquitto() {
     let table = [

@@ -1,6 +1,7 @@
 //! Whatever comes, nothing panics, and what is written can be read.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
+#![allow(clippy::let_underscore_must_use, reason = "that it returns is all that matters")]
 
 use dunlin_access::Secret;
 use dunlin_access::acl::{Action, Cache, Rules, Source, Subscribing, Who};

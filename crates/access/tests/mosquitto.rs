@@ -1,0 +1,134 @@
+//! What is written here, Mosquitto reads: `cargo test -p dunlin-access --test mosquitto -- --ignored`
+//! with Debian's packages mosquitto and mosquitto-clients installed.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use dunlin_access::dynsec::Dynsec;
+use dunlin_access::password::{Hash, Kind, PasswordFile, set};
+
+const PLUGIN: &str = "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so";
+
+struct Mosquitto {
+    process: Child,
+    port: u16,
+    _directory: tempfile::TempDir,
+}
+
+impl Mosquitto {
+    /// Starts it with a file and the lines of the configuration that name it.
+    fn start(text: &str, settings: impl Fn(&Path) -> String) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, text).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let configuration = directory.path().join("mosquitto.conf");
+        let lines = settings(&file);
+        let text =
+            format!("listener {port} 127.0.0.1\nallow_anonymous false\nuser root\n{lines}\n");
+        std::fs::write(&configuration, text).unwrap();
+        let mut command = Command::new("mosquitto");
+        command.arg("-c").arg(configuration).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().unwrap();
+        for _ in 0..50 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                break;
+            }
+            sleep(Duration::from_millis(50));
+        }
+        Self { process, port, _directory: directory }
+    }
+
+    fn run(&self, program: &str, user: &str, password: &str, arguments: &[&str]) -> (bool, String) {
+        let port = self.port.to_string();
+        let output = Command::new(program)
+            .args(["-h", "127.0.0.1", "-p", &port, "-u", user, "-P", password])
+            .args(arguments)
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+fn counting() -> impl FnMut(&mut [u8]) {
+    let mut next = 0_u8;
+    move |bytes| {
+        for byte in bytes {
+            next = next.wrapping_add(1);
+            *byte = next;
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs Mosquitto"]
+fn mosquitto_reads_our_password_files() {
+    let mut random = counting();
+    let old = Hash::create(Kind::Sha512, b"one", &mut random);
+    let new = Hash::create(Kind::Pbkdf2Sha512, b"two", &mut random);
+    let text = set(&set("", "anna", &old).unwrap(), "bob", &new).unwrap();
+    let broker = Mosquitto::start(&text, |file| format!("password_file {}", file.display()));
+    for (user, password, expected) in
+        [("anna", "one", true), ("bob", "two", true), ("bob", "one", false), ("eve", "one", false)]
+    {
+        let publish = ["-t", "a", "-m", "b"];
+        let (found, _) = broker.run("mosquitto_pub", user, password, &publish);
+        assert_eq!(found, expected, "{user}");
+    }
+}
+
+#[test]
+#[ignore = "needs Mosquitto"]
+fn we_read_what_mosquitto_passwd_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("users");
+    for kind in ["sha512", "sha512-pbkdf2"] {
+        let mut command = Command::new("mosquitto_passwd");
+        command.args(["-H", kind, "-c", "-b"]).arg(&path).args(["anna", "a secret:$"]);
+        assert!(command.status().unwrap().success());
+        let (file, faults) = PasswordFile::parse("users", &std::fs::read_to_string(&path).unwrap());
+        assert_eq!(faults, []);
+        assert!(file.attempt("anna").verify(Some(b"a secret:$")));
+    }
+}
+
+#[test]
+#[ignore = "needs Mosquitto"]
+fn the_plugin_reads_our_dynamic_security() {
+    let mut random = counting();
+    let mut state = Dynsec::init("admin", b"pw", &mut random);
+    let commands = br#"{"commands":[
+        {"command":"createRole","rolename":"writer",
+         "acls":[{"acltype":"publishClientSend","topic":"a/#","allow":true,"priority":3}]},
+        {"command":"createGroup","groupname":"plant","roles":[{"rolename":"writer","priority":2}]},
+        {"command":"createClient","username":"anna","password":"hers",
+         "groups":[{"groupname":"plant","priority":5}]}]}"#;
+    let outcome = state.handle(commands, &mut random);
+    assert!(!outcome.response.contains("error"), "{}", outcome.response);
+    let broker = Mosquitto::start(&state.to_json(), |file| {
+        format!("plugin {PLUGIN}\nplugin_opt_config_file {}", file.display())
+    });
+    let control = |arguments: &[&str]| {
+        let arguments = [&["dynsec"], arguments].concat();
+        broker.run("mosquitto_ctrl", "admin", "pw", &arguments).1
+    };
+    let client = control(&["getClient", "anna"]);
+    assert!(client.contains("plant (priority: 5)"), "{client}");
+    let role = control(&["getRole", "writer"]);
+    assert!(role.contains("publishClientSend    : allow : a/# (priority: 3)"), "{role}");
+    let publish = ["-V", "5", "-q", "1", "-t", "a/b", "-m", "x"];
+    assert!(broker.run("mosquitto_pub", "anna", "hers", &publish).0);
+    assert!(!broker.run("mosquitto_pub", "anna", "his", &publish).0);
+}
