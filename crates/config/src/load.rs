@@ -48,6 +48,8 @@ pub struct Loaded {
     pub notes: Vec<Note>,
     /// The form of the file; none without a file.
     pub format: Option<Format>,
+    /// The files that were read, the main one first: what to watch for a reload.
+    pub files: Vec<String>,
 }
 
 /// Reads configurations.
@@ -98,6 +100,7 @@ impl<'a> Loader<'a> {
         let mut problems = Vec::new();
         let mut notes = Vec::new();
         let mut format = None;
+        let mut files: Vec<String> = file.map(ToOwned::to_owned).into_iter().collect();
         if let Some(path) = file {
             let text = self.source.read(path).map_err(|error| {
                 Problem::nowhere(format!("cannot read the configuration `{path}`: {error}"))
@@ -114,6 +117,7 @@ impl<'a> Loader<'a> {
                     config = read.config;
                     problems.append(&mut read.problems);
                     notes.append(&mut read.notes);
+                    files.append(&mut read.included);
                 }
             }
         }
@@ -121,7 +125,7 @@ impl<'a> Loader<'a> {
         environment::place_sections(&mut config);
         apply(line, &mut config, &mut notes);
         check::check(&config, &mut problems, &mut notes);
-        Problems::unless_any(problems, Loaded { config, notes, format })
+        Problems::unless_any(problems, Loaded { config, notes, format, files })
     }
 
     fn variable(&self, name: &str) -> Option<&str> {

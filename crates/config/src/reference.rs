@@ -101,7 +101,7 @@ const LISTENERS: &str = "One table for each. What a listener leaves out of the a
 const BRIDGES: &str = "One table for each. They are read and checked; connections are made once bridges are part of the broker.\n\n";
 
 const DEFINITIONS: &str = "
-## `[roles]`, `[groups]`, `[users]`
+## `[users]`, `[groups]`, `[roles]`, `[anonymous]`, `[everyone]`
 
 Who may do what, by name: see [access](access.md).
 ";

@@ -57,12 +57,13 @@ fn debians_package_starts_for_this_machine_only() {
 #[test]
 fn a_file_in_conf_d_opens_the_listeners() {
     let local = "listener 1883\nallow_anonymous false\npassword_file /etc/mosquitto/passwd\n";
-    let config = moved(&[
+    let loaded = moved(&[
         ("/etc/mosquitto/mosquitto.conf", DEBIAN),
         ("/etc/mosquitto/conf.d/local.conf", local),
-    ])
-    .config;
+    ]);
+    let config = loaded.config;
     assert!(!config.is_local_only());
+    assert_eq!(loaded.files[1], "/etc/mosquitto/conf.d/local.conf");
     let listener = &config.listeners[0];
     assert_eq!(listener.address, Address::Any);
     assert_eq!(listener.place().unwrap().to_string(), "/etc/mosquitto/conf.d/local.conf:1");

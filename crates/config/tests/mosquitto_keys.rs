@@ -32,7 +32,7 @@ const KEYS: &[(&str, &str, &str, Leads)] = &[
     ("allow_zero_length_clientid", "", "allow_zero_length_clientid false", To("allow_empty_client_id = false")),
     ("auth_opt_*", "plugin /lib/mosquitto_dynamic_security.so\n", "auth_opt_config_file /d.json", To("dynamic_security_file = \"/d.json\"")),
     ("auth_plugin", "", "auth_plugin /usr/lib/go-auth.so", Stop("plugins of Mosquitto cannot be loaded")),
-    ("auth_plugin_deny_special_chars", "plugin /lib/mosquitto_dynamic_security.so\nplugin_opt_config_file x\n", "auth_plugin_deny_special_chars false", Note("never count for patterns")),
+    ("auth_plugin_deny_special_chars", "plugin /lib/mosquitto_dynamic_security.so\nplugin_opt_config_file x\n", "auth_plugin_deny_special_chars false", Note("patterns never count")),
     ("auto_id_prefix", "", "auto_id_prefix dev-", To("assigned_id_prefix = \"dev-\"")),
     ("autosave_interval", "", "autosave_interval 60", Note("before it is acknowledged")),
     ("autosave_on_changes", "", "autosave_on_changes true", Note("before it is acknowledged")),

@@ -52,7 +52,7 @@ pub struct Config {
     pub alarms: Alarms,
     /// Connections to other brokers.
     pub bridges: Vec<Bridge>,
-    /// The tables `roles`, `groups` and `users` of `dunlin.toml`, which the access rules are made of.
+    /// Users, groups and roles of `dunlin.toml`, which the access rules are made of.
     pub definitions: Option<Definitions>,
     /// Where the values come from.
     pub places: Places,
@@ -212,7 +212,7 @@ impl Default for Alarms {
     }
 }
 
-/// The tables of `dunlin.toml` that name roles, groups and users. They are read by who compiles the rules;
+/// The tables of `dunlin.toml` that name users, groups and roles. They are read by who compiles the rules;
 /// here they are only known to be there.
 #[derive(Debug, Clone)]
 pub struct Definitions {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::reader::Reader;
-use super::{MosquittoKey, Outcome, Repeat, Scope, answered, sets};
+use super::{MosquittoKey, Outcome, Repeat, Scope, sets};
 use crate::model::OverlappingSubscriptions;
 use crate::problem::Weight;
 use crate::value::{Expiry, Limit};
@@ -81,48 +81,55 @@ const ANSWERED: &[MosquittoKey] = &[
         repeat: Repeat::Allowed,
         apply: per_listener_settings,
     },
-    answered(
+    needless(
         "autosave_interval",
-        Scope::Broker,
-        Outcome::Needless(
-            "it said how often the database is written; here everything is on the disk before it is acknowledged \
-             (`persistence.durability`)",
-        ),
+        "it said how often the database is written; here everything is on the disk before it is acknowledged \
+         (`persistence.durability`)",
+        |_, line| line.number().map(drop),
     ),
-    answered(
+    needless(
         "autosave_on_changes",
-        Scope::Broker,
-        Outcome::Needless(
-            "it said when the database is written; here everything is on the disk before it is acknowledged \
-             (`persistence.durability`)",
-        ),
+        "it said when the database is written; here everything is on the disk before it is acknowledged \
+         (`persistence.durability`)",
+        |_, line| line.flag().map(drop),
     ),
-    answered(
+    needless(
         "packet_buffer_size",
-        Scope::Broker,
-        Outcome::Needless("it sized a buffer of each connection; here idle connections have none"),
+        "it sized a buffer of each connection; here idle connections have none",
+        |_, line| line.between(0, 65_535).map(drop),
     ),
-    answered(
+    needless(
         "websockets_headers_size",
-        Scope::Broker,
-        Outcome::Needless("it sized a buffer for HTTP headers; here they may have 8 KiB"),
+        "it sized a buffer for HTTP headers; here they may have 8 KiB",
+        |_, line| line.between(0, 65_535).map(drop),
     ),
-    answered(
+    needless(
         "websockets_log_level",
-        Scope::Broker,
-        Outcome::Needless(
-            "it set the log of a library that is not used here; `log_type websockets` tells about WebSocket",
-        ),
+        "it set the log of a library that is not used here; `log_type websockets` tells about WebSocket",
+        |_, line| line.number().map(drop),
     ),
-    answered(
+    needless(
         "retry_interval",
-        Scope::Broker,
-        Outcome::Needless(
-            "messages are sent again when a client connects again, and only then, as the standard demands; \
-             Mosquitto has dropped it too",
-        ),
+        "messages are sent again when a client connects again, and only then, as the standard demands; \
+         Mosquitto has dropped it too",
+        |_, _| Ok(()),
     ),
 ];
+
+/// A key without effect; its value must be right all the same, or the line may mean something else.
+const fn needless(
+    name: &'static str,
+    text: &'static str,
+    apply: fn(&mut Reader<'_>, &Line<'_>) -> Result<(), String>,
+) -> MosquittoKey {
+    MosquittoKey {
+        name,
+        scope: Scope::Broker,
+        outcome: Outcome::Needless(text),
+        repeat: Repeat::Allowed,
+        apply,
+    }
+}
 
 /// Both directions: what we send and what clients may send. Zero is no limit but that of MQTT.
 fn inflight(reader: &mut Reader<'_>, line: &Line<'_>) -> Result<(), String> {

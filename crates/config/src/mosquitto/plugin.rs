@@ -76,7 +76,7 @@ const PLUGINS: &[MosquittoKey] = &[
         "auth_plugin_deny_special_chars",
         Scope::Plugin,
         Outcome::Needless(
-            "user names and client identifiers with `+`, `#` or `/` never count for patterns with %u and %c",
+            "patterns never count for user names and client identifiers with `+` or `#` in them",
         ),
     ),
 ];

@@ -19,6 +19,8 @@ pub(crate) struct Read {
     pub(crate) config: Config,
     pub(crate) problems: Vec<Problem>,
     pub(crate) notes: Vec<Note>,
+    /// The files that it includes.
+    pub(crate) included: Vec<String>,
 }
 
 /// Reads a file and those it includes.
@@ -34,7 +36,12 @@ pub(crate) fn read(
         reader.persistence_location = Some(location.to_owned());
     }
     reader.finish();
-    Read { config: reader.config, problems: reader.problems, notes: reader.notes }
+    Read {
+        config: reader.config,
+        problems: reader.problems,
+        notes: reader.notes,
+        included: reader.included,
+    }
 }
 
 /// Whether a file may include others.
@@ -49,6 +56,7 @@ pub(super) struct Reader<'a> {
     pub(super) config: Config,
     problems: Vec<Problem>,
     notes: Vec<Note>,
+    included: Vec<String>,
     /// The section that lines belong to, as places in the lists of the model. Each file begins without.
     listener: Option<usize>,
     bridge: Option<usize>,
@@ -88,6 +96,7 @@ impl<'a> Reader<'a> {
             config,
             problems: Vec::new(),
             notes: Vec::new(),
+            included: Vec::new(),
             listener: None,
             bridge: None,
             plugin: None,
@@ -299,7 +308,10 @@ impl<'a> Reader<'a> {
         for name in loading_order(names) {
             let path = Path::new(directory).join(name).to_string_lossy().into_owned();
             match self.source.read(&path) {
-                Ok(text) => self.file(&path, &text, Depth::Included),
+                Ok(text) => {
+                    self.file(&path, &text, Depth::Included);
+                    self.included.push(path);
+                }
                 Err(error) => self.problem(&line.place, format!("cannot read `{path}`: {error}")),
             }
         }

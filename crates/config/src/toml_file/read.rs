@@ -75,7 +75,7 @@ struct Reader<'a> {
 }
 
 /// Tables that who compiles the access rules reads.
-const DEFINITIONS: [&str; 3] = ["roles", "groups", "users"];
+const DEFINITIONS: [&str; 5] = ["users", "groups", "roles", "anonymous", "everyone"];
 
 impl Reader<'_> {
     fn root(&mut self, root: &DeTable<'_>, config: &mut Config) {
