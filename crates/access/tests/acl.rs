@@ -168,9 +168,9 @@ rules = ["readwrite anna/#",
          "deny plant/private"]
 [users.bob]
 roles = ["reader"]
-[anonymous]
+[groups.anonymous]
 rules = ["read public"]
-[everyone]
+[groups.everyone]
 rules = ["readwrite people/%u/#"]
 "##,
     )
@@ -208,6 +208,9 @@ fn tables_are_refused_with_the_line() {
         ("[roles.a]\nrules = [\"read a\",\n \"rad b\"]\n", "dunlin.toml:3: \"rad\" is no access"),
         ("[users.a]\nroles = [\"x\"]\n", "dunlin.toml:2: there is no [roles.x]"),
         ("[users.a]\ngroups = [\"x\"]\n", "dunlin.toml:2: there is no [groups.x]"),
+        ("[users.a]\ngroups = [\"everyone\"]\n", "dunlin.toml:2: there is no [groups.everyone]"),
+        ("[groups.everyone]\nroles = []\n", "dunlin.toml:2: `roles` is not known here"),
+        ("[groups.anonymous]\ngroups = []\n", "dunlin.toml:2: `groups` is not known here"),
         ("users = 5\n", "dunlin.toml:1: `users` must be"),
         ("[users]\na = 5\n", "dunlin.toml:2: this must be a table"),
         ("[users.a]\nrules = \"read a\"\n", "dunlin.toml:2: this must be a list"),
@@ -247,7 +250,7 @@ fn groups_and_filters_of_a_token_count_too() {
 fn a_name_with_a_wildcard_widens_denials_only() {
     let rules = toml(
         "[roles.r]\nrules = [\"readwrite d/%c/x\", \"readwrite e/#\", \"deny e/%c/x\"]\n\
-         [anonymous]\nroles = [\"r\"]\n[everyone]\nrules = [\"read all\"]\n",
+         [groups.anonymous]\nroles = [\"r\"]\n[groups.everyone]\nrules = [\"read all\"]\n",
     )
     .unwrap();
     let plus = who(None, "+");

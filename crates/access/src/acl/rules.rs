@@ -21,7 +21,7 @@ pub enum Source<'a> {
         /// What is in it.
         text: &'a str,
     },
-    /// A dunlin.toml, of which `[users]`, `[groups]`, `[roles]`, `[anonymous]` and `[everyone]` are read.
+    /// A dunlin.toml, of which `[users]`, `[groups]` and `[roles]` are read.
     Toml {
         /// What it is called in messages.
         name: &'a str,

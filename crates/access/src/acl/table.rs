@@ -12,12 +12,14 @@
 //! groups = ["plant1"]
 //! rules = ["readwrite anna/#", "deny anna/private"]
 //!
-//! [anonymous]
+//! [groups.anonymous]
 //! rules = ["read public/#"]
 //!
-//! [everyone]
+//! [groups.everyone]
 //! rules = ["readwrite people/%u/#"]
 //! ```
+//!
+//! Who gave no user name is in the group `anonymous`, and every client is in `everyone`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -49,7 +51,7 @@ impl Membership {
     }
 }
 
-/// Reads the five tables and leaves the others to whom they belong.
+/// Reads the three tables and leaves the others to whom they belong.
 pub(super) fn parse(file: &Arc<str>, text: &str, faults: &mut Vec<Fault>) -> Table {
     let mut reader = Reader { file, text, faults, table: Table::default(), used: Vec::new() };
     let root = match DeTable::parse(text) {
@@ -61,38 +63,27 @@ pub(super) fn parse(file: &Arc<str>, text: &str, faults: &mut Vec<Fault>) -> Tab
     };
     let (mut roles, mut groups) = (Vec::new(), Vec::new());
     for (key, value) in root.get_ref() {
-        let kind = match &**key.get_ref() {
-            "anonymous" => {
-                reader.party(Scope::Anonymous, value);
-                continue;
-            }
-            "everyone" => {
-                reader.party(Scope::Everyone, value);
-                continue;
-            }
-            kind @ ("users" | "groups" | "roles") => kind,
-            _ => continue,
-        };
+        let kind @ ("users" | "groups" | "roles") = &**key.get_ref() else { continue };
         let DeValue::Table(named) = value.get_ref() else {
             reader.fault(value.span(), &format!("`{kind}` must be a table of tables"));
             continue;
         };
         for (name, value) in named {
             let name = name.get_ref().to_string();
-            reader.party(
-                match kind {
-                    "users" => Scope::User(name),
-                    "groups" => {
-                        groups.push(name.clone());
-                        Scope::Group(name)
-                    }
-                    _ => {
-                        roles.push(name.clone());
-                        Scope::Role(name)
-                    }
-                },
-                value,
-            );
+            let scope = match (kind, name.as_str()) {
+                ("users", _) => Scope::User(name),
+                ("roles", _) => {
+                    roles.push(name.clone());
+                    Scope::Role(name)
+                }
+                (_, "anonymous") => Scope::Anonymous,
+                (_, "everyone") => Scope::Everyone,
+                (..) => {
+                    groups.push(name.clone());
+                    Scope::Group(name)
+                }
+            };
+            reader.party(scope, value);
         }
     }
     reader.undefined(&roles, &groups);
@@ -123,7 +114,7 @@ impl Reader<'_> {
                 ("roles", Scope::User(_) | Scope::Group(_) | Scope::Anonymous) => {
                     member.roles = self.names(true, value);
                 }
-                ("groups", Scope::User(_) | Scope::Anonymous) => {
+                ("groups", Scope::User(_)) => {
                     member.groups = self.names(false, value);
                 }
                 (other, _) => {
@@ -197,7 +188,7 @@ impl Reader<'_> {
 const fn known(scope: &Scope) -> &'static str {
     match scope {
         Scope::Role(_) | Scope::Everyone => "known is `rules`",
-        Scope::Group(_) => "known are `roles` and `rules`",
-        Scope::User(_) | Scope::Anonymous => "known are `groups`, `roles` and `rules`",
+        Scope::Group(_) | Scope::Anonymous => "known are `roles` and `rules`",
+        Scope::User(_) => "known are `groups`, `roles` and `rules`",
     }
 }
