@@ -132,7 +132,7 @@ impl Broker {
             self.hub.begin(route, &incoming, view);
         }
         let retention =
-            if message.retain { self.hub.keep(now, message, view) } else { Retention::None };
+            if message.retain { self.hub.keep(now, message, true, view) } else { Retention::None };
         self.hub.send(now, route, &incoming, view);
         self.hub.journal.is_noting()
             && self.hub.journal.finish(&incoming, origin, retention, released)
@@ -186,7 +186,7 @@ impl Hub {
         let mut retention = Retention::None;
         if m.retain {
             let message = Arc::clone(m.message(&mut self.pool));
-            retention = self.keep(now, &message, view);
+            retention = self.keep(now, &message, false, view);
         }
         self.send(now, route, m, view);
         let promises = self.journal.is_noting()
@@ -218,15 +218,22 @@ impl Hub {
     }
 
     /// Replaces or removes the retained message of the topic [MQTT-3.3.1-5], [MQTT-3.3.1-6]; another
-    /// topic gets one only while there is room.
-    fn keep(&mut self, now: Time, message: &Arc<Message>, view: &View<'_>) -> Retention {
+    /// topic gets one only while there is room. One that was `accepted` before is not refused because the
+    /// disk has become full since.
+    fn keep(
+        &mut self,
+        now: Time,
+        message: &Arc<Message>,
+        accepted: bool,
+        view: &View<'_>,
+    ) -> Retention {
         let (commons, topic) = (view.commons, message.topic());
         let limit = self.settings.maximum_retained;
         // A shorter record than any, so there is room for it.
         if message.payload.is_empty() {
             return Retention::Cleared(commons.unretain(topic));
         }
-        if self.journal.full && !message.topic.starts_with("$SYS/") {
+        if self.journal.full && !accepted && !message.topic.starts_with("$SYS/") {
             self.stats.retained_refused += 1;
             return Retention::None;
         }
