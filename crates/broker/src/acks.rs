@@ -45,7 +45,8 @@ impl Broker {
             && let Some(done) = outbound.window.acknowledge(packet_id)
         {
             if held.keeps {
-                self.hub.journal.done(held.number, done.message.id());
+                let target = done.target(held.number, Some(packet_id));
+                self.hub.journal.done(done.message.id(), target);
             }
             self.hub.pool.recycle(done.message);
             self.hub.stats.queued_messages -= 1;
@@ -63,7 +64,8 @@ impl Broker {
             && let Some(refused) = outbound.window.refused(packet_id)
         {
             if held.keeps {
-                self.hub.journal.done(held.number, refused.message.id());
+                let target = refused.target(held.number, Some(packet_id));
+                self.hub.journal.done(refused.message.id(), target);
             }
             self.hub.stats.queued_messages -= 1;
             self.go_on(now, session, view.commons);

@@ -269,12 +269,12 @@ impl Hub {
             self.accept(now, to.session.slot, copy, m);
             return true;
         }
-        let (number, id) = (session.number, copy.message.id());
+        let (id, target) = (copy.message.id(), copy.target(session.number, None));
         if self.accept(now, to.session.slot, copy, m) {
-            self.note(number, to, m, group.is_some());
+            self.journal.note(target);
         } else if !self.journal.is_noting() {
             // The shard it came from has stored it for this session.
-            self.journal.done(number, id);
+            self.journal.done(id, target);
         }
         true
     }

@@ -217,7 +217,7 @@ impl Broker {
                 outbound.queued_bytes -= bytes;
                 stats.queued_bytes -= bytes as u64;
                 stats.queued_messages -= 1;
-                journal.done(number, copy.message.id());
+                journal.done(copy.message.id(), copy.target(number, None));
                 returned.push((key, copy));
             } else {
                 outbound.queue.push_back(copy);

@@ -11,6 +11,7 @@ use crate::durable::{Spilled, What};
 use crate::event::Drop;
 use crate::hub::Hub;
 use crate::incoming::{Form, Incoming};
+use crate::journal::Target;
 use crate::session::{Copy, Outbound};
 use crate::settings::{QueueFull, Settings};
 use crate::slab::NONE;
@@ -45,16 +46,16 @@ impl Hub {
     ) {
         let Some(session) = self.sessions.at_mut(slot) else { return };
         let connection = session.connection;
-        let kept = session.keeps.then(|| (session.number, copy.message.id()));
+        let kept = session.keeps.then(|| (copy.message.id(), copy.target(session.number, None)));
         let outbound = session.outbound.get_or_insert_default();
         let (qos, retain, identifier) = (copy.qos, copy.retain, copy.identifier);
         let stored = live.is_none().then(|| Arc::clone(&copy.message));
         let packet_id = outbound.window.send(qos, copy);
         self.stats.queued_messages += 1;
-        if let Some((number, id)) = kept
+        if let Some((id, target)) = kept
             && id != 0
         {
-            self.journal.sent(number, packet_id, id);
+            self.journal.sent(id, Target { sent: Some(packet_id), ..target });
             // Under another identifier after a restart, the client would take it for another message.
             let behind = self.connections.at(connection).is_some_and(|held| held.withheld > 0);
             if (qos == QoS::ExactlyOnce || behind)
@@ -107,7 +108,9 @@ impl Hub {
         let outbound = session.outbound.get_or_insert_default();
         if is_full(outbound, bytes, &self.settings).is_some() {
             let journal = &mut self.journal;
-            let (messages, expired) = outbound.drop_expired(now, |id| journal.done(number, id));
+            let (messages, expired) = outbound.drop_expired(now, number, |id, target| {
+                journal.done(id, target);
+            });
             self.stats.dropped_expired += messages;
             self.stats.publish_dropped += messages;
             self.stats.queued_messages -= messages;
@@ -126,10 +129,10 @@ impl Hub {
                 self.stats.dropped_queue_full += 1;
                 self.stats.publish_dropped += 1;
                 self.stats.queued_messages -= 1;
-                self.journal.done(number, oldest.id);
+                self.journal.done(oldest.id, oldest.target(number));
                 continue;
             };
-            self.journal.done(number, oldest.message.id());
+            self.journal.done(oldest.message.id(), oldest.target(number, None));
             self.stats.dropped_queue_full += 1;
             self.stats.queued_messages -= 1;
             self.stats.queued_bytes -= oldest.message.bytes() as u64;
@@ -176,7 +179,7 @@ impl Hub {
                 self.stats.dropped_expired += 1;
                 self.stats.publish_dropped += 1;
                 let number = self.number(slot);
-                self.journal.done(number, copy.message.id());
+                self.journal.done(copy.message.id(), copy.target(number, None));
             } else {
                 self.dispatch(now, slot, copy, None);
             }
@@ -242,7 +245,7 @@ impl Hub {
                 .or_else(|| outbound.window.refused(packet_id))
         {
             self.stats.queued_messages -= 1;
-            self.journal.done(number, copy.message.id());
+            self.journal.done(copy.message.id(), copy.target(number, Some(packet_id)));
         }
     }
 }

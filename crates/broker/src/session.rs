@@ -9,6 +9,7 @@ use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::window;
 
 use crate::durable::{Spill, Spilled};
+use crate::journal::Target;
 use crate::message::Message;
 use crate::router::{Cursor, GroupId};
 use crate::slab::NONE;
@@ -76,6 +77,14 @@ pub(crate) struct Copy {
     pub(crate) retain: bool,
     /// The shared subscription it was taken from.
     pub(crate) group: Option<GroupId>,
+}
+
+impl Copy {
+    /// As the session of this number has it in records.
+    pub(crate) fn target(&self, number: u64, sent: Option<PacketId>) -> Target {
+        let Self { identifier, qos, retain, .. } = *self;
+        Target { number, qos, retain, shared: self.group.is_some(), identifier, sent }
+    }
 }
 
 /// A will that is armed, or waiting for its delay.
@@ -229,7 +238,12 @@ impl Outbound {
 
     /// Drops what has expired, and passes the stored ones to `done`; returns how many messages, and of how
     /// many bytes in memory. Looks at them only when one may have.
-    pub(crate) fn drop_expired(&mut self, now: Time, mut done: impl FnMut(u64)) -> (u64, u64) {
+    pub(crate) fn drop_expired(
+        &mut self,
+        now: Time,
+        number: u64,
+        mut done: impl FnMut(u64, Target),
+    ) -> (u64, u64) {
         if now < self.unexpired_until {
             return (0, 0);
         }
@@ -237,7 +251,7 @@ impl Outbound {
         self.queue.retain(|copy| {
             let expired = copy.message.expired(now);
             if expired {
-                done(copy.message.id());
+                done(copy.message.id(), copy.target(number, None));
             }
             !expired
         });
@@ -245,7 +259,7 @@ impl Outbound {
         let expiries = self.queue.iter().map(|copy| copy.message.expires);
         self.unexpired_until = expiries.min().unwrap_or(Time::MAX);
         if let Some(spill) = &mut self.spill {
-            spill.drop_expired(now, done);
+            spill.drop_expired(now, number, done);
             let expiries = spill.messages.iter().map(|spilled| spilled.expires);
             self.unexpired_until = expiries.fold(self.unexpired_until, Time::min);
         }

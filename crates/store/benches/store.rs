@@ -64,7 +64,7 @@ fn churn(place: &Path, batch: u64) {
         for id in next..next + batch {
             message(id, "bench/topic/1", &payload, &[1], None).write(&mut bytes);
             if id > 2 * batch {
-                Record::Done { number: 1, id: id - 2 * batch }.write(&mut bytes);
+                Record::Done { id: id - 2 * batch, target: target(1) }.write(&mut bytes);
             }
         }
         next += batch;
@@ -215,15 +215,7 @@ fn message<'a>(
     let (qos, retain) = (QoS::AtLeastOnce, false);
     let message =
         StoredMessage { topic, payload, properties: &[], expires: Time::MAX, qos, retain };
-    let target = |number: &u64| Target {
-        number: *number,
-        qos,
-        retain,
-        shared: false,
-        identifier: 0,
-        sent: None,
-    };
-    let targets = numbers.iter().map(target).collect();
+    let targets = numbers.iter().copied().map(target).collect();
     Record::Message { id, origin: Origin::Client, retained, held: None, message, targets }
 }
 
@@ -243,4 +235,9 @@ fn resident_bytes() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok());
     pages.unwrap_or(0) * 4096
+}
+
+fn target(number: u64) -> Target {
+    let qos = QoS::AtLeastOnce;
+    Target { number, qos, retain: false, shared: false, identifier: 0, sent: None }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::io;
 
+use dunlin_broker::journal::Target;
+
 use crate::disk::Disk;
 use crate::format::FRAME_HEADER;
 use crate::view::{View, Views};

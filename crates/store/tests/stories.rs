@@ -27,18 +27,10 @@ fn why(disk: &FaultyDisk, options: Options) -> OpenError {
 
 fn message(id: u64, payload: &[u8], numbers: &[u64], retained: Option<(&str, u64)>) -> Vec<u8> {
     let qos = QoS::AtLeastOnce;
-    let target = |number: &u64| Target {
-        number: *number,
-        qos,
-        retain: false,
-        shared: false,
-        identifier: 0,
-        sent: None,
-    };
     let (topic, expires) = (retained.map_or("t", |(topic, _)| topic), Time::MAX);
     let message =
         StoredMessage { topic, payload, properties: &[], expires, qos, retain: retained.is_some() };
-    let targets = numbers.iter().map(target).collect();
+    let targets = numbers.iter().copied().map(target).collect();
     let retained = retained.map(|(_, stamp)| stamp);
     written(&[Record::Message {
         id,
@@ -159,7 +151,7 @@ fn damage_that_appears_while_cleaning_costs_what_is_damaged() {
     let segment = disk.names().into_iter().find(|name| name.ends_with(".seg")).expect("one");
     assert!(disk.flip(&segment, 4096 + 10 * 1050 + 500, 3));
     for id in 101..1000 {
-        let done = written(&[Record::Done { number: 1, id }]);
+        let done = written(&[Record::Done { id, target: target(1) }]);
         log.append(&[&message(id, &[0; 1000], &[1], None), &done]).expect("append");
         log.sync().expect("sync");
         log.prepare().expect("prepare");
@@ -184,7 +176,7 @@ fn the_log_stays_within_twice_of_what_lives() {
         for _ in 0..20 {
             id += 1;
             log.append(&[&message(id, &[2; 1000], &[2], None)]).expect("append");
-            log.append(&[&written(&[Record::Done { number: 2, id }])]).expect("append");
+            log.append(&[&written(&[Record::Done { id, target: target(2) }])]).expect("append");
             log.sync().expect("sync");
             log.prepare().expect("prepare");
         }
@@ -215,7 +207,8 @@ fn a_full_disk_is_told_and_what_makes_room_is_still_taken() {
     }
     assert!(last > 500, "only {last} were taken");
     for id in 1..=last {
-        log.append(&[&written(&[Record::Done { number: 1, id }])]).expect("there is a reserve");
+        log.append(&[&written(&[Record::Done { id, target: target(1) }])])
+            .expect("there is a reserve");
         log.sync().expect("sync");
         log.prepare().expect("prepare");
     }
@@ -311,4 +304,9 @@ fn parts_are_written_one_behind_the_other() {
     assert_eq!(&bytes, b"\0abcde");
     assert_eq!(disk.len(&file).expect("length"), 6);
     assert!(disk.read_at(&file, 1, &mut bytes).is_err(), "it ends before");
+}
+
+fn target(number: u64) -> Target {
+    let qos = QoS::AtLeastOnce;
+    Target { number, qos, retain: false, shared: false, identifier: 0, sent: None }
 }

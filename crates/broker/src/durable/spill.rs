@@ -10,6 +10,7 @@ use super::Load;
 use crate::broker::Broker;
 use crate::commons::View;
 use crate::hub::Hub;
+use crate::journal::Target;
 use crate::message::Message;
 use crate::pending::unshare;
 use crate::router::{GroupId, Index, SessionKey};
@@ -53,17 +54,30 @@ impl Spilled {
     }
 }
 
+impl Spilled {
+    /// As the session of this number has it in records.
+    pub(crate) const fn target(&self, number: u64) -> Target {
+        let Self { qos, retain, shared, identifier, .. } = *self;
+        Target { number, qos, retain, shared, identifier, sent: None }
+    }
+}
+
 impl Spill {
     pub(crate) fn push(&mut self, spilled: Spilled) {
         self.bytes += spilled.bytes as usize;
         self.messages.push_back(spilled);
     }
 
-    pub(crate) fn drop_expired(&mut self, now: Time, mut done: impl FnMut(u64)) {
+    pub(crate) fn drop_expired(
+        &mut self,
+        now: Time,
+        number: u64,
+        mut done: impl FnMut(u64, Target),
+    ) {
         self.messages.retain(|spilled| {
             let expired = spilled.expires <= now;
             if expired {
-                done(spilled.id);
+                done(spilled.id, spilled.target(number));
             }
             !expired
         });
@@ -132,7 +146,7 @@ impl Broker {
                 None => {
                     self.hub.stats.publish_dropped += 1;
                     let number = self.hub.number(key.slot);
-                    self.hub.journal.done(number, id);
+                    self.hub.journal.done(id, spilled.target(number));
                 }
             }
         }

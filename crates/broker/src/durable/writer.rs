@@ -3,8 +3,6 @@
 use core::mem;
 use std::collections::VecDeque;
 
-use dunlin_proto::qos::PacketId;
-
 use super::Journal;
 use crate::incoming::Incoming;
 use crate::journal::{Head, Held, Origin, Record, Target, message_record, route_record};
@@ -240,16 +238,16 @@ impl Writer {
         record.write(&mut self.late);
     }
 
-    /// A session is done with a message.
+    /// A session is done with its copy of a message.
     #[inline]
-    pub(crate) fn done(&mut self, number: u64, id: u64) {
-        if number != 0 && id != 0 {
-            self.write_late(&Record::Done { number, id });
+    pub(crate) fn done(&mut self, id: u64, target: Target) {
+        if target.number != 0 && id != 0 {
+            self.write_late(&Record::Done { id, target });
         }
     }
 
     /// A message is on its way.
-    pub(crate) fn sent(&mut self, number: u64, packet_id: PacketId, id: u64) {
-        self.write_late(&Record::Sent { number, packet_id, id });
+    pub(crate) fn sent(&mut self, id: u64, target: Target) {
+        self.write_late(&Record::Sent { id, target });
     }
 }

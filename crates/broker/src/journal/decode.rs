@@ -89,8 +89,8 @@ fn body_of(kind: u8, body: &[u8]) -> Option<Record<'_>> {
             };
             Record::Route { id, released, targets: targets(r)? }
         }
-        8 => Record::Sent { number: r.number()?, packet_id: packet_id(r)?, id: r.number()? },
-        9 => Record::Done { number: r.number()?, id: r.number()? },
+        8 => Record::Sent { id: r.number()?, target: target(r, 0)? },
+        9 => Record::Done { id: r.number()?, target: target(r, 0)? },
         10 => Record::Received { number: r.number()?, packet_id: packet_id(r)?, id: r.number()? },
         11 => Record::Completed { number: r.number()?, packet_id: packet_id(r)? },
         12 => {
@@ -167,22 +167,26 @@ fn targets(r: &mut Reader<'_>) -> Option<Vec<Target>> {
     let mut targets = Vec::with_capacity(count.min(r.0.len() / 2));
     let mut previous = 0u64;
     for _ in 0..count {
-        let zigzag = r.number()?;
-        let difference = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
-        let number = previous.wrapping_add(difference.cast_unsigned());
-        previous = number;
-        let flags = r.byte()?;
-        let has = |flag| flags & flag != 0;
-        targets.push(Target {
-            number,
-            qos: QoS::try_from(flags & target_flags::QOS).ok()?,
-            retain: has(target_flags::RETAIN),
-            shared: has(target_flags::SHARED),
-            identifier: if has(target_flags::IDENTIFIER) { r.small()? } else { 0 },
-            sent: if has(target_flags::SENT) { Some(packet_id(r)?) } else { None },
-        });
+        let target = target(r, previous)?;
+        previous = target.number;
+        targets.push(target);
     }
     Some(targets)
+}
+
+fn target(r: &mut Reader<'_>, previous: u64) -> Option<Target> {
+    let zigzag = r.number()?;
+    let difference = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
+    let flags = r.byte()?;
+    let has = |flag| flags & flag != 0;
+    Some(Target {
+        number: previous.wrapping_add(difference.cast_unsigned()),
+        qos: QoS::try_from(flags & target_flags::QOS).ok()?,
+        retain: has(target_flags::RETAIN),
+        shared: has(target_flags::SHARED),
+        identifier: if has(target_flags::IDENTIFIER) { r.small()? } else { 0 },
+        sent: if has(target_flags::SENT) { Some(packet_id(r)?) } else { None },
+    })
 }
 
 #[cfg(test)]
@@ -251,8 +255,8 @@ mod tests {
             },
             Record::Route { id: 5, released: Some(held), targets },
             Record::Route { id: 5, released: None, targets: vec![] },
-            Record::Sent { number: 1, packet_id, id: 2 },
-            Record::Done { number: 1, id: 2 },
+            Record::Sent { id: 2, target: target(90) },
+            Record::Done { id: 2, target: target(3) },
             Record::Received { number: 1, packet_id, id: 2 },
             Record::Completed { number: 1, packet_id },
             Record::Unretained { topic: "t", stamp: 2 },

@@ -86,19 +86,17 @@ pub enum Record<'a> {
     },
     /// A message is on its way to a client under this packet identifier.
     Sent {
-        /// The session.
-        number: u64,
-        /// The packet identifier.
-        packet_id: PacketId,
         /// The message.
         id: u64,
+        /// The session and which of its copies; `sent` is the packet identifier.
+        target: Target,
     },
     /// A session is done with a message: acknowledged, expired, dropped or given to another.
     Done {
-        /// The session.
-        number: u64,
         /// The message.
         id: u64,
+        /// The session and which of its copies; `sent` is the packet identifier, if it was given one.
+        target: Target,
     },
     /// PUBREC has come: the message is the client's, its PUBREL is to be sent until PUBCOMP.
     Received {
@@ -184,7 +182,7 @@ pub struct Target {
     pub shared: bool,
     /// Subscription identifier; 0 for none.
     pub identifier: u32,
-    /// The packet identifier under which it is on its way. Only the store writes it here.
+    /// The packet identifier under which it is on its way.
     pub sent: Option<PacketId>,
 }
 
@@ -298,13 +296,8 @@ impl Record<'_> {
             Self::Route { id, released, targets } => {
                 route_record(*id, *released, targets, into);
             }
-            Self::Sent { number, packet_id, id } => {
-                exchange(Kind::Sent, *number, *packet_id, Some(*id), into);
-            }
-            Self::Done { number, id } => write(Kind::Done, 32, into, |body| {
-                put(*number, body);
-                put(*id, body);
-            }),
+            Self::Sent { id, target } => one_target(Kind::Sent, *id, *target, into),
+            Self::Done { id, target } => one_target(Kind::Done, *id, *target, into),
             Self::Received { number, packet_id, id } => {
                 exchange(Kind::Received, *number, *packet_id, Some(*id), into);
             }
@@ -387,26 +380,37 @@ fn exchange(kind: Kind, number: u64, packet_id: PacketId, id: Option<u64>, into:
     });
 }
 
+fn one_target(kind: Kind, id: u64, target: Target, into: &mut Vec<u8>) {
+    write(kind, 48, into, |body| {
+        put(id, body);
+        write_target(target, 0, body);
+    });
+}
+
 /// Numbers of the same age are near each other, so each is written as the difference to the one before.
 fn write_targets(targets: &[Target], body: &mut Vec<u8>) {
     put(targets.len() as u64, body);
     let mut previous = 0u64;
     for target in targets {
-        let difference = target.number.wrapping_sub(previous).cast_signed();
-        put(((difference << 1) ^ (difference >> 63)).cast_unsigned(), body);
+        write_target(*target, previous, body);
         previous = target.number;
-        let mut flags = target.qos as u8;
-        flags |= if target.retain { target_flags::RETAIN } else { 0 };
-        flags |= if target.shared { target_flags::SHARED } else { 0 };
-        flags |= if target.identifier == 0 { 0 } else { target_flags::IDENTIFIER };
-        flags |= if target.sent.is_none() { 0 } else { target_flags::SENT };
-        body.push(flags);
-        if target.identifier != 0 {
-            put(target.identifier.into(), body);
-        }
-        if let Some(packet_id) = target.sent {
-            put(packet_id.get().into(), body);
-        }
+    }
+}
+
+fn write_target(target: Target, previous: u64, body: &mut Vec<u8>) {
+    let difference = target.number.wrapping_sub(previous).cast_signed();
+    put(((difference << 1) ^ (difference >> 63)).cast_unsigned(), body);
+    let mut flags = target.qos as u8;
+    flags |= if target.retain { target_flags::RETAIN } else { 0 };
+    flags |= if target.shared { target_flags::SHARED } else { 0 };
+    flags |= if target.identifier == 0 { 0 } else { target_flags::IDENTIFIER };
+    flags |= if target.sent.is_none() { 0 } else { target_flags::SENT };
+    body.push(flags);
+    if target.identifier != 0 {
+        put(target.identifier.into(), body);
+    }
+    if let Some(packet_id) = target.sent {
+        put(packet_id.get().into(), body);
     }
 }
 

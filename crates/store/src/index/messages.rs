@@ -166,17 +166,23 @@ impl Messages {
         }
     }
 
-    /// A session is done with one copy; rather with one that it was sent.
+    /// A session is done with one of its copies: the one that was sent under this packet identifier, else
+    /// one that was not sent and is like this, else any.
     #[inline]
-    pub(crate) fn done(&mut self, slot: u32, number: u64) {
+    pub(crate) fn done(&mut self, slot: u32, target: Target) {
         let targets = &mut self.slots[slot as usize].targets;
         if let Targets::One(one) = targets {
-            if one.number == number {
+            if one.number == target.number {
                 *targets = Targets::None;
             }
             return;
         }
-        targets.take(number, |copy| u8::from(copy.sent.is_none()));
+        targets.take(target.number, |copy| match (copy.sent, target.sent) {
+            (Some(copy), Some(sent)) if copy == sent => 0,
+            (None, _) if copy.is_like(target) => 1,
+            (None, _) => 2,
+            (Some(_), _) => 3,
+        });
     }
 
     /// A session has received the copy that it was sent under this packet identifier.
@@ -189,16 +195,18 @@ impl Messages {
         });
     }
 
-    pub(crate) fn sent(&mut self, id: u64, number: u64, packet_id: PacketId) {
+    /// A copy is on its way: one that is like this, if there are several.
+    pub(crate) fn sent(&mut self, id: u64, target: Target) {
         let Some(slot) = self.find(id) else { return };
-        let copies = self.slots[slot as usize].targets.copies(number);
+        let copies = self.slots[slot as usize].targets.copies(target.number);
         let best = copies.min_by_key(|copy| match copy.sent {
-            Some(sent) if sent == packet_id => 0,
-            None => 1,
-            Some(_) => 2,
+            Some(_) if copy.sent == target.sent => 0,
+            None if copy.is_like(target) => 1,
+            None => 2,
+            Some(_) => 3,
         });
         if let Some(copy) = best {
-            copy.sent = Some(packet_id);
+            copy.sent = target.sent;
         }
     }
 
@@ -336,6 +344,14 @@ impl Targets {
 }
 
 impl Entry {
+    /// Whether it came through the same kind of subscription.
+    const fn is_like(&self, target: Target) -> bool {
+        (self.flags & SHARED != 0) == target.shared
+            && self.identifier == target.identifier
+            && self.qos as u8 == target.qos as u8
+            && (self.flags & RETAIN != 0) == target.retain
+    }
+
     fn of(target: &Target) -> Self {
         let Target { number, qos, retain, shared, identifier, sent } = *target;
         let flags = if retain { RETAIN } else { 0 } | if shared { SHARED } else { 0 };

@@ -43,7 +43,7 @@ fn a_message_lives_until_its_last_receiver_is_done() {
     bench.say(&message(5, b"x", &[3, 1, 2]));
     assert!(bench.live() > 0);
     for (number, left) in [(1, vec![2, 3]), (3, vec![2]), (9, vec![2]), (2, vec![])] {
-        bench.say(&Record::Done { number, id: 5 });
+        bench.say(&Record::Done { id: 5, target: target(number) });
         let numbers: Vec<u64> = bench.targets(5).iter().map(|target| target.0).collect();
         assert_eq!(numbers, left);
     }
@@ -56,7 +56,7 @@ fn a_message_to_very_many_gives_its_memory_back_as_they_are_done() {
     let all: Vec<u64> = (1..=5000).collect();
     bench.say(&message(5, b"x", &all));
     for number in all.iter().rev() {
-        bench.say(&Record::Done { number: *number, id: 5 });
+        bench.say(&Record::Done { id: 5, target: target(*number) });
         assert_eq!(bench.targets(5).len() as u64, number - 1);
     }
     assert_eq!(bench.live(), 0);
@@ -72,12 +72,29 @@ fn copies_of_one_message_for_one_session_are_told_apart() {
     let targets = vec![copy(10), copy(20), target(2)];
     let (retained, held) = (None, None);
     bench.say(&Record::Message { id, origin, retained, held, message: stored, targets });
-    bench.say(&Record::Sent { number: 1, packet_id: pid(100), id });
-    bench.say(&Record::Sent { number: 1, packet_id: pid(100), id });
-    assert_eq!(bench.targets(5), [(1, Some(100)), (1, None), (2, None)], "said twice, sent once");
-    bench.say(&Record::Sent { number: 1, packet_id: pid(200), id });
+    let sent = |identifier, packet_id| Target { sent: Some(pid(packet_id)), ..copy(identifier) };
+    bench.say(&Record::Sent { id, target: sent(20, 100) });
+    bench.say(&Record::Sent { id, target: sent(20, 100) });
+    assert_eq!(bench.targets(5), [(1, None), (1, Some(100)), (2, None)], "said twice, sent once");
+    bench.say(&Record::Sent { id, target: sent(10, 200) });
     bench.say(&Record::Received { number: 1, packet_id: pid(200), id });
     assert_eq!(bench.targets(5), [(1, Some(100)), (2, None)]);
+}
+
+#[test]
+fn a_session_that_gives_one_copy_back_keeps_the_other() {
+    let mut bench = Bench::new();
+    let shared = Target { shared: true, ..target(1) };
+    let Record::Message { id, origin, message: stored, .. } = message(5, b"x", &[]) else {
+        return;
+    };
+    let targets = vec![target(1), shared];
+    let (retained, held) = (None, None);
+    bench.say(&Record::Message { id, origin, retained, held, message: stored, targets });
+    bench.say(&Record::Done { id, target: shared });
+    let slot = bench.index.messages.find(5).expect("one copy is left");
+    let left: Vec<Target> = bench.index.messages.at(slot).targets().collect();
+    assert_eq!(left, [target(1)]);
 }
 
 #[test]

@@ -209,9 +209,12 @@ impl Generator {
         let Some((id, target)) = self.random.pick(&all) else { return };
         let number = target.number;
         let record = match (self.random.below(3), target.sent) {
-            (0, None) => Record::Sent { number, packet_id: self.packet_id(), id },
+            (0, None) => {
+                let sent = Some(self.packet_id());
+                Record::Sent { id, target: Target { sent, ..target } }
+            }
             (1, Some(packet_id)) => Record::Received { number, packet_id, id },
-            _ => Record::Done { number, id },
+            _ => Record::Done { id, target },
         };
         say(model, bytes, &record);
         let releases = model.sessions.get(&number).map(|session| session.releases.clone());

@@ -82,11 +82,11 @@ impl Model {
                     message.targets.extend(targets);
                 }
             }
-            Record::Sent { number, packet_id, id } => self.sent(*number, *packet_id, *id),
-            Record::Done { number, id } => {
-                let copies = self.copies(*id, *number);
-                let sent = copies.iter().find(|(_, copy)| copy.sent.is_some());
-                self.drop_copy(*id, sent.or_else(|| copies.first()).map(|(at, _)| *at));
+            Record::Sent { id, target } => self.sent(*id, *target),
+            Record::Done { id, target } => {
+                let copies = self.copies(*id, target.number);
+                let this = copies.iter().find(|(_, copy)| copy == target);
+                self.drop_copy(*id, this.or_else(|| copies.first()).map(|(at, _)| *at));
             }
             Record::Received { number, packet_id, id } => {
                 if let Some(session) = self.sessions.get_mut(number) {
@@ -108,16 +108,17 @@ impl Model {
         self.bury();
     }
 
-    fn sent(&mut self, number: u64, packet_id: PacketId, id: u64) {
-        let copies = self.copies(id, number);
-        if copies.iter().any(|(_, copy)| copy.sent == Some(packet_id)) {
+    fn sent(&mut self, id: u64, target: Target) {
+        let copies = self.copies(id, target.number);
+        if copies.iter().any(|(_, copy)| copy.sent == target.sent) {
             return;
         }
-        let unsent = copies.iter().find(|(_, copy)| copy.sent.is_none());
-        if let Some((at, _)) = unsent.or_else(|| copies.first())
+        let unsent = Target { sent: None, ..target };
+        let this = copies.iter().find(|(_, copy)| *copy == unsent);
+        if let Some((at, _)) = this.or_else(|| copies.first())
             && let Some(message) = self.messages.get_mut(&id)
         {
-            message.targets[*at].sent = Some(packet_id);
+            message.targets[*at].sent = target.sent;
         }
     }
 
