@@ -6,7 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
-use dunlin_access::acl::{Action, Who};
+use dunlin_access::acl::{Action, Cache, Who};
 use dunlin_access::dynsec::{By, Dynsec, Kick, Outcome};
 use serde_json::{Value, json};
 
@@ -226,6 +226,26 @@ fn what_changes_is_kicked_and_counted() {
         assert_eq!((outcome.changed, outcome.kicks), (changed, kicks), "{command}");
         assert_eq!(state.generation() > before, changed);
     }
+}
+
+#[test]
+fn the_cache_answers_as_the_state_until_it_changes() {
+    let mut state = parse(include_str!("data/dynsec-acl.json"));
+    let mut cache = Cache::default();
+    let anna = Who { user: Some("anna"), client_id: "c", ..Who::default() };
+    for _ in 0..3 {
+        for topic in ["p/a", "p/no", "tie", "other", "r/a", "r/no"] {
+            for action in [Action::Publish, Action::Deliver] {
+                let expected = state.check(&anna, action, topic).allowed;
+                assert_eq!(cache.check_dynamic(&state, &anna, action, topic), expected, "{topic}");
+            }
+        }
+    }
+    assert!(cache.check_dynamic(&state, &anna, Action::Publish, "p/a"));
+    let command = json!({ "command": "removeRoleACL", "rolename": "one",
+                          "acltype": "publishClientSend", "topic": "p/#" });
+    assert!(run(&mut state, &json!([command])).changed);
+    assert!(!cache.check_dynamic(&state, &anna, Action::Publish, "p/a"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hash as _, Hasher as _};
 
 use crate::acl::index::RuleId;
 use crate::acl::{Action, Rules, Verdict, Who};
+use crate::dynsec::Dynsec;
 
 /// Answers kept for a client: what it does repeats itself, and an idle client should hold little.
 const ENTRIES_MAX: usize = 64;
@@ -14,7 +15,8 @@ const ENTRIES_FIRST: usize = 4;
 const TOPIC_MAX: usize = 256;
 
 /// The last answers for one client, each found by action and topic. It is empty until first used, and
-/// forgets everything when it meets rules of another generation. Who the client is must not change.
+/// forgets everything when it meets rules of another generation, so it is for one source of rules. Who
+/// the client is must not change.
 #[derive(Debug, Clone, Default)]
 pub struct Cache {
     generation: u64,
@@ -26,7 +28,15 @@ pub struct Cache {
 struct Entry {
     action: Action,
     topic: Box<str>,
-    rule: Option<RuleId>,
+    answer: Answer,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Answer {
+    /// Of [`Rules`]: which one decides.
+    Rule(Option<RuleId>),
+    /// Of [`Dynsec`].
+    Allowed(bool),
 }
 
 impl Cache {
@@ -43,22 +53,34 @@ impl Cache {
         if denied.allowed {
             return denied;
         }
-        if self.generation != rules.generation() {
-            self.entries.clear();
-            self.generation = rules.generation();
-        }
-        let hash = hash(action, topic);
-        if let Some(Some(entry)) = self.entries.get(self.place(hash))
-            && entry.action == action
-            && *entry.topic == *topic
-        {
-            return entry.rule.map_or(denied, |id| rules.verdict(id));
-        }
-        let rule = rules.decide(who, action, topic);
-        if topic.len() <= TOPIC_MAX {
-            self.keep(hash, Entry { action, topic: topic.into(), rule });
-        }
+        let hash = self.look(rules.generation(), action, topic);
+        let rule = match self.found(hash, action, topic) {
+            Some(Answer::Rule(rule)) => rule,
+            Some(Answer::Allowed(_)) | None => {
+                let rule = rules.decide(who, action, topic);
+                self.keep(hash, action, topic, Answer::Rule(rule));
+                rule
+            }
+        };
         rule.map_or(denied, |id| rules.verdict(id))
+    }
+
+    /// As [`Dynsec::check`], without what decided: for a denial, which is rare, ask again.
+    #[must_use]
+    pub fn check_dynamic(
+        &mut self,
+        state: &Dynsec,
+        who: &Who<'_>,
+        action: Action,
+        topic: &str,
+    ) -> bool {
+        let hash = self.look(state.generation(), action, topic);
+        if let Some(Answer::Allowed(allowed)) = self.found(hash, action, topic) {
+            return allowed;
+        }
+        let allowed = state.check(who, action, topic).allowed;
+        self.keep(hash, action, topic, Answer::Allowed(allowed));
+        allowed
     }
 
     /// Forgets everything, for when who the client is changes.
@@ -66,7 +88,23 @@ impl Cache {
         self.entries.clear();
     }
 
-    fn keep(&mut self, hash: u64, entry: Entry) {
+    fn look(&mut self, generation: u64, action: Action, topic: &str) -> u64 {
+        if self.generation != generation {
+            self.entries.clear();
+            self.generation = generation;
+        }
+        hash(action, topic)
+    }
+
+    fn found(&self, hash: u64, action: Action, topic: &str) -> Option<Answer> {
+        let entry = self.entries.get(self.place(hash))?.as_ref()?;
+        (entry.action == action && *entry.topic == *topic).then_some(entry.answer)
+    }
+
+    fn keep(&mut self, hash: u64, action: Action, topic: &str, answer: Answer) {
+        if topic.len() > TOPIC_MAX {
+            return;
+        }
         if self.entries.is_empty() {
             self.entries.resize_with(ENTRIES_FIRST, || None);
         }
@@ -74,7 +112,7 @@ impl Cache {
             self.grow();
         }
         let place = self.place(hash);
-        self.entries[place] = Some(entry);
+        self.entries[place] = Some(Entry { action, topic: topic.into(), answer });
     }
 
     fn grow(&mut self) {

@@ -139,6 +139,11 @@ impl Dynsec {
         self.generation
     }
 
+    /// Sets the count, for when a file was read anew: it must not be one that was before.
+    pub const fn set_generation(&mut self, generation: u64) {
+        self.generation = generation;
+    }
+
     pub(super) fn delete_role(&mut self, name: &str) -> bool {
         if self.roles.remove(name).is_none() {
             return false;
