@@ -229,6 +229,7 @@ fn keep(
     thread::Builder::new().name("store".into()).spawn(move || {
         let _end = EndTogether(&shared, None);
         let Some(desk) = &shared.store else { return Ok(()) };
+        limits::sharpen_thread();
         Committer::new(log, shared.clock, &shared.mailboxes, desk, durability).run()
     })
 }

@@ -1,0 +1,20 @@
+//! What lies between the socket and MQTT: the header of a proxy, TLS, WebSocket, any of them or none.
+//!
+//! Everything here is bytes in, bytes out; sockets are the business of `layered.rs` beside it.
+
+mod fault;
+mod guess;
+mod proxy;
+mod stack;
+mod tls;
+mod websocket;
+
+pub(crate) use fault::Fault;
+pub(crate) use guess::Spoken;
+pub use proxy::ProxyVersion;
+pub(crate) use stack::{Layers, Transport};
+pub(crate) use tls::{RECORD, SEALED_RECORD, TlsSetup};
+pub use tls::{
+    CertificateFiles, ClientCertificates, ClientTrust, TlsError, TlsOptions, TlsVersion,
+};
+pub use websocket::WebSocketOptions;

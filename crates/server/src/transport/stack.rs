@@ -1,0 +1,294 @@
+//! The layers of one connection, one upon the other.
+
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+
+use super::fault::Fault;
+use super::guess::Spoken;
+use super::proxy::{self, ProxyHeader, ProxyVersion};
+use super::tls::{Certificate, RECORD, SEALED_RECORD, Tls};
+use super::websocket::{Heard, WebSocket, WebSocketOptions};
+
+/// Records that are sealed before the socket is written.
+const RECORDS: usize = 4;
+
+/// What a WebSocket adds in front of a frame at most.
+const FRAME_HEADER: usize = 10;
+
+/// Answered to a browser that forgot the s of https.
+const NOT_ENCRYPTED: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 25\r\nConnection: close\r\n\r\nThis port speaks TLS only";
+
+/// The layers that connections of a listener have.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Layers {
+    /// A proxy says first who the client is.
+    pub(crate) proxy: Option<ProxyVersion>,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) websocket: Option<Arc<WebSocketOptions>>,
+}
+
+/// What is known of a peer beyond its CONNECT.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) address: SocketAddr,
+    /// A proxy says that the client came by TLS.
+    pub(crate) by_tls_to_proxy: bool,
+    /// The common name that a proxy has verified.
+    pub(crate) proxied_name: Option<String>,
+    /// The certificate that the client has shown.
+    pub(crate) certificate: Option<Box<Certificate>>,
+}
+
+/// The state of the layers of one connection. Idle, it holds no buffers.
+pub(crate) struct Transport {
+    /// The header of a proxy is to come.
+    proxy: Option<ProxyVersion>,
+    tls: Option<Box<Tls>>,
+    websocket: Option<WebSocket>,
+    known: Known,
+    stage: Stage,
+    /// What of the socket's bytes is the beginning of something.
+    pub(crate) raw: Vec<u8>,
+    /// Ready for the socket.
+    pub(crate) out: Vec<u8>,
+    /// The peer has ended what it has to say.
+    pub(crate) ended: bool,
+    /// We have.
+    finished: bool,
+}
+
+/// How far a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing has come.
+    Silent,
+    /// The layers introduce themselves.
+    Opening,
+    /// MQTT goes through.
+    Open,
+}
+
+/// Buffers that all connections of a shard share.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    gathered: Vec<u8>,
+    sealed: Vec<u8>,
+}
+
+impl Transport {
+    pub(crate) fn new(layers: &Layers, address: SocketAddr) -> Result<Self, Fault> {
+        let tls = layers.tls.clone().map(Tls::new).transpose()?;
+        Ok(Self {
+            proxy: layers.proxy,
+            tls: tls.map(Box::new),
+            websocket: layers.websocket.clone().map(WebSocket::new),
+            known: Known {
+                address,
+                by_tls_to_proxy: false,
+                proxied_name: None,
+                certificate: None,
+            },
+            stage: Stage::Silent,
+            raw: Vec::new(),
+            out: Vec::new(),
+            ended: false,
+            finished: false,
+        })
+    }
+
+    pub(crate) const fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// Whether all layers are through with their introductions.
+    pub(crate) fn is_open(&self) -> bool {
+        self.stage == Stage::Open
+    }
+
+    /// Whether TLS went on from an earlier connection; `None` without TLS.
+    pub(crate) fn was_resumed(&self) -> Option<bool> {
+        self.tls.as_ref().map(|tls| tls.was_resumed())
+    }
+
+    /// Takes `bytes` of the socket and appends the MQTT in them to `plain`; says how many were used.
+    /// What is to be answered is in `out`, also after a fault.
+    pub(crate) fn received(
+        &mut self,
+        bytes: &mut [u8],
+        plain: &mut Vec<u8>,
+    ) -> Result<usize, Fault> {
+        let mut used = 0;
+        if let Some(version) = self.proxy {
+            let Some(header) = proxy::parse(bytes, version)? else { return Ok(0) };
+            used = header.length;
+            self.proxy = None;
+            self.learn_from_proxy(header);
+        }
+        let bytes = &mut bytes[used..];
+        if bytes.is_empty() {
+            return Ok(used);
+        }
+        if self.stage == Stage::Silent {
+            self.stage = Stage::Opening;
+            self.check_first(bytes)?;
+        }
+        used += match self.tls {
+            Some(_) => self.open_records(bytes, plain)?,
+            None => {
+                let mut out = std::mem::take(&mut self.out);
+                let taken = take(&mut self.websocket, &self.known, bytes, plain, &mut out);
+                self.out = out;
+                self.hear(taken?);
+                bytes.len()
+            }
+        };
+        if self.stage == Stage::Opening {
+            let tls = self.tls.as_ref().is_none_or(|tls| tls.is_established());
+            let websocket = self.websocket.as_ref().is_none_or(WebSocket::is_open);
+            if tls && websocket {
+                self.stage = Stage::Open;
+            }
+        }
+        Ok(used)
+    }
+
+    /// Seals as much of `slices` as goes at once, into `out`; the number of bytes taken.
+    pub(crate) fn seal(&mut self, slices: &[IoSlice<'_>], scratch: &mut Scratch) -> Option<usize> {
+        debug_assert!(self.out.is_empty(), "what is ready goes first");
+        let room = RECORD * RECORDS - FRAME_HEADER;
+        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+        let taken = offered.min(room);
+        scratch.gathered.clear();
+        if let Some(websocket) = &self.websocket {
+            if !websocket.is_open() {
+                return None;
+            }
+            websocket.announce(taken, &mut scratch.gathered);
+        }
+        let mut left = taken;
+        for slice in slices {
+            let part = &slice[..left.min(slice.len())];
+            scratch.gathered.extend_from_slice(part);
+            left -= part.len();
+        }
+        Some(taken)
+    }
+
+    /// What was sealed last, as the socket is to get it.
+    pub(crate) fn sealed<'s>(&mut self, scratch: &'s mut Scratch) -> Option<&'s [u8]> {
+        let Some(tls) = &mut self.tls else { return Some(&scratch.gathered) };
+        if scratch.sealed.is_empty() {
+            scratch.sealed = vec![0; RECORDS * SEALED_RECORD];
+        }
+        let mut written = 0;
+        for part in scratch.gathered.chunks(RECORD) {
+            written += tls.seal(part, scratch.sealed.get_mut(written..)?)?;
+        }
+        scratch.sealed.get(..written)
+    }
+
+    /// Says the end in all layers, once.
+    pub(crate) fn finish(&mut self) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        let mut plain = Vec::new();
+        if let Some(websocket) = &mut self.websocket {
+            websocket.finish(&mut plain);
+        }
+        self.send(&plain);
+        if let Some(tls) = &mut self.tls {
+            tls.finish(&mut self.out);
+        }
+    }
+
+    fn learn_from_proxy(&mut self, header: ProxyHeader) {
+        if let Some(source) = header.source {
+            self.known.address = source;
+        }
+        self.known.by_tls_to_proxy = header.tls;
+        self.known.proxied_name = header.common_name;
+    }
+
+    /// Says what is wrong where the layers themselves would only say that something is.
+    fn check_first(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        if self.tls.is_none() {
+            return Ok(());
+        }
+        match Spoken::in_bytes(bytes) {
+            Spoken::Tls | Spoken::Unknown => Ok(()),
+            spoken => {
+                if spoken == Spoken::Http {
+                    self.out.extend_from_slice(NOT_ENCRYPTED);
+                }
+                self.tls = None;
+                Err(Fault::Spoken { spoken, expected: "TLS" })
+            }
+        }
+    }
+
+    fn open_records(&mut self, bytes: &mut [u8], plain: &mut Vec<u8>) -> Result<usize, Fault> {
+        let Some(tls) = &mut self.tls else { return Ok(0) };
+        let (websocket, known) = (&mut self.websocket, &mut self.known);
+        let was_established = tls.is_established();
+        let mut answer = Vec::new();
+        let mut heard = Heard::default();
+        let opened = tls.received(bytes, &mut self.out, |record| {
+            let taken = take(websocket, known, record, plain, &mut answer)?;
+            heard.ended |= taken.ended;
+            heard.forwarded_for = heard.forwarded_for.or(taken.forwarded_for);
+            Ok::<(), Fault>(())
+        });
+        if !was_established && tls.is_established() {
+            let certificate = tls.client_certificate();
+            let certificate = certificate.and_then(|der| Certificate::parse(der));
+            self.known.certificate = certificate.map(Box::new);
+        }
+        self.send(&answer);
+        let opened = opened?;
+        self.hear(heard);
+        self.ended |= opened.ended;
+        Ok(opened.used)
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        self.ended |= heard.ended;
+        if let Some(address) = heard.forwarded_for {
+            self.known.address = SocketAddr::new(address, 0);
+        }
+    }
+
+    /// Makes words of the upper layers ready for the socket.
+    fn send(&mut self, mut words: &[u8]) {
+        let Some(tls) = &mut self.tls else { return self.out.extend_from_slice(words) };
+        while !words.is_empty() {
+            let (part, rest) = words.split_at(words.len().min(RECORD));
+            let from = self.out.len();
+            self.out.resize(from + part.len() + SEALED_RECORD - RECORD, 0);
+            let sealed = tls.seal(part, &mut self.out[from..]).unwrap_or(0);
+            self.out.truncate(from + sealed);
+            words = rest;
+        }
+    }
+}
+
+/// What the layer above TLS makes of bytes.
+fn take(
+    websocket: &mut Option<WebSocket>,
+    known: &Known,
+    bytes: &[u8],
+    plain: &mut Vec<u8>,
+    answer: &mut Vec<u8>,
+) -> Result<Heard, Fault> {
+    let Some(websocket) = websocket else {
+        plain.extend_from_slice(bytes);
+        return Ok(Heard::default());
+    };
+    Ok(websocket.received(bytes, known.address.ip(), plain, answer)?)
+}
+
+#[cfg(test)]
+mod tests;

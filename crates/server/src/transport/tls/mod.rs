@@ -1,0 +1,103 @@
+//! TLS, by rustls: what a listener shows and asks for, and single connections.
+
+mod clients;
+mod der;
+mod error;
+mod files;
+mod key_log;
+mod names;
+mod options;
+mod session;
+mod suites;
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::version::{TLS12, TLS13};
+
+pub(crate) use der::Certificate;
+pub use error::TlsError;
+use files::Identity;
+pub use options::{
+    CertificateFiles, ClientCertificates, ClientTrust, TlsOptions, TlsVersion,
+};
+pub(crate) use session::{RECORD, SEALED_RECORD, Tls};
+
+/// Tickets for each new connection: one is enough for a client that comes back, and more cost time.
+const TICKETS: usize = 1;
+
+/// What connections of a listener with TLS are made with.
+#[derive(Debug)]
+pub(crate) struct TlsSetup {
+    pub(crate) config: Arc<ServerConfig>,
+    /// What clients or operators will stumble over, though it can be used.
+    pub(crate) warnings: Vec<String>,
+    /// When the first of the certificates expires, in seconds since 1970.
+    pub(crate) expires: u64,
+}
+
+impl TlsSetup {
+    /// Reads all files, for connections that speak `protocols` (ALPN), at `now` seconds since 1970.
+    ///
+    /// A new setup knows no tickets of an earlier one: whoever may not come in any more does not come
+    /// in by resuming either.
+    pub(crate) fn read(
+        options: &TlsOptions,
+        protocols: &[&str],
+        now: u64,
+    ) -> Result<Self, TlsError> {
+        let mut provider = ring::default_provider();
+        provider.cipher_suites = suites::chosen(&options.ciphers)?;
+        let provider = Arc::new(provider);
+        let default = Identity::read(&options.certificate)?;
+        let others =
+            options.by_name.iter().map(Identity::read).collect::<Result<Vec<_>, _>>()?;
+        let versions: &[_] = match options.minimum_version {
+            TlsVersion::V1_2 => &[&TLS13, &TLS12],
+            TlsVersion::V1_3 => &[&TLS13],
+        };
+        let verifier = clients::verifier(&options.clients, &provider)?;
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(Arc::new(names::ByName::new(&default, &others)));
+        config.ticketer = ring::Ticketer::new()?;
+        config.send_tls13_tickets = TICKETS;
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        // What a list of suites says about their order is meant.
+        config.ignore_client_order = !options.ciphers.is_empty();
+        if let Some(path) = &options.key_log {
+            config.key_log = Arc::new(key_log::KeyLogFile::open(path)?);
+        }
+        let all = || [&default].into_iter().chain(&others);
+        Ok(Self {
+            config: Arc::new(config),
+            warnings: all().flat_map(|identity| warnings(identity, now)).collect(),
+            expires: all().map(|identity| identity.certificate.not_after).min().unwrap_or(u64::MAX),
+        })
+    }
+}
+
+fn warnings(identity: &Identity, now: u64) -> Vec<String> {
+    let certificate = &identity.certificate;
+    let path = identity.path.display();
+    let mut warnings = Vec::new();
+    if certificate.not_after < now {
+        warnings.push(format!("the certificate in {path} has expired: clients will refuse it"));
+    }
+    if certificate.not_before > now {
+        warnings.push(format!(
+            "the certificate in {path} is not valid yet: clients will refuse it (is the clock right?)"
+        ));
+    }
+    if certificate.alternative_names.is_empty() {
+        warnings.push(format!(
+            "the certificate in {path} has no subject alternative name: clients that check names will refuse it"
+        ));
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests;
