@@ -15,7 +15,7 @@ use crate::daemon::Daemon;
 const SESSIONS: usize = 6;
 /// Bytes of a message: a thousand and some fill a segment.
 const PAYLOAD: usize = 50_000;
-/// How long a refusal may take, and how long it is until silence is silence.
+/// After so long, silence is silence.
 const PROMPT: Duration = Duration::from_secs(4);
 /// How long the broker may take to notice that the disk works again.
 const RECOVERS: Duration = Duration::from_secs(20);
@@ -89,7 +89,7 @@ impl Ledger {
     }
 
     /// Sends one message and waits: for the reason code, or in vain.
-    fn send(&mut self) -> Option<u8> {
+    fn send(&mut self, patience: Duration) -> Option<u8> {
         self.next += 1;
         let session = self.next as usize % SESSIONS;
         let packet_id = self.publisher.packet_id();
@@ -97,13 +97,13 @@ impl Ledger {
         let publish = Publish::new(&format!("away/{session}"), &text).qos(1, packet_id);
         self.publisher.send(&publish.bytes(Version::V5));
         self.open.push((packet_id, session, self.next));
-        self.answer(packet_id)
+        self.answer(packet_id, patience)
     }
 
     /// Takes acknowledgements until that of one packet has come.
-    fn answer(&mut self, packet_id: u16) -> Option<u8> {
+    fn answer(&mut self, packet_id: u16, patience: Duration) -> Option<u8> {
         loop {
-            match self.publisher.next(PROMPT) {
+            match self.publisher.next(patience) {
                 Event::Packet(Packet::PubAck(ack)) => {
                     let at = self.open.iter().position(|(id, ..)| *id == ack.packet_id);
                     let (_, session, number) = self.open.remove(at.expect("it was sent"));
@@ -124,7 +124,7 @@ impl Ledger {
     /// on its way to the disk already. Whatever it says to this publisher now has to wait for that.
     fn fill(&mut self, daemon: &Daemon) {
         for _ in 0..20_000 {
-            match self.send() {
+            match self.send(PROMPT) {
                 Some(0) => {}
                 Some(reason) => return assert_eq!(reason, QUOTA),
                 None => return,
@@ -233,7 +233,7 @@ fn story<F: Fault>(daemon: &mut Daemon, fault: &mut F) {
     }
     let mut ledger = Ledger::new(daemon);
     for _ in 0..60 {
-        assert_eq!(ledger.send(), Some(0));
+        assert_eq!(ledger.send(RECOVERS), Some(0));
     }
     fault.strike(daemon);
     ledger.fill(daemon);
@@ -252,10 +252,10 @@ fn story<F: Fault>(daemon: &mut Daemon, fault: &mut F) {
     wait_for_state(daemon, |state| state == "ready");
     repeated(daemon, patient);
     while let Some((packet_id, ..)) = ledger.open.first().copied() {
-        assert_eq!(ledger.answer(packet_id), Some(0), "{}", daemon.log_tail());
+        assert_eq!(ledger.answer(packet_id, RECOVERS), Some(0), "{}", daemon.log_tail());
     }
     for _ in 0..20 {
-        assert_eq!(ledger.send(), Some(0), "{}", daemon.log_tail());
+        assert_eq!(ledger.send(RECOVERS), Some(0), "{}", daemon.log_tail());
     }
     ledger.drain(daemon, 2);
     daemon.kill();
