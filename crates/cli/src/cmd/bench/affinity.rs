@@ -1,4 +1,4 @@
-//! Pinning the generator and the brokers it starts to CPUs of their own.
+//! Where the generator and the brokers it starts run: on CPUs of their own, and soon.
 
 use anyhow::{Context, Result};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -14,6 +14,14 @@ pub(super) fn pin(cpus: &[usize]) -> Result<()> {
         set.set(*cpu);
     }
     sched_setaffinity(None, &set).with_context(|| format!("pinning to CPU {cpus:?}"))
+}
+
+/// Lets the calling thread run soon after it is woken. On busy CPUs it would otherwise measure how
+/// long it waits itself, which may be milliseconds. Not for threads that start brokers: these would
+/// inherit it.
+pub(super) fn run_soon() {
+    // Older systems do not have it, and measure all the same.
+    drop(dunlin_store::sharpen());
 }
 
 /// Runs `work` with the calling thread pinned elsewhere: what it starts stays there.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 
+use super::affinity::run_soon;
 use super::clock::{SECOND_NS, now_ns};
 use super::plan::run_tag;
 
@@ -50,6 +51,15 @@ impl Probe {
 
     /// Overwrites and syncs, one block after the other, for half a second.
     pub(super) fn look(&mut self) -> Result<()> {
+        let looking = || {
+            run_soon();
+            self.overwrite()
+        };
+        let looked = std::thread::scope(|scope| scope.spawn(looking).join());
+        looked.map_err(|_| anyhow::anyhow!("the thread that times the disk panicked"))?
+    }
+
+    fn overwrite(&mut self) -> Result<()> {
         let until_ns = now_ns() + LOOK_NS;
         for block in (0..BLOCKS).cycle() {
             let from_ns = now_ns();

@@ -47,7 +47,8 @@ pub(super) fn connected(stream: &mut impl Read) -> Result<()> {
 /// Asks for something of JetStream and waits for the answer; replies go to a subject of their own.
 pub(super) fn request(stream: &mut (impl Read + Write), subject: &str, body: &str) -> Result<()> {
     let len = body.len();
-    let request = format!("SUB answers 2\r\nUNSUB 2 1\r\nPUB {subject} answers {len}\r\n{body}\r\n");
+    let request =
+        format!("SUB answers 2\r\nUNSUB 2 1\r\nPUB {subject} answers {len}\r\n{body}\r\n");
     stream.write_all(request.as_bytes()).with_context(|| format!("asking for {subject}"))?;
     loop {
         let line = read_line(stream).with_context(|| format!("waiting for {subject}"))?;

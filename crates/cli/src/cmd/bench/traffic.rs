@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 
+use super::affinity::run_soon;
 use super::args::TargetArgs;
 use super::board::{Board, Counts};
 use super::clock::{SECOND_NS, now_ns, sleep_towards};
@@ -145,9 +146,16 @@ impl<'a> Run<'a> {
             let worker = Worker::new(plan, timeline, publishers, subscribers, Arc::clone(&shared))?;
             ready.push(worker);
         }
+        let audience = plan.audience;
         let start = |worker: Worker| {
+            let work = move || {
+                if audience == Audience::Away {
+                    run_soon();
+                }
+                worker.run()
+            };
             let thread = std::thread::Builder::new().name("load".to_owned());
-            thread.spawn(move || worker.run()).context("starting a thread")
+            thread.spawn(work).context("starting a thread")
         };
         let workers = ready.into_iter().map(start).collect::<Result<_>>()?;
         Ok(Self { plan, broker, shared, workers, progress })
