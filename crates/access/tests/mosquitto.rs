@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -131,4 +132,126 @@ fn the_plugin_reads_our_dynamic_security() {
     let publish = ["-V", "5", "-q", "1", "-t", "a/b", "-m", "x"];
     assert!(broker.run("mosquitto_pub", "anna", "hers", &publish).0);
     assert!(!broker.run("mosquitto_pub", "anna", "his", &publish).0);
+}
+
+/// The tool against our state: a listener that knows just enough of MQTT 5 stands for the broker.
+#[test]
+#[ignore = "needs Mosquitto"]
+fn mosquitto_ctrl_works_with_our_answers() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    std::thread::spawn(move || {
+        let mut random = counting();
+        let mut state = Dynsec::init("admin", b"pw", &mut random);
+        for stream in listener.incoming() {
+            serve(&mut stream.unwrap(), &mut state);
+        }
+    });
+    let table: &[(&[&str], &str)] = &[
+        (&["createRole", "sensor"], ""),
+        (&["addRoleACL", "sensor", "publishClientSend", "s/#", "allow", "5"], ""),
+        (
+            &["addRoleACL", "nope", "publishClientSend", "s/#", "allow"],
+            "addRoleACL: Error: Role not found\n",
+        ),
+        (&["createClient", "anna", "-c", "cid", "-p", "pw1"], ""),
+        (&["createGroup", "plant"], ""),
+        (&["addGroupClient", "plant", "anna", "3"], ""),
+        (&["addGroupRole", "plant", "sensor", "4"], ""),
+        (&["addClientRole", "anna", "sensor", "2"], ""),
+        (&["disableClient", "anna"], ""),
+        (
+            &["getClient", "anna"],
+            "Username: anna\nClientid: cid\nDisabled: true\nRoles:    sensor (priority: 2)\n\
+             Groups:   plant (priority: 3)\n",
+        ),
+        (
+            &["getGroup", "plant"],
+            "Groupname: plant\nRoles:     sensor (priority: 4)\nClients:   anna\n",
+        ),
+        (
+            &["getRole", "sensor"],
+            "Rolename: sensor\nACLs:     publishClientSend    : allow : s/# (priority: 5)\n",
+        ),
+        (&["listClients"], "admin\nanna\n"),
+        (&["listGroups", "1", "0"], "plant\n"),
+        (&["listRoles"], "admin\nsensor\n"),
+        (&["setAnonymousGroup", "plant"], ""),
+        (&["getAnonymousGroup"], "plant\n"),
+        (&["setDefaultACLAccess", "publishClientSend", "allow"], ""),
+        (
+            &["getDefaultACLAccess"],
+            "publishClientSend    : allow\npublishClientReceive : allow\nsubscribe            : deny\n\
+             unsubscribe          : allow\n",
+        ),
+        (&["deleteRole", "sensor"], ""),
+        (&["deleteGroup", "plant"], ""),
+        (&["deleteClient", "anna"], ""),
+        (&["getClient", "anna"], "getClient: Error: Client not found\n"),
+    ];
+    for (arguments, expected) in table {
+        let output = Command::new("mosquitto_ctrl")
+            .args(["-h", "127.0.0.1", "-p", &port, "-u", "admin", "-P", "pw", "dynsec"])
+            .args(*arguments)
+            .output()
+            .unwrap();
+        let all = [output.stdout, output.stderr].concat();
+        let all = String::from_utf8(all).unwrap();
+        let shown: String = all
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with(['W', 'T']))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert_eq!(shown, *expected, "{arguments:?}");
+    }
+}
+
+/// CONNECT, SUBSCRIBE and PUBLISH with QoS 1, each in one packet; answers to commands.
+fn serve(stream: &mut TcpStream, state: &mut Dynsec) {
+    let packet = |first: u8, body: &[u8]| {
+        let mut bytes = vec![first];
+        let mut len = body.len();
+        while len >= 128 {
+            bytes.push(u8::try_from(len % 128).unwrap() | 128);
+            len /= 128;
+        }
+        bytes.push(u8::try_from(len).unwrap());
+        [&bytes, body].concat()
+    };
+    while let Some((first, body)) = receive(stream) {
+        let topic = |at: usize| usize::from(u16::from_be_bytes([body[at], body[at + 1]]));
+        let answer = match first >> 4 {
+            1 => packet(0x20, &[0, 0, 0]),
+            8 => packet(0x90, &[body[0], body[1], 0, 1]),
+            3 => {
+                let id = 2 + topic(0);
+                let payload = &body[id + 3 + usize::from(body[id + 2])..];
+                let response = state.handle(payload, &mut counting()).response;
+                let name = dunlin_access::dynsec::RESPONSE_TOPIC;
+                let len = u16::try_from(name.len()).unwrap().to_be_bytes();
+                let body = [&len[..], name.as_bytes(), &[0], response.as_bytes()].concat();
+                [packet(0x40, &body[id..id + 2]), packet(0x30, &body)].concat()
+            }
+            _ => continue,
+        };
+        stream.write_all(&answer).unwrap();
+    }
+}
+
+fn receive(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
+    let mut byte = [0];
+    stream.read_exact(&mut byte).ok()?;
+    let first = byte[0];
+    let (mut len, mut shift) = (0_usize, 0);
+    loop {
+        stream.read_exact(&mut byte).ok()?;
+        len |= usize::from(byte[0] & 127) << shift;
+        shift += 7;
+        if byte[0] < 128 {
+            break;
+        }
+    }
+    let mut body = vec![0; len];
+    stream.read_exact(&mut body).ok()?;
+    Some((first, body))
 }

@@ -338,9 +338,9 @@ impl Rule {
             return false;
         }
         if !self.template {
-            return filter::covers_with_parent(&self.filter, topic);
+            return filter::covers(&self.filter, topic);
         }
-        self.expanded_for(who).is_some_and(|filter| filter::covers_with_parent(&filter, topic))
+        self.expanded_for(who).is_some_and(|filter| filter::covers(&filter, topic))
     }
 
     /// A denial speaks of a subscription that it covers, a grant of one that it overlaps: the rest is
@@ -355,7 +355,7 @@ impl Rule {
             let reaches = !wanted.starts_with(['+', '#']) || !self.filter.starts_with('$');
             reaches && filter::overlap(&filter, wanted)
         } else {
-            filter::covers_with_parent(&filter, wanted)
+            filter::covers(&filter, wanted)
         }
     }
 

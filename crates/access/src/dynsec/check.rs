@@ -147,11 +147,10 @@ impl Question<'_> {
         match kind {
             AclType::SubscribeLiteral | AclType::UnsubscribeLiteral => *expanded == *self.topic,
             AclType::SubscribePattern | AclType::UnsubscribePattern => {
-                filter::covers_with_parent(&expanded, self.topic)
+                filter::covers(&expanded, self.topic)
             }
             AclType::PublishClientSend | AclType::PublishClientReceive => {
-                filter::same_dollar(&acl.topic, self.topic)
-                    && filter::covers_with_parent(&expanded, self.topic)
+                filter::same_dollar(&acl.topic, self.topic) && filter::covers(&expanded, self.topic)
             }
         }
     }

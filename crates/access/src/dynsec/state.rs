@@ -1,16 +1,12 @@
 //! What dynamic security keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::Random;
 use crate::acl::filter;
-use crate::password::Hash;
+use crate::password::{Hash, PBKDF2_ITERATIONS};
 
-/// Iterations of PBKDF2 for new passwords. The plugin stores 101, which a stolen file does not
-/// withstand; this is some milliseconds, and the plugin reads it.
-const ITERATIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(19_999);
 /// Bytes of a new salt: the plugin takes no other length.
 const SALT_LEN: usize = 12;
 /// The priority of a role or group that was given none; it is not written.
@@ -295,5 +291,5 @@ impl Ranked {
 pub(super) fn new_password(password: &[u8], random: &mut Random<'_>) -> Hash {
     let mut salt = vec![0; SALT_LEN];
     random(&mut salt);
-    Hash::pbkdf2_of(password, salt, ITERATIONS)
+    Hash::pbkdf2_of(password, salt, PBKDF2_ITERATIONS)
 }

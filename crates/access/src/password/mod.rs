@@ -7,5 +7,6 @@ mod strength;
 
 pub use edit::{NameFault, check_name, remove, set, upgrade};
 pub use file::{Attempt, PasswordFile};
+pub(crate) use hash::PBKDF2_ITERATIONS;
 pub use hash::{Cost, Hash, HashFault, Kind};
 pub use strength::{Weakness, weaknesses};
