@@ -20,8 +20,9 @@ pub enum UserRule {
     Free,
     /// The identifier must be the user name.
     MustEqual,
-    /// The identifier must begin with the user name, so that a user can have several clients but take over
-    /// none of another's.
+    /// The identifier must be the user name, or the name and something that does not go on with a letter or
+    /// digit (`anna-1`, not `annabel`), so that a user can have several clients but take over none of
+    /// another's, as long as no user name is made from another in the same way.
     MustBeginWith,
     /// The user name is used as identifier, whatever the client sent (`use_username_as_clientid`).
     Replace,
@@ -61,10 +62,13 @@ impl Policy {
             UserRule::Replace => user.ok_or(IdentifierFault::NoUser)?,
             UserRule::MustEqual if user == Some(client_id) => client_id,
             UserRule::MustEqual => return Err(IdentifierFault::NotUser),
-            UserRule::MustBeginWith => match user {
-                Some(user) if client_id.starts_with(user) => client_id,
-                _ => return Err(IdentifierFault::NotOfUser),
-            },
+            UserRule::MustBeginWith => {
+                let rest = user.and_then(|user| client_id.strip_prefix(user));
+                if rest.is_none_or(|rest| rest.starts_with(char::is_alphanumeric)) {
+                    return Err(IdentifierFault::NotOfUser);
+                }
+                client_id
+            }
         };
         let fits = |prefix: &String| client_id.starts_with(prefix.as_str());
         if self.prefixes.is_empty() || client_id.is_empty() || self.prefixes.iter().any(fits) {
@@ -100,6 +104,8 @@ mod tests {
             (&equal, "", Some(""), Err(IdentifierFault::NotUser)),
             (&equal, "bob", None, Err(IdentifierFault::NotUser)),
             (&begins, "anna/2", Some("anna"), Ok("anna/2")),
+            (&begins, "anna", Some("anna"), Ok("anna")),
+            (&begins, "annabel", Some("anna"), Err(IdentifierFault::NotOfUser)),
             (&begins, "bob/2", Some("anna"), Err(IdentifierFault::NotOfUser)),
             (&begins, "bob/2", Some(""), Err(IdentifierFault::NotOfUser)),
             (&replaced, "x", Some("anna"), Ok("anna")),
