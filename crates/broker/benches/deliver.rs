@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dunlin_broker::{
-    Admission, Broker, CloseCause, Commons, ConnId, Cursor, Index, Message, Next, Numbers, Peer,
-    Retained, Settings, Time, View,
+    Broker, CloseCause, Commons, ConnId, Cursor, Index, Message, Next, Numbers, Peer, Retained,
+    Settings, Time, View,
 };
 use dunlin_proto::codec::{self, AckKind};
 use dunlin_proto::packet::{Connect, Delivery, Packet, Publish, RetainHandling};
@@ -202,7 +202,7 @@ impl<'a> Bench<'a> {
 
     fn connect(&mut self, client_id: &str, clean_start: bool) -> ConnId {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let id = self.broker.open(self.now, &Peer { address, admission: Admission::Admit });
+        let id = self.broker.open(self.now, &Peer::new(address));
         let connect = Packet::Connect(Connect {
             version: self.case.version,
             bridge: false,

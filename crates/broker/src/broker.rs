@@ -2,6 +2,7 @@
 
 use core::hash::BuildHasher;
 use core::mem;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dunlin_proto::codec::AckKind;
@@ -16,6 +17,7 @@ use crate::commons::{Commons, View};
 use crate::connection::{
     CloseCause, ConnId, Connection, Next, Peer, Progress, Question, Stage, Verdict,
 };
+use crate::entry::{Certified, Entry};
 use crate::event::{End, Event};
 use crate::hub::Hub;
 use crate::lifecycle::ReadyWill;
@@ -102,7 +104,7 @@ impl Broker {
 
     /// A connection was accepted; its CONNECT is to come.
     pub fn open(&mut self, now: Time, peer: &Peer) -> ConnId {
-        let engine = self.engine(now);
+        let engine = self.engine(now, &peer.entry);
         let (slot, epoch) = self.hub.connections.insert(Connection::new(engine, peer));
         self.hub.stats.connections_opened += 1;
         let timeout = self.hub.settings.connect_timeout;
@@ -288,13 +290,27 @@ impl Broker {
         })
     }
 
-    /// The connection was moved to another shard.
-    pub fn abandon(&mut self, id: ConnId) {
-        if self.hub.connections.get(id.slot, id.epoch).is_some() {
-            self.connection_timers.clear(id.slot);
-            self.hub.connections.remove(id.slot);
-            self.hub.stats.connections_opened -= 1;
+    /// More is known about who has connected, before anything was heard of the client itself: a proxy
+    /// or a certificate has told.
+    pub fn introduce(
+        &mut self,
+        id: ConnId,
+        address: SocketAddr,
+        certificate: Option<Arc<Certified>>,
+    ) {
+        if let Some(connection) = self.hub.connections.get_mut(id.slot, id.epoch) {
+            connection.address = address;
+            connection.certificate = certificate;
         }
+    }
+
+    /// The connection is moved to another shard: who it is, to open it there.
+    pub fn abandon(&mut self, id: ConnId) -> Option<Peer> {
+        let peer = self.hub.connections.get(id.slot, id.epoch)?.peer();
+        self.connection_timers.clear(id.slot);
+        self.hub.connections.remove(id.slot);
+        self.hub.stats.connections_opened -= 1;
+        Some(peer)
     }
 
     /// The socket of a connection is gone.
@@ -353,13 +369,15 @@ impl Broker {
         into.append(&mut self.resumed);
     }
 
-    pub(crate) fn engine(&self, now: Time) -> server::Connection {
+    pub(crate) fn engine(&self, now: Time, entry: &Entry) -> server::Connection {
         let settings = &self.hub.settings;
+        let aliases = entry.topic_alias_maximum;
         server::Connection::new(
             server::Limits {
                 maximum_packet_size: settings.maximum_packet_size,
                 receive_maximum: settings.receive_maximum,
-                topic_alias_maximum: settings.topic_alias_maximum,
+                topic_alias_maximum: aliases.unwrap_or(settings.topic_alias_maximum),
+                maximum_qos: entry.maximum_qos,
                 ..server::Limits::default()
             },
             now,

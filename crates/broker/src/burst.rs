@@ -5,13 +5,12 @@
 //! acknowledgements in their shortest form be decoded as packets. Whatever differs (another topic, a flag,
 //! a property, an incomplete packet) ends the burst and goes the ordinary way.
 
-use dunlin_proto::Time;
 use dunlin_proto::codec::AckKind;
 use dunlin_proto::packet::{Ack, Delivery};
 use dunlin_proto::property::Properties;
-use dunlin_proto::qos::PacketId;
 use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::server;
+use dunlin_proto::{PacketId, QoS, Time};
 
 use crate::broker::Broker;
 use crate::commons::View;
@@ -50,7 +49,8 @@ impl Broker {
     fn publishes(&mut self, now: Time, slot: u32, bytes: &[u8], view: &View<'_>) -> usize {
         let Some(connection) = self.hub.connections.at(slot) else { return 0 };
         let Some(route) = self.routes.current(connection.route, view.index) else { return 0 };
-        if !publishable(&route.topic) || self.hub.journal.full {
+        let all_qos = connection.entry.maximum_qos == QoS::ExactlyOnce;
+        if !publishable(&route.topic) || self.hub.journal.full || !all_qos {
             return 0;
         }
         let (version, session) = (connection.engine.version(), connection.session);

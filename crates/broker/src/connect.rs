@@ -8,7 +8,7 @@ use dunlin_proto::packet::{ConnAck, Connect, Packet, Will as ConnectWill};
 use dunlin_proto::property::{Property, PropertyBuf, PropertyId};
 use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::version::Version;
-use dunlin_proto::{Time, Violation};
+use dunlin_proto::{QoS, Time, Violation};
 
 use crate::broker::{Broker, Flow};
 use crate::commons::{Commons, View};
@@ -114,6 +114,10 @@ impl Broker {
         if self.stopping {
             return Err(Refusal::ShuttingDown);
         }
+        let entry = self.hub.connections.at(slot).map(|connection| &connection.entry);
+        if entry.is_some_and(|entry| !entry.versions.has(connect.version)) {
+            return Err(Refusal::Version { asked: connect.version });
+        }
         // [MQTT-4.12.0-1]
         if connect.properties.find(PropertyId::AuthenticationMethod).is_some() {
             return Err(Refusal::AuthenticationMethod);
@@ -156,7 +160,7 @@ impl Broker {
             return None;
         }
         let id = self.hub.id(slot);
-        let engine = self.engine(now);
+        let engine = self.engine(now, &self.hub.connections.at(slot)?.entry);
         let connection = self.hub.connections.at_mut(slot)?;
         match connection.stage {
             Stage::Answered(Verdict::Allow) => {
@@ -176,6 +180,8 @@ impl Broker {
                 self.questions.push(Question {
                     connection: id,
                     address: connection.address,
+                    entry: Arc::clone(&connection.entry),
+                    certificate: connection.certificate.clone(),
                     client_id: connect.client_id.into(),
                     username: connect.username.map(Into::into),
                     password: connect.password.map(Into::into),
@@ -330,8 +336,9 @@ impl Broker {
         let Some(connection) = self.hub.connections.at_mut(slot) else { return };
         connection.engine.accept(Some(keep_alive));
         let aliases = connection.engine.alias_out.maximum();
-        connection.engine.alias_out =
-            AliasOut::new(aliases.min(self.hub.settings.topic_alias_maximum_out));
+        let ours = connection.entry.topic_alias_maximum_out;
+        let ours = ours.unwrap_or(self.hub.settings.topic_alias_maximum_out);
+        connection.engine.alias_out = AliasOut::new(aliases.min(ours));
         match connection.engine.deadline() {
             Time::MAX => self.connection_timers.clear(slot),
             deadline => self.connection_timers.set(slot, deadline),
@@ -392,8 +399,17 @@ impl Broker {
             let id = client.map_or("", |session| &*session.client_id);
             properties.push(Property::ResponseInformation(&format!("{prefix}{id}/")));
         }
-        if settings.topic_alias_maximum > 0 {
-            properties.push(Property::TopicAliasMaximum(settings.topic_alias_maximum));
+        let entry = self.hub.connections.at(slot).map(|connection| &*connection.entry);
+        // [MQTT-3.2.2-9]
+        if let Some(maximum) = entry.map(|entry| entry.maximum_qos)
+            && maximum != QoS::ExactlyOnce
+        {
+            properties.push(Property::MaximumQoS(maximum));
+        }
+        let aliases = entry.and_then(|entry| entry.topic_alias_maximum);
+        let aliases = aliases.unwrap_or(settings.topic_alias_maximum);
+        if aliases > 0 {
+            properties.push(Property::TopicAliasMaximum(aliases));
         }
         properties.push(Property::MaximumPacketSize(settings.maximum_packet_size));
         if settings.receive_maximum < u16::MAX {

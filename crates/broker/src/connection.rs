@@ -1,9 +1,11 @@
 //! One connection as the broker sees it: bytes in, bytes out, and who is behind it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use dunlin_proto::server;
 
+use crate::entry::{Certified, Entry};
 use crate::event::Refusal;
 use crate::output::Output;
 use crate::slab::NONE;
@@ -24,6 +26,18 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Whether there is room; a refusal is told in the answer to CONNECT.
     pub admission: Admission,
+    /// What the listener allows that it came in by.
+    pub entry: Arc<Entry>,
+    /// What its certificate says.
+    pub certificate: Option<Arc<Certified>>,
+}
+
+impl Peer {
+    /// A peer that may come in, by a listener that allows everything.
+    #[must_use]
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, admission: Admission::Admit, entry: Arc::default(), certificate: None }
+    }
 }
 
 /// Whether a connection may be used at all.
@@ -91,6 +105,8 @@ pub(crate) struct Connection {
     pub(crate) route: u32,
     pub(crate) output: Output,
     pub(crate) address: SocketAddr,
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) certificate: Option<Arc<Certified>>,
     pub(crate) stage: Stage,
 }
 
@@ -128,6 +144,10 @@ pub struct Question {
     pub connection: ConnId,
     /// From where it comes.
     pub address: SocketAddr,
+    /// The listener that it came in by.
+    pub entry: Arc<Entry>,
+    /// What its certificate says.
+    pub certificate: Option<Arc<Certified>>,
     /// Its client identifier; empty if it is to be assigned.
     pub client_id: Box<str>,
     /// The user name, if one was given.
@@ -149,10 +169,25 @@ impl Connection {
             route: NONE,
             output: Output::default(),
             address: peer.address,
+            entry: Arc::clone(&peer.entry),
+            certificate: peer.certificate.clone(),
             stage: match peer.admission {
                 Admission::Admit => Stage::Open,
                 Admission::Refuse(refusal) => Stage::Unwelcome(refusal),
             },
+        }
+    }
+
+    /// Who has connected, as far as it is known by now.
+    pub(crate) fn peer(&self) -> Peer {
+        Peer {
+            address: self.address,
+            admission: match self.stage {
+                Stage::Unwelcome(refusal) => Admission::Refuse(refusal),
+                _ => Admission::Admit,
+            },
+            entry: Arc::clone(&self.entry),
+            certificate: self.certificate.clone(),
         }
     }
 }

@@ -155,6 +155,11 @@ pub enum Refusal {
         /// The limit.
         limit: usize,
     },
+    /// The listener does not speak this version.
+    Version {
+        /// The one that was asked for.
+        asked: Version,
+    },
     /// No client identifier, and this version or a clean session of 0 does not allow that.
     ClientIdRequired,
     /// An authentication method, and none is configured.
@@ -190,6 +195,7 @@ impl Refusal {
         match self {
             Self::TooManyConnections { .. } => ReasonCode::QuotaExceeded,
             Self::ClientIdRequired | Self::KeepAlive { .. } => ReasonCode::ClientIdentifierNotValid,
+            Self::Version { .. } => ReasonCode::UnsupportedProtocolVersion,
             Self::AuthenticationMethod => ReasonCode::BadAuthenticationMethod,
             Self::NotAuthorized | Self::WillTopic => ReasonCode::NotAuthorized,
             Self::BadUserNameOrPassword => ReasonCode::BadUserNameOrPassword,
@@ -206,6 +212,10 @@ impl fmt::Display for Refusal {
             Self::TooManyConnections { limit } => write!(
                 f,
                 "{limit} connections are open, which is the limit (max_connections)"
+            ),
+            Self::Version { asked } => write!(
+                f,
+                "this listener does not speak {asked} (accept_protocol_versions)"
             ),
             Self::ClientIdRequired => f.write_str(
                 "the client identifier is empty, which needs MQTT 3.1.1 with a clean session, or 5.0",

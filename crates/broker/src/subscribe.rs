@@ -3,7 +3,7 @@
 use dunlin_proto::packet::{Subscribe, Unsubscribe};
 use dunlin_proto::property::Property;
 use dunlin_proto::topic::Subscription;
-use dunlin_proto::{Time, Violation};
+use dunlin_proto::{QoS, Time, Violation};
 
 use crate::broker::{Broker, Flow};
 use crate::connection::{Next, Stage};
@@ -23,6 +23,8 @@ impl Broker {
                 _ => None,
             })
             .unwrap_or(0);
+        let entry = self.hub.connections.at(slot).map(|connection| &connection.entry);
+        let maximum_qos = entry.map_or(QoS::ExactlyOnce, |entry| entry.maximum_qos);
         let mut wishes = Vec::with_capacity(packet.filters.len());
         for (filter, options) in &packet.filters {
             let parsed = match Subscription::new(*filter, version) {
@@ -38,7 +40,8 @@ impl Broker {
             if parsed.group.is_some() && options.no_local {
                 return self.stop(now, slot, Violation::NoLocalOnShared);
             }
-            let mut subscriber = Self::subscriber(session, options.qos, identifier);
+            let mut subscriber =
+                Self::subscriber(session, options.qos.min(maximum_qos), identifier);
             subscriber.no_local = options.no_local;
             subscriber.retain_as_published = options.retain_as_published;
             wishes.push(Wish {

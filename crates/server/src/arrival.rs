@@ -31,7 +31,7 @@ impl Shard<'_> {
         } else {
             Admission::Refuse(Refusal::TooManyConnections { limit })
         };
-        let id = self.broker.open(now, &Peer { address, admission });
+        let id = self.broker.open(now, &Peer { admission, ..Peer::new(address) });
         if let Err(cause) = self.watch(id, stream) {
             self.abandon(id, address, &cause);
         }
@@ -40,7 +40,7 @@ impl Shard<'_> {
     /// Takes in a connection that another shard has accepted.
     pub(crate) fn adopt(&mut self, now: Time, moving: Moving, view: &View<'_>) {
         let Moving { stream, address, unread } = moving;
-        let id = self.broker.open(now, &Peer { address, admission: Admission::Admit });
+        let id = self.broker.open(now, &Peer::new(address));
         if let Err(cause) = self.watch(id, stream) {
             return self.abandon(id, address, &cause);
         }

@@ -466,5 +466,5 @@ impl World {
 }
 
 fn peer(admission: Admission) -> Peer {
-    Peer { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)), admission }
+    Peer { admission, ..Peer::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000))) }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use core::time::Duration;
 
 use dunlin_broker::journal::State;
-use dunlin_broker::{Admission, Broker, ConnId, Index, Peer, Stats};
+use dunlin_broker::{Broker, ConnId, Index, Peer, Stats};
 use dunlin_store::{FaultyDisk, Log, Status};
 
 use self::commons::Shared;
@@ -95,6 +95,7 @@ impl Process {
     /// A connection has reached the listener, which the first shard serves.
     pub(super) fn accept(&mut self, scene: &mut Scene, link: usize) {
         scene.links[link].broker_open = true;
+        scene.oracle.arrived(link);
         self.adopt(scene, link, 0, Vec::new());
         self.readable(scene, link);
     }
@@ -173,5 +174,5 @@ impl Process {
 }
 
 fn peer() -> Peer {
-    Peer { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)), admission: Admission::Admit }
+    Peer::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)))
 }
