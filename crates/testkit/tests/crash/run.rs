@@ -20,7 +20,7 @@ use crate::wills::{Mortal, WillBook, Wills};
 use crate::world::{Group, Phase, Story, World};
 
 /// How long the drain may take.
-const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+const DRAIN_LIMIT: Duration = Duration::from_secs(120);
 
 /// What a run does.
 #[derive(Debug)]

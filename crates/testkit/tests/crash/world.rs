@@ -12,7 +12,7 @@ use dunlin_testkit::{ConnAck, Connect, Event, Link, Packet};
 use crate::ledger::Streams;
 
 /// How long a broker that is there may take to answer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How far the slowest subscriber of a group may be behind its publishers: below the 1000 messages
 /// that a session may have waiting, by as much as repeated messages may add.
 const LAG: u64 = 500;
