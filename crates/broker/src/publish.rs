@@ -208,13 +208,22 @@ impl Hub {
         }
     }
 
-    /// Whether a message would have to be stored.
+    /// Whether a message would have to be stored, and is not already.
     fn is_to_be_kept(&self, session: u32, route: &Route, publish: &Publish<'_>) -> bool {
-        match publish.delivery.qos() {
-            QoS::AtMostOnce => false,
-            QoS::AtLeastOnce => route.stored || publish.retain,
-            QoS::ExactlyOnce => route.stored || publish.retain || self.number(session) != 0,
+        match publish.delivery {
+            Delivery::AtMostOnce => false,
+            Delivery::AtLeastOnce { .. } => route.stored || publish.retain,
+            Delivery::ExactlyOnce { packet_id, dup } => {
+                let kept = route.stored || publish.retain || self.number(session) != 0;
+                kept && !(dup && self.holds(session, packet_id))
+            }
         }
+    }
+
+    /// Whether a QoS 2 message waits for its release.
+    fn holds(&self, session: u32, packet_id: PacketId) -> bool {
+        let inbound = self.sessions.at(session).and_then(|session| session.inbound.as_ref());
+        inbound.is_some_and(|inbound| inbound.get(packet_id).is_some())
     }
 
     /// Replaces or removes the retained message of the topic [MQTT-3.3.1-5], [MQTT-3.3.1-6]; another
