@@ -141,14 +141,17 @@ impl World {
         expect("retained messages", process.retained() as u64, topics);
         if let Some(status) = process.status() {
             expect("sessions in the store", status.sessions, clients);
-            expect("messages in the store", status.messages, topics);
             expect("retained messages in the store", status.retained, topics);
+            expect("messages in the store", status.messages, status.retained);
             let segment = self.scene.plan.segment;
             let most = (2 * status.live_bytes).max(3 * segment) + 6 * segment;
             expect("bytes of the store", status.disk_bytes, most);
         }
         if let Some(wrong) = wrong.into_iter().next() {
             self.scene.oracle.fail(wrong);
+            // What the store holds is told when it is opened.
+            self.die(false);
+            self.restart();
         }
     }
 }

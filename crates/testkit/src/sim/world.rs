@@ -213,6 +213,7 @@ impl World {
         if self.process.take().is_none() {
             return;
         }
+        self.scene.trace(|| "the broker dies".to_owned());
         let scene = &mut self.scene;
         scene.oracle.died(scene.schedule.now);
         for link in 0..scene.links.len() {
@@ -234,7 +235,7 @@ impl World {
         self.scene.schedule.after(down, Event::Restart);
     }
 
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         let shards = self.scene.random.pick(&[1, 2, 3]);
         self.start(shards);
     }
@@ -308,5 +309,12 @@ fn brief(state: &State, log: &mut Log<FaultyDisk>) -> String {
             one.releases,
         )
     });
-    sessions.collect()
+    let sessions: String = sessions.collect();
+    let retained = state.retained.iter().map(|one| {
+        let payload = String::from_utf8_lossy(one.message.payload());
+        let name = payload.split(':').next().unwrap_or("?");
+        format!(" {}={name}@{}/{}", one.message.topic().as_str(), one.message.id(), one.stamp)
+    });
+    let retained: String = retained.collect();
+    format!("{sessions}\n  retained{retained}")
 }

@@ -13,10 +13,10 @@ use super::{Client, Request, Stage, brief};
 impl Client {
     /// Bytes have arrived.
     pub(in super::super) fn receive(&mut self, scene: &mut Scene, link: usize) {
+        let bytes = core::mem::take(&mut scene.links[link].down.ready);
         if self.link() != Some(link) {
             return;
         }
-        let bytes = core::mem::take(&mut scene.links[link].down.ready);
         self.partial.extend_from_slice(&bytes);
         loop {
             let len = match codec::frame(&self.partial, u32::MAX) {

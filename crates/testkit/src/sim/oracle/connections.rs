@@ -34,7 +34,9 @@ pub(in super::super) struct Attempt {
     pub(super) acked: Option<Time>,
     /// When the broker last read something from it.
     pub(super) heard: Time,
-    /// The broker has it open.
+    /// It has reached the broker.
+    pub(super) arrived: bool,
+    /// It has not ended there, or may still get there.
     pub(super) open: bool,
     /// The broker died while it was open.
     pub(super) died: bool,
@@ -68,6 +70,7 @@ impl Oracle {
             read: None,
             acked: None,
             heard: now,
+            arrived: false,
             open: true,
             died: false,
             closed: None,
@@ -155,6 +158,13 @@ impl Oracle {
     pub(in super::super) fn leaves(&mut self, link: usize) {
         if let Some(attempt) = self.attempts.get_mut(link) {
             attempt.leaving = true;
+        }
+    }
+
+    /// A connection has reached the broker.
+    pub(in super::super) fn arrived(&mut self, link: usize) {
+        if let Some(attempt) = self.attempts.get_mut(link) {
+            attempt.arrived = true;
         }
     }
 

@@ -77,7 +77,7 @@ impl Oracle {
     pub(super) fn died(&mut self, now: Time) {
         self.deaths.push((now, Time::MAX));
         self.troubled_until = Time::ZERO;
-        for attempt in self.attempts.iter_mut().filter(|attempt| attempt.open) {
+        for attempt in self.attempts.iter_mut().filter(|one| one.open && one.arrived) {
             attempt.open = false;
             attempt.died = true;
             attempt.closed = Some(Time::MAX);

@@ -30,8 +30,8 @@ impl Oracle {
             return Fate::Quiet;
         }
         if attempt.open {
-            // It ends with the connection.
-            return Fate::Quiet;
+            // It ends with the connection, which a later one may have ended already.
+            return if self.is_succeeded(link, now) { Fate::Open } else { Fate::Quiet };
         }
         if let Some(read) = attempt.disconnected {
             return self.fate_after_disconnect(link, read);
@@ -50,14 +50,17 @@ impl Oracle {
     /// Taken back, unless the broker died before it had stored that, or another connection had ended
     /// this one before.
     fn fate_after_disconnect(&self, link: usize, read: Time) -> Fate {
-        let client = self.attempts[link].connecting.client;
-        let mut later = self.attempts.iter().skip(link + 1);
-        let taken_over = later.any(|one| {
-            one.connecting.client == client && one.read.is_some_and(|other| other <= read)
-        });
+        let taken_over = self.is_succeeded(link, read);
         let until = read.saturating_add(LAZY);
         let died = self.deaths.iter().any(|(died, _)| *died >= read && *died <= until);
         if taken_over || died { Fate::Open } else { Fate::Quiet }
+    }
+
+    /// The broker has read a later CONNECT of the same client by then.
+    fn is_succeeded(&self, link: usize, by: Time) -> bool {
+        let client = self.attempts[link].connecting.client;
+        let mut later = self.attempts.iter().skip(link + 1);
+        later.any(|one| one.connecting.client == client && one.read.is_some_and(|read| read <= by))
     }
 
     /// Published when the delay is over, unless the client is back before.

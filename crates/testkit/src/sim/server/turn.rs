@@ -14,6 +14,9 @@ use super::{Phase, Process};
 /// Slices of one write: few, so that the rest is often left for later.
 const SLICES: usize = 8;
 
+/// How long a connection that is to be closed may take to read its last bytes.
+const LAST_CALL: Duration = Duration::from_secs(5);
+
 impl Process {
     /// The next step of a shard's turn.
     pub(in super::super) fn turn(&mut self, scene: &mut Scene, number: usize) {
@@ -252,9 +255,11 @@ impl Process {
         let view = View { index: &self.index, commons: &self.commons };
         self.shards[number].broker.sent(now, id, &view);
         self.shards[number].readable.insert(link);
-        if ending && (empty || room == 0) {
-            // Who does not read its last bytes is not waited for.
+        if ending && empty {
             self.close(scene, link, CloseCause::Finished);
+        } else if ending {
+            // Who does not read its last bytes is not waited for much longer.
+            scene.schedule.after(LAST_CALL, Event::BrokerNotices { link });
         }
     }
 
