@@ -1,30 +1,26 @@
 //! Messages that somebody is still to have, or that are retained or held.
 //!
-//! A message takes 40 bytes and 8 in the table; one target is kept within that.
+//! A message takes 40 bytes and its place in a page; one target is kept within that.
 
 use dunlin_broker::journal::{Held, Target};
 use dunlin_proto::qos::{PacketId, QoS};
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashMap;
 
+use super::chunks::Chunks;
 use super::live::Place;
+use super::pages::Pages;
 use crate::view::{MessageView, Targets as TargetsView};
 
 /// Messages by their identifiers.
 #[derive(Default)]
 pub(crate) struct Messages {
-    slots: Vec<Slot>,
+    slots: Chunks<Slot>,
     /// The first slot that is not used; each of these names the next.
     free: Option<u32>,
-    table: HashTable<Known>,
+    pages: Pages,
     /// QoS 2 messages that wait for their PUBREL; few.
     held: HashMap<u64, Held, FixedState>,
-}
-
-/// An entry of the table. It has half of the hash, so that the table can grow without a look at the slots.
-struct Known {
-    hash: u32,
-    slot: u32,
 }
 
 /// One message.
@@ -69,14 +65,12 @@ const GONE: u8 = 4;
 
 impl Messages {
     pub(crate) fn len(&self) -> usize {
-        self.table.len()
+        self.pages.len()
     }
 
     #[inline]
     pub(crate) fn find(&self, id: u64) -> Option<u32> {
-        let hash = hash(id);
-        let same = |known: &Known| known.hash == hash && self.slots[known.slot as usize].id == id;
-        self.table.find(spread(hash), same).map(|known| known.slot)
+        self.pages.find(id)
     }
 
     /// The same for who goes through the log: messages mostly have the slot behind that of the one before.
@@ -104,9 +98,7 @@ impl Messages {
 
     /// The first slot in use from this one on.
     pub(crate) fn used_from(&self, slot: u32) -> Option<u32> {
-        let rest = self.slots.get(slot as usize..)?;
-        let at = rest.iter().position(|entry| entry.id != 0)?;
-        Some(slot + at as u32)
+        (slot..self.slots.len() as u32).find(|at| self.slots[*at as usize].id != 0)
     }
 
     pub(crate) fn insert(&mut self, m: &MessageView<'_>, place: Place, topic: Option<u32>) -> u32 {
@@ -128,9 +120,7 @@ impl Messages {
                 self.slots.len() as u32 - 1
             }
         };
-        let hash = hash(m.id);
-        let known = Known { hash, slot };
-        self.table.insert_unique(spread(hash), known, |known| spread(known.hash));
+        self.pages.insert(m.id, slot);
         slot
     }
 
@@ -143,9 +133,7 @@ impl Messages {
         let next = self.free.map_or(0, |free| free + 1);
         *entry = Slot { id: 0, place, word: next, targets: Targets::None };
         self.free = Some(slot);
-        if let Ok(found) = self.table.find_entry(spread(hash(id)), |known| known.slot == slot) {
-            found.remove();
-        }
+        self.pages.remove(id);
         place
     }
 
@@ -364,21 +352,5 @@ impl Entry {
         Target { number, qos, retain, shared, identifier, sent }
     }
 }
-
-/// Identifiers are ours and come in steps of any size; one multiplication spreads them.
-#[inline]
-const fn hash(id: u64) -> u32 {
-    (id.wrapping_mul(SPREAD) >> 32) as u32
-}
-
-/// The table wants chance in the lowest and in the highest bits.
-#[inline]
-const fn spread(hash: u32) -> u64 {
-    let spread = (hash as u64).wrapping_mul(SPREAD);
-    spread ^ (spread >> 32)
-}
-
-/// The golden ratio.
-const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 const _: () = assert!(size_of::<Slot>() == 40, "as the head of this file says");

@@ -7,8 +7,10 @@
 //! Only the oldest segment ever goes. So what ends something (`Done`, `Ended`, ...) is not needed when its own
 //! turn comes, because what it ended lay in the same segment or in one that is gone.
 
+mod chunks;
 mod live;
 mod messages;
+mod pages;
 mod retained;
 mod sessions;
 mod sweep;
