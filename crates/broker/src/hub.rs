@@ -258,6 +258,13 @@ impl Hub {
             }
             return true;
         }
+        if session.is_spilling() && group.is_none() && m.id.get() != 0 {
+            let (number, identifier) = (session.number, to.identifier);
+            let target = Kept { number, qos, retain, shared: false, identifier, sent: None };
+            let taken = self.spill(now, to.session.slot, target, m);
+            self.taken(m.id.get(), target, taken);
+            return true;
+        }
         let copy = Copy {
             message: Arc::clone(m.message(&mut self.pool)),
             identifier: to.identifier,
@@ -270,13 +277,20 @@ impl Hub {
             return true;
         }
         let (id, target) = (copy.message.id(), copy.target(session.number, None));
-        if self.accept(now, to.session.slot, copy, m) {
+        let taken = self.accept(now, to.session.slot, copy, m);
+        self.taken(id, target, taken);
+        true
+    }
+
+    /// A session that keeps its messages took one, or has no room for it.
+    #[inline]
+    fn taken(&mut self, id: u64, target: Kept, taken: bool) {
+        if taken {
             self.journal.note(target);
         } else if !self.journal.is_noting() {
             // The shard it came from has stored it for this session.
             self.journal.done(id, target);
         }
-        true
     }
 
     /// Sends the frame as it came, but for the packet identifier; false if this receiver needs another.

@@ -92,11 +92,28 @@ impl Hub {
         self.stats.queued_messages += 1;
         // A message of a shared subscription may have to go to another member at any moment.
         if stored && (outbound.spill.is_some() || crowded && copy.group.is_none()) {
-            outbound.spill(Spilled::of(&copy));
+            let target = copy.target(session.number, None);
+            outbound.spill(Spilled::new(copy.message.id(), bytes, copy.message.expires, target));
         } else {
             outbound.push(copy);
             self.stats.queued_bytes += bytes as u64;
         }
+        true
+    }
+
+    /// Queues a message behind others that are on disk only, without making a message of it; false if
+    /// there is no room.
+    pub(crate) fn spill(&mut self, now: Time, slot: u32, target: Target, m: &Incoming<'_>) -> bool {
+        let bytes = m.bytes();
+        if let Some(full) = self.make_room(now, slot, bytes) {
+            self.stats.dropped_queue_full += 1;
+            self.drop_for_session(slot, m.topic, full);
+            return false;
+        }
+        let Some(session) = self.sessions.at_mut(slot) else { return false };
+        self.stats.queued_messages += 1;
+        let spilled = Spilled::new(m.id.get(), bytes, m.expires, target);
+        session.outbound.get_or_insert_default().spill(spilled);
         true
     }
 

@@ -125,6 +125,12 @@ impl Session {
         }
     }
 
+    /// Whether it keeps its messages, and those that come now wait on disk only.
+    #[inline]
+    pub(crate) fn is_spilling(&self) -> bool {
+        self.keeps && self.outbound.as_ref().is_some_and(|outbound| outbound.spill.is_some())
+    }
+
     pub(crate) const fn connected(&self) -> bool {
         self.connection != NONE
     }

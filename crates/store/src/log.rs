@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use dunlin_broker::Message;
-use dunlin_broker::journal::State;
+use dunlin_broker::journal::{RetainedState, State};
 
 use crate::clean::Cleaning;
 use crate::disk::Disk;
@@ -53,7 +53,24 @@ impl<D: Disk> Log<D> {
     /// # Errors
     /// Nothing was changed on the disk then.
     pub fn open(disk: D, options: Options) -> Result<(Self, State, Report), OpenError> {
-        crate::open::open(disk, options)
+        let mut retained = Vec::new();
+        let (log, mut state, report) =
+            Self::open_each(disk, options, &mut |message| retained.push(message))?;
+        state.retained = retained;
+        Ok((log, state, report))
+    }
+
+    /// The same, with retained messages handed to `retained` one by one as they are read, so that they can
+    /// be taken in meanwhile; what comes before an error is worth nothing.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_each(
+        disk: D,
+        options: Options,
+        retained: &mut dyn FnMut(RetainedState),
+    ) -> Result<(Self, State, Report), OpenError> {
+        crate::open::open(disk, options, retained)
     }
 
     /// Appends the records of one group, which are durable after [`Log::sync`]. If the disk fails now, that

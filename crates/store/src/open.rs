@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use dunlin_broker::journal::State;
+use dunlin_broker::journal::{RetainedState, State};
 
 use crate::chain::{self, Chain};
 use crate::clean::keep_copy;
@@ -26,6 +26,7 @@ pub(crate) const PIECE: usize = 4 << 20;
 pub(crate) fn open<D: Disk>(
     mut disk: D,
     mut options: Options,
+    retained: &mut dyn FnMut(RetainedState),
 ) -> Result<(Log<D>, State, Report), OpenError> {
     // Room for a few frames, and whole blocks.
     options.segment_bytes = options.segment_bytes.max(4 * SEGMENT_HEADER) & !(SEGMENT_HEADER - 1);
@@ -46,7 +47,7 @@ pub(crate) fn open<D: Disk>(
     let Reading { mut index, mut report, next, tail, .. } = reading;
     let group = tail_group(&mut disk, &chain, &tail)?;
     index.settle();
-    let state = restore::restore(&mut disk, &chain.log, &index, identity)?;
+    let state = restore::restore(&mut disk, &chain.log, &index, identity, retained)?;
     keep_copies(&mut disk, &chain, &mut report);
     let pool = pool_of(&mut disk, &mut chain, &options);
     let uncertain = !group.bytes.is_empty();

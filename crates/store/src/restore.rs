@@ -20,14 +20,16 @@ use crate::reader::Frames;
 use crate::segment::Segment;
 use crate::view::{MessageView, View, Views};
 
-/// Reads the log once more, for what the index knows to count.
+/// Reads the log once more, for what the index knows to count; retained messages go to `retained` as they
+/// are come to.
 pub(crate) fn restore<D: Disk>(
     disk: &mut D,
     log: &VecDeque<Segment<D::File>>,
     index: &Index,
     identity: Identity,
+    retained: &mut dyn FnMut(RetainedState),
 ) -> Result<State, OpenError> {
-    let mut building = Building::new(index);
+    let mut building = Building::new(index, retained);
     let mut frames = Frames::new(0, identity, 0, PIECE);
     for Segment { id, file, end, .. } in log {
         if index.live.of(*id) == 0 {
@@ -59,6 +61,7 @@ pub(crate) fn restore<D: Disk>(
 struct Building<'a> {
     index: &'a Index,
     state: State,
+    retained: &'a mut dyn FnMut(RetainedState),
     /// Where the sessions are in the state.
     sessions: HashMap<u64, u32, FixedState>,
     /// Of the message before.
@@ -66,18 +69,18 @@ struct Building<'a> {
 }
 
 impl<'a> Building<'a> {
-    fn new(index: &'a Index) -> Self {
+    fn new(index: &'a Index, retained: &'a mut dyn FnMut(RetainedState)) -> Self {
         let mut known: Vec<(u64, &Session)> = index.sessions.iter().collect();
         known.sort_unstable_by_key(|(number, _)| *number);
         let sessions = known.iter().zip(0..).map(|((number, _), at)| (*number, at)).collect();
         let state = State {
             sessions: known.into_iter().map(|(number, session)| begun(number, session)).collect(),
-            retained: Vec::with_capacity(index.retained.len()),
+            retained: Vec::new(),
             next_number: index.next.number,
             next_message: index.next.message,
             next_stamp: index.next.stamp,
         };
-        Self { index, state, sessions, slot: 0 }
+        Self { index, state, retained, sessions, slot: 0 }
     }
 
     fn session(&mut self, number: u64) -> Option<&mut SessionState> {
@@ -149,7 +152,7 @@ impl<'a> Building<'a> {
         };
         if entry.is_retained() {
             let stamp = index.retained.stamp(entry.topic());
-            self.state.retained.push(RetainedState { message: message()?, stamp });
+            (self.retained)(RetainedState { message: message()?, stamp });
         }
         if let Some(held) = index.messages.held(m.id)
             && let Some(session) = self.session(held.number)

@@ -41,20 +41,12 @@ pub(crate) struct Spilled {
 }
 
 impl Spilled {
-    pub(crate) fn of(copy: &Copy) -> Self {
-        Self {
-            id: copy.message.id(),
-            expires: copy.message.expires,
-            bytes: u32::try_from(copy.message.bytes()).unwrap_or(u32::MAX),
-            identifier: copy.identifier,
-            qos: copy.qos,
-            retain: copy.retain,
-            shared: copy.group.is_some(),
-        }
+    pub(crate) fn new(id: u64, bytes: usize, expires: Time, target: Target) -> Self {
+        let Target { qos, retain, shared, identifier, .. } = target;
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        Self { id, expires, bytes, identifier, qos, retain, shared }
     }
-}
 
-impl Spilled {
     /// As the session of this number has it in records.
     pub(crate) const fn target(&self, number: u64) -> Target {
         let Self { qos, retain, shared, identifier, .. } = *self;

@@ -6,7 +6,6 @@ mod placement;
 
 use std::sync::Arc;
 
-use dunlin_broker::journal::RetainedState;
 use dunlin_broker::{Commons, Cursor, Message, Numbers, Retained, Time};
 use dunlin_proto::topic::{TopicFilter, TopicName};
 use parking_lot::RwLock;
@@ -48,13 +47,8 @@ impl SharedCommons {
     }
 
     /// Takes in retained messages that were kept.
-    pub(crate) fn restore_retained(&self, kept: Vec<RetainedState>) {
-        let mut retained = self.retained.write();
-        for RetainedState { message, .. } in kept {
-            let (expires, bytes) = (message.expires(), message.bytes());
-            let topic = Arc::clone(&message);
-            retained.put(topic.topic(), expires, bytes, message);
-        }
+    pub(crate) fn restore_retained(&self, kept: Retained<Arc<Message>>) {
+        *self.retained.write() = kept;
     }
 
     /// Drops retained messages that have expired, a bounded number at once, and hands each of them to

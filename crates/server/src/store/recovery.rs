@@ -1,10 +1,15 @@
 //! What a server does with its store before it listens: opens it, tells what was found, and gives the
 //! shards their sessions back.
 
+use std::hash::{BuildHasher, RandomState};
+use std::mem;
+use std::ops::Deref;
+use std::panic::resume_unwind;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
-use dunlin_broker::Broker;
-use dunlin_broker::journal::{SessionState, State};
+use dunlin_broker::journal::{RetainedState, SessionState, State};
+use dunlin_broker::{Broker, Message, Retained};
 use dunlin_store::{Log, OpenError, Options, RealDisk, Report};
 
 use crate::clock::Clock;
@@ -14,15 +19,54 @@ use crate::shared::Shared;
 /// Sessions taken in under one guard of the index.
 const SESSIONS_AT_ONCE: usize = 64;
 
-/// Opens the store of a directory and reads what it holds.
+/// Retained messages handed over at once, on their way into the table.
+const RETAINED_AT_ONCE: usize = 1024;
+
+/// What a store held.
+pub(crate) struct Found {
+    state: State,
+    retained: Retained<Arc<Message>>,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Self { state: State::default(), retained: empty() }
+    }
+}
+
+impl Deref for Found {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+/// Opens the store of a directory and reads what it holds. Retained messages go into their table on
+/// another thread meanwhile.
 pub(crate) fn open(
     options: &StoreOptions,
     clock: Clock,
-) -> Result<(Log<RealDisk>, State), OpenError> {
+) -> Result<(Log<RealDisk>, Found), OpenError> {
     let begun = clock.now();
     let disk = RealDisk::open(&options.directory, true)?;
     let log = Options { on_damage: options.on_damage, ..Options::default() };
-    let (log, state, report) = Log::open(disk, log)?;
+    let (opened, retained) = thread::scope(|scope| {
+        let (sender, receiver) = mpsc::channel();
+        let table = scope.spawn(move || fill(&receiver));
+        let mut batch = Vec::with_capacity(RETAINED_AT_ONCE);
+        let opened = Log::open_each(disk, log, &mut |message| {
+            batch.push(message);
+            if batch.len() == RETAINED_AT_ONCE {
+                // It is there until the sender is gone.
+                drop(sender.send(mem::take(&mut batch)));
+            }
+        });
+        drop(sender.send(batch));
+        drop(sender);
+        (opened, table.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    let (log, state, report) = opened?;
     tell(&report);
     let directory = options.directory.display();
     if report.created {
@@ -32,11 +76,25 @@ pub(crate) fn open(
         tracing::info!(
             "store {directory}: {} sessions, {queued} messages for them and {} retained messages, read in {} ms",
             state.sessions.len(),
-            state.retained.len(),
+            retained.count(),
             clock.now().since(begun).as_millis()
         );
     }
-    Ok((log, state))
+    Ok((log, Found { state, retained }))
+}
+
+fn empty() -> Retained<Arc<Message>> {
+    Retained::new(RandomState::new().hash_one("retained"))
+}
+
+fn fill(messages: &mpsc::Receiver<Vec<RetainedState>>) -> Retained<Arc<Message>> {
+    let mut retained = empty();
+    for RetainedState { message, .. } in messages.iter().flatten() {
+        let (expires, bytes) = (message.expires(), message.bytes());
+        let topic = Arc::clone(&message);
+        retained.put(topic.topic(), expires, bytes, message);
+    }
+    retained
 }
 
 fn tell(report: &Report) {
@@ -48,9 +106,10 @@ fn tell(report: &Report) {
     }
 }
 
-/// Gives every session that was kept a home and takes it in there; shards do so side by side, while
-/// retained messages are taken in, too.
-pub(crate) fn restore(shared: &Shared, brokers: &mut [Broker], state: State) {
+/// Gives every session that was kept a home and takes it in there; shards do so side by side.
+pub(crate) fn restore(shared: &Shared, brokers: &mut [Broker], found: Found) {
+    let Found { state, retained } = found;
+    shared.commons.restore_retained(retained);
     let now = shared.clock.now();
     let mut homes: Vec<Vec<SessionState>> = brokers.iter().map(|_| Vec::new()).collect();
     for session in state.sessions {
@@ -60,7 +119,6 @@ pub(crate) fn restore(shared: &Shared, brokers: &mut [Broker], state: State) {
         for (broker, sessions) in brokers.iter_mut().zip(homes) {
             scope.spawn(move || take_in(shared, broker, sessions));
         }
-        shared.commons.restore_retained(state.retained);
     });
     let took = shared.clock.now().since(now);
     tracing::debug!("store: taken in within {} ms", took.as_millis());
