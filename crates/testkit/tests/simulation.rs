@@ -18,3 +18,16 @@ fn run_seeds(seeds: std::ops::Range<u64>, keep: bool) {
 fn brokers_without_a_store_keep_their_promises() {
     run_seeds(0..6, false);
 }
+
+#[test]
+fn brokers_with_a_store_keep_their_promises_whenever_they_die() {
+    run_seeds(0..8, true);
+}
+
+#[test]
+fn a_seed_is_the_same_run_every_time() {
+    let options = Options { keep: true, trace: true };
+    let (one, other) = (run(5, options), run(5, options));
+    assert!(one.trace.len() > 100, "something happens");
+    assert!(one.trace == other.trace, "the same in every detail");
+}

@@ -118,7 +118,7 @@ impl Plan {
             topics: random.pick(&[1, 3, 9]),
             payload: random.pick(&[0, 0, 200, 3_000]),
             lossy,
-            overlapping: random.chance(300) && std::env::var_os("SIM_APART").is_none(),
+            overlapping: random.chance(300),
         }
     }
 

@@ -39,7 +39,7 @@ impl Scene {
 
     /// A client opens a connection.
     pub(super) fn open(&mut self, client: usize) -> usize {
-        let latency = self.random.delay(self.plan.latency);
+        let latency = self.random.delay(self.plan.latency).min(self.plan.latency * 2);
         let room = self.random.pick(&[100, 5_000, 1 << 20]);
         self.links.push(Link::new(client, latency, room));
         let link = self.links.len() - 1;

@@ -41,7 +41,8 @@ pub(in super::super) struct Message {
     pub(super) done: Option<Time>,
     /// It was answered with an error.
     pub(super) refused: bool,
-    /// It was not acknowledged, and came when the store refused what is to be kept.
+    /// It may have come to nobody: when the store refused what is to be kept, or when its connection was
+    /// over.
     pub(super) unsure: bool,
     /// Somebody was given it.
     pub(super) given: bool,
@@ -122,14 +123,14 @@ impl Oracle {
         }
     }
 
-    /// The broker has dealt with a part of a stream.
-    pub(in super::super) fn dealt(&mut self, now: Time, link: usize, mark: Mark) {
+    /// The broker has dealt with a part of a stream, or only taken it when the connection was over.
+    pub(in super::super) fn dealt(&mut self, now: Time, link: usize, mark: Mark, over: bool) {
         match mark {
             Mark::Publish(number) => {
                 if let Some(message) = self.messages.get_mut(number) {
                     message.read = Some(now);
                     message.dealt = Some(now);
-                    message.unsure |= now <= self.troubled_until;
+                    message.unsure |= over || now <= self.troubled_until;
                 }
             }
             Mark::Release(number) => {

@@ -102,7 +102,7 @@ impl Oracle {
             as_published: possible.clone().any(|one| one.wanted.retain_as_published),
             // Sent for the first time before that, it may come when it is sent again.
             ordered: message.sends == 1
-                || possible.clone().any(|one| one.covers(message.sent, Time::MAX)),
+                || possible.clone().all(|one| one.covers(message.sent, Time::MAX)),
         }
     }
 

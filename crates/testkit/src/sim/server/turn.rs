@@ -171,7 +171,7 @@ impl Process {
         let held = &mut scene.links[link];
         held.dealt += progress.consumed as u64;
         while let Some((_, mark)) = held.marks.pop_front_if(|(end, _)| *end <= held.dealt) {
-            scene.oracle.dealt(now, link, mark);
+            scene.oracle.dealt(now, link, mark, progress.next == Next::Close);
         }
         match progress.next {
             Next::Read => {
