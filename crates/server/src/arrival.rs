@@ -3,57 +3,125 @@
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use dunlin_broker::{Admission, CloseCause, ConnId, Peer, Refusal, Time, View};
 use mio::Interest;
 use mio::net::TcpStream;
 
-use crate::connection::{Connection, Moving};
+use crate::connection::{Connection, Inbound, Moving, Socket};
+use crate::entrance::{Change, Entrance};
+use crate::listener::Listener;
 use crate::shard::{Shard, token_of};
 use crate::shared::Parcel;
+use crate::transport::Transport;
 
 impl Shard<'_> {
     /// Accepts new connections, a bounded number of them.
     pub(crate) fn accept(&mut self, now: Time) {
         let mut listeners = mem::take(&mut self.listeners);
         for listener in &mut listeners {
-            listener.accept(now, |stream, address| self.welcome(now, stream, address));
+            let entrance = Arc::clone(&listener.entrance);
+            listener.accept(now, |stream, address| self.welcome(now, stream, address, &entrance));
         }
         self.listeners = listeners;
     }
 
-    fn welcome(&mut self, now: Time, stream: TcpStream, address: SocketAddr) {
-        let open = self.shared.connections.fetch_add(1, Ordering::Relaxed);
-        let limit = self.shared.tuning.max_connections;
-        let admission = if open < limit {
-            Admission::Admit
-        } else {
-            Admission::Refuse(Refusal::TooManyConnections { limit })
+    /// Opens and closes listeners while the server runs.
+    pub(crate) fn replace_listeners(&mut self, change: Change) {
+        if self.stopping.is_some() {
+            return;
+        }
+        let Change { opened, closed } = change;
+        let is_closed = |listener: &Listener| {
+            closed.iter().any(|entrance| Arc::ptr_eq(entrance, &listener.entrance))
         };
-        let id = self.broker.open(now, &Peer { admission, ..Peer::new(address) });
-        if let Err(cause) = self.watch(id, stream) {
-            self.abandon(id, address, &cause);
+        for listener in self.listeners.extract_if(.., |listener| is_closed(listener)) {
+            tracing::info!("no longer listening on {}", listener.entrance.label);
+        }
+        for listener in opened {
+            tracing::info!("listening on {}", listener.entrance.label);
+            self.listeners.push(listener);
+        }
+        // The tokens follow the places in the list.
+        if let Err(cause) = self.register_listeners() {
+            tracing::error!("the poller refuses a listener: {cause}");
+        }
+    }
+
+    fn welcome(
+        &mut self,
+        now: Time,
+        stream: TcpStream,
+        address: SocketAddr,
+        entrance: &Arc<Entrance>,
+    ) {
+        let rules = entrance.rules();
+        let before = entrance.connections.load(Ordering::Relaxed);
+        let pass = match entrance.enter(&rules, address) {
+            Ok(pass) => pass,
+            Err(why) => return entrance.tell(now, address, &why),
+        };
+        let transport = match rules.layers.is_plain() {
+            true => None,
+            false => match Transport::new(&rules.layers, address) {
+                Ok(transport) => Some(Box::new(transport)),
+                Err(fault) => return entrance.tell(now, address, &fault),
+            },
+        };
+        let open = self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        let limits =
+            [(open, Some(self.shared.tuning.max_connections)), (before, rules.maximum_connections)];
+        let reached = limits.into_iter().find_map(|(open, limit)| limit.filter(|at| open >= *at));
+        let admission = reached.map_or(Admission::Admit, |limit| {
+            Admission::Refuse(Refusal::TooManyConnections { limit })
+        });
+        let peer = Peer { admission, entry: Arc::clone(&rules.entry), ..Peer::new(address) };
+        let socket = Socket { stream, transport, pass };
+        if rules.layers.tls.is_none() {
+            return self.open(now, socket, &peer);
+        }
+        // Handshakes of TLS are work: every shard does its part, not only the one that accepts.
+        let shard = self.next_shard % self.shared.mailboxes.len();
+        self.next_shard += 1;
+        if shard == usize::from(self.number) {
+            self.open(now, socket, &peer);
+        } else {
+            self.send_away(shard, Moving { socket, peer, unread: Vec::new() });
+        }
+    }
+
+    fn open(&mut self, now: Time, socket: Socket, peer: &Peer) {
+        let id = self.broker.open(now, peer);
+        if let Err(cause) = self.watch(id, socket) {
+            self.abandon(id, peer.address, &cause);
         }
     }
 
     /// Takes in a connection that another shard has accepted.
     pub(crate) fn adopt(&mut self, now: Time, moving: Moving, view: &View<'_>) {
-        let Moving { stream, address, unread } = moving;
-        let id = self.broker.open(now, &Peer::new(address));
-        if let Err(cause) = self.watch(id, stream) {
-            return self.abandon(id, address, &cause);
+        let Moving { socket, peer, unread } = moving;
+        let id = self.broker.open(now, &peer);
+        if let Err(cause) = self.watch(id, socket) {
+            return self.abandon(id, peer.address, &cause);
         }
-        if let Some(connection) = self.connections.get_mut(id) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        // What else is unread in the kernel, the poller tells again; what was said below MQTT, it
+        // does not.
+        let has_ended = connection.transport.as_ref().is_some_and(|transport| transport.ended);
+        if has_ended {
+            connection.inbound = Inbound::Held;
+        }
+        if !unread.is_empty() {
             connection.partial = unread;
+            self.offer(now, id, view);
         }
-        // What else is unread in the kernel, the poller tells again.
-        self.offer(now, id, view);
     }
 
-    fn watch(&mut self, id: ConnId, mut stream: TcpStream) -> io::Result<()> {
-        self.poll.registry().register(&mut stream, token_of(id), Interest::READABLE)?;
-        self.connections.insert(id, stream);
+    fn watch(&mut self, id: ConnId, mut socket: Socket) -> io::Result<()> {
+        self.poll.registry().register(&mut socket.stream, token_of(id), Interest::READABLE)?;
+        self.connections.insert(id, socket);
         Ok(())
     }
 
@@ -66,21 +134,19 @@ impl Shard<'_> {
     /// Sends a connection to the shard where its session is at home.
     pub(crate) fn move_away(&mut self, now: Time, id: ConnId, shard: u16, view: &View<'_>) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let moved = connection.stream.peer_addr().and_then(|address| {
-            self.poll.registry().deregister(&mut connection.stream).map(|()| address)
-        });
-        match moved {
-            Err(cause) => self.close(now, id, CloseCause::Error(cause.kind()), view),
-            Ok(address) => {
-                let Some(connection) = self.connections.remove(id) else { return };
-                self.broker.abandon(id);
-                let Connection { stream, partial, .. } = connection;
-                let moving = Box::new(Moving { stream, address, unread: partial });
-                let shard = usize::from(shard);
-                self.shared.mailboxes[shard].post(Parcel::Connection(moving), 0);
-                self.posted[shard] = true;
-            }
+        if let Err(cause) = self.poll.registry().deregister(&mut connection.stream) {
+            return self.close(now, id, CloseCause::Error(cause.kind()), view);
         }
+        let Some(connection) = self.connections.remove(id) else { return };
+        let Some(peer) = self.broker.abandon(id) else { return };
+        let Connection { stream, transport, pass, partial, .. } = connection;
+        let socket = Socket { stream, transport, pass };
+        self.send_away(usize::from(shard), Moving { socket, peer, unread: partial });
+    }
+
+    fn send_away(&mut self, shard: usize, moving: Moving) {
+        self.shared.mailboxes[shard].post(Parcel::Connection(Box::new(moving)), 0);
+        self.posted[shard] = true;
     }
 
     /// Removes a connection that is to be closed.

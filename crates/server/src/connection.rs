@@ -1,13 +1,17 @@
 //! The socket side of connections: descriptor, unread bytes, and what the shard waits for.
 
-use std::net::SocketAddr;
-
-use dunlin_broker::ConnId;
+use dunlin_broker::{ConnId, Peer};
 use mio::net::TcpStream;
+
+use crate::entrance::Pass;
+use crate::transport::Transport;
 
 /// One connection of a shard. Idle, it owns no memory besides this.
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
+    /// What lies between the socket and MQTT, if anything does.
+    pub(crate) transport: Option<Box<Transport>>,
+    pub(crate) pass: Pass,
     epoch: u32,
     /// The beginning of a packet whose rest is still to come.
     pub(crate) partial: Vec<u8>,
@@ -57,16 +61,26 @@ pub(crate) enum Phase {
 
 /// A connection on its way to another shard.
 pub(crate) struct Moving {
-    pub(crate) stream: TcpStream,
-    pub(crate) address: SocketAddr,
+    pub(crate) socket: Socket,
+    pub(crate) peer: Peer,
     /// Read, but not handled yet.
     pub(crate) unread: Vec<u8>,
 }
 
+/// A socket and what belongs to it wherever it goes.
+pub(crate) struct Socket {
+    pub(crate) stream: TcpStream,
+    pub(crate) transport: Option<Box<Transport>>,
+    pub(crate) pass: Pass,
+}
+
 impl Connection {
-    fn new(stream: TcpStream, epoch: u32) -> Self {
+    fn new(socket: Socket, epoch: u32) -> Self {
+        let Socket { stream, transport, pass } = socket;
         Self {
             stream,
+            transport,
+            pass,
             epoch,
             partial: Vec::new(),
             inbound: Inbound::Drained,
@@ -91,12 +105,12 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn insert(&mut self, id: ConnId, stream: TcpStream) {
+    pub(crate) fn insert(&mut self, id: ConnId, socket: Socket) {
         let slot = id.slot as usize;
         if self.slots.len() <= slot {
             self.slots.resize_with(slot + 1, || None);
         }
-        if self.slots[slot].replace(Connection::new(stream, id.epoch)).is_none() {
+        if self.slots[slot].replace(Connection::new(socket, id.epoch)).is_none() {
             self.count += 1;
         }
     }

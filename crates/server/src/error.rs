@@ -1,9 +1,11 @@
 //! Why a server could not be started or went down.
 
 use std::io;
-use std::net::SocketAddr;
 
 use dunlin_store::{OpenError, WriteError};
+
+use crate::entrance::Place;
+use crate::transport::TlsError;
 
 /// A server that could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -13,35 +15,48 @@ pub enum StartError {
     #[error("no listener given: name at least one address to listen on")]
     NoListener,
     /// Something else listens there.
-    #[error(
-        "cannot listen on {address}: the port is in use (see who has it with `ss -ltnp 'sport = :{}'`, or choose another port)",
-        address.port()
-    )]
+    #[error("cannot listen on {place}: {}", in_use(place))]
     PortInUse {
         /// The listener that failed.
-        address: SocketAddr,
+        place: Place,
     },
     /// Ports under 1024 and some addresses need a privilege.
     #[error(
-        "cannot listen on {address}: not permitted (ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a port from 1024 on)"
+        "cannot listen on {place}: not permitted (ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a port from 1024 on; a unix socket needs a directory that the broker may write to)"
     )]
     NotPermitted {
         /// The listener that failed.
-        address: SocketAddr,
+        place: Place,
     },
     /// The address belongs to no interface of this machine.
-    #[error("cannot listen on {address}: no interface has this address (see `ip address`)")]
+    #[error("cannot listen on {place}: no interface has this address (see `ip address`)")]
     NoSuchAddress {
         /// The listener that failed.
-        address: SocketAddr,
+        place: Place,
     },
     /// Any other failure of a listener.
-    #[error("cannot listen on {address}: {cause}")]
+    #[error("cannot listen on {place}: {cause}")]
     Listener {
         /// The listener that failed.
-        address: SocketAddr,
+        place: Place,
         /// What the system said.
         cause: io::Error,
+    },
+    /// A listener cannot encrypt.
+    #[error("listener {listener}: {cause}")]
+    Tls {
+        /// The listener that failed.
+        listener: String,
+        /// Which file, and what is wrong with it.
+        cause: Box<TlsError>,
+    },
+    /// A listener is asked for something that it cannot do.
+    #[error("listener {listener}: {what}")]
+    Setting {
+        /// The listener that failed.
+        listener: String,
+        /// What cannot be done.
+        what: String,
     },
     /// The store cannot be used.
     #[error(transparent)]
@@ -60,14 +75,25 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// The error of binding `address`, told apart where there is something to advise.
-    pub(crate) fn listener(address: SocketAddr, cause: io::Error) -> Self {
+    /// The error of binding `place`, told apart where there is something to advise.
+    pub(crate) fn listener(place: &Place, cause: io::Error) -> Self {
+        let place = place.clone();
         match cause.kind() {
-            io::ErrorKind::AddrInUse => Self::PortInUse { address },
-            io::ErrorKind::PermissionDenied => Self::NotPermitted { address },
-            io::ErrorKind::AddrNotAvailable => Self::NoSuchAddress { address },
-            _ => Self::Listener { address, cause },
+            io::ErrorKind::AddrInUse => Self::PortInUse { place },
+            io::ErrorKind::PermissionDenied => Self::NotPermitted { place },
+            io::ErrorKind::AddrNotAvailable => Self::NoSuchAddress { place },
+            _ => Self::Listener { place, cause },
         }
+    }
+}
+
+fn in_use(place: &Place) -> String {
+    match place {
+        Place::Tcp { address, .. } => format!(
+            "the port is in use (see who has it with `ss -ltnp 'sport = :{}'`, or choose another port)",
+            address.port()
+        ),
+        Place::Unix { .. } | Place::Inherited { .. } => "another process serves it".into(),
     }
 }
 

@@ -9,10 +9,11 @@ use dunlin_broker::{Broker, CloseCause, ConnId, Time, View};
 use mio::Interest;
 
 use crate::connection::{Connection, Outbound, Phase};
+use crate::layered::write_layers;
 use crate::shard::{Shard, token_of};
 
 /// Slices of one vectored write.
-const SLICES: usize = 64;
+pub(crate) const SLICES: usize = 64;
 
 /// Rounds of a flush: what sessions had waiting follows what was written. The rest is for the
 /// next turn, so that one fast reader with a long queue does not keep the shard from reading.
@@ -29,7 +30,7 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGERING: usize = 256;
 
 /// What writing to a connection came to.
-enum Written {
+pub(crate) enum Written {
     /// Everything pending is written.
     All,
     /// The socket takes no more for now.
@@ -69,7 +70,10 @@ impl Shard<'_> {
             let closing = self.broker.output(id).is_some_and(|output| output.closing());
             return (closing || connection.is_ending()).then_some(Written::Blocked);
         }
-        let written = write_pending(&mut self.broker, connection, id)?;
+        let written = match &connection.transport {
+            None => write_pending(&mut self.broker, connection, id)?,
+            Some(_) => write_layers(&mut self.broker, connection, id, &mut self.layer_buffers)?,
+        };
         if matches!(written, Written::Blocked) {
             let before = mem::replace(&mut connection.outbound, Outbound::Blocked);
             if before == Outbound::Unwatched {
@@ -108,7 +112,8 @@ impl Shard<'_> {
         if !output.closing() && !connection.is_ending() {
             return;
         }
-        if output.is_empty() {
+        let sealed = connection.transport.as_ref().is_some_and(|layers| !layers.out.is_empty());
+        if output.is_empty() && !sealed {
             self.close(now, id, CloseCause::Finished, view);
         } else if connection.phase != Phase::LastCall {
             connection.phase = Phase::LastCall;

@@ -10,8 +10,11 @@ mod arrival;
 mod clock;
 mod commons;
 mod connection;
+mod entrance;
 mod error;
 mod flush;
+mod inherited;
+mod layered;
 mod limits;
 mod listener;
 mod mailbox;
@@ -25,9 +28,15 @@ mod signals;
 mod start;
 mod store;
 mod sys;
+mod transport;
 mod turn;
 
 pub use dunlin_broker::Settings;
+pub use entrance::{ListenerOptions, ListenerReport, Place, ProxyOptions};
 pub use error::{RunError, StartError};
 pub use options::{Durability, OnDamage, ServerOptions, StoreOptions};
 pub use start::{Handle, start};
+pub use transport::{
+    CertificateFiles, ClientCertificates, ClientTrust, ProxyVersion, TlsError, TlsOptions,
+    TlsVersion, WebSocketOptions,
+};

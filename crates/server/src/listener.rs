@@ -1,14 +1,23 @@
 //! Listening sockets: bound with care, accepted from in bounded bursts.
 
+use std::fs::{self, Permissions};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_broker::Time;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
+use crate::entrance::{Entrance, Place};
 use crate::error::StartError;
+use crate::inherited::Inherited;
 
 /// Connections that may wait to be accepted; the system cuts it to its own limit.
 const BACKLOG: i32 = 4096;
@@ -25,18 +34,29 @@ const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_PROBES: u32 = 6;
 
+/// The address of those who come by a unix socket: they are on this machine, and have no port.
+pub(crate) const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 /// A socket that has its address, but does not listen yet: whoever connects is told so.
 pub(crate) struct Bound {
     socket: Socket,
-    address: SocketAddr,
+    /// Removed with it.
+    file: Option<SocketFile>,
 }
 
 /// One listening socket.
 pub(crate) struct Listener {
-    pub(crate) socket: TcpListener,
-    pub(crate) address: SocketAddr,
+    socket: Socket,
+    pub(crate) entrance: Arc<Entrance>,
+    /// Removed with it.
+    _file: Option<SocketFile>,
     state: State,
+    /// The poller knows it.
+    is_watched: bool,
 }
+
+/// The file of a unix socket, which outlives its socket unless it is removed.
+struct SocketFile(PathBuf);
 
 enum State {
     /// Nobody waits; the poller tells when somebody does.
@@ -48,22 +68,53 @@ enum State {
 }
 
 impl Bound {
-    pub(crate) fn bind(address: SocketAddr) -> Result<Self, StartError> {
-        let failed = |cause| StartError::listener(address, cause);
-        let socket = bind(address).map_err(failed)?;
-        let local = socket.local_addr().map_err(failed)?.as_socket();
-        Ok(Self { socket, address: local.unwrap_or(address) })
+    pub(crate) fn bind(place: &Place, inherited: &mut Inherited) -> Result<Self, StartError> {
+        let failed = |cause| StartError::listener(place, cause);
+        match place {
+            Place::Tcp { address, interface } => {
+                let socket = bind(*address, interface.as_deref()).map_err(failed)?;
+                Ok(Self { socket, file: None })
+            }
+            Place::Unix { path, mode } => bind_unix(path, *mode).map_err(failed),
+            Place::Inherited { name } => {
+                let socket = inherited.take(name).map_err(failed)?;
+                socket.set_nonblocking(true).map_err(failed)?;
+                Ok(Self { socket, file: None })
+            }
+        }
     }
 
-    pub(crate) fn listen(self) -> Result<Listener, StartError> {
-        let Self { socket, address } = self;
-        socket.listen(BACKLOG).map_err(|cause| StartError::listener(address, cause))?;
-        let socket = TcpListener::from_std(socket.into());
-        Ok(Listener { socket, address, state: State::Drained })
+    /// Where it can be reached, with the port that was chosen; `None` for a unix socket.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.socket.local_addr().ok()?.as_socket()
+    }
+
+    pub(crate) fn listen(self, entrance: Arc<Entrance>) -> io::Result<Listener> {
+        let Self { socket, file } = self;
+        socket.listen(BACKLOG)?;
+        Ok(Listener { socket, entrance, _file: file, state: State::Drained, is_watched: false })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if let Err(cause) = fs::remove_file(&self.0) {
+            tracing::debug!("{} stays: {cause}", self.0.display());
+        }
     }
 }
 
 impl Listener {
+    /// Lets the poller tell when somebody waits.
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let descriptor = self.socket.as_raw_fd();
+        let mut source = SourceFd(&descriptor);
+        match std::mem::replace(&mut self.is_watched, true) {
+            false => registry.register(&mut source, token, Interest::READABLE),
+            true => registry.reregister(&mut source, token, Interest::READABLE),
+        }
+    }
+
     /// The poller says that somebody waits.
     pub(crate) fn notice(&mut self) {
         if matches!(self.state, State::Drained) {
@@ -86,7 +137,7 @@ impl Listener {
             return;
         }
         for _ in 0..BURST {
-            match self.socket.accept() {
+            match accept(&self.socket) {
                 Ok((stream, address)) => {
                     self.state = State::Ready;
                     take(stream, address);
@@ -97,7 +148,7 @@ impl Listener {
                 }
                 Err(cause) if out_of_resources(&cause) => return self.rest(now, &cause),
                 // That connection is gone; the next may be fine.
-                Err(cause) => tracing::debug!("accepting on {}: {cause}", self.address),
+                Err(cause) => tracing::debug!("accepting on {}: {cause}", self.entrance.label),
             }
         }
     }
@@ -107,7 +158,7 @@ impl Listener {
         if !matches!(self.state, State::Resting { .. }) {
             tracing::warn!(
                 "cannot accept on {}: {cause}; trying again every {} ms (raise the descriptor limit: LimitNOFILE, ulimit -n)",
-                self.address,
+                self.entrance.label,
                 REST.as_millis()
             );
         }
@@ -115,7 +166,38 @@ impl Listener {
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<Socket> {
+/// One system call. The sockets of both families are read and written alike, so the rest of the
+/// server knows one type only.
+fn accept(socket: &Socket) -> io::Result<(TcpStream, SocketAddr)> {
+    let (socket, address) = socket.accept_raw()?;
+    socket.set_nonblocking(true)?;
+    let stream = TcpStream::from_std(OwnedFd::from(socket).into());
+    Ok((stream, address.as_socket().unwrap_or(HERE)))
+}
+
+fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<Bound> {
+    // Left over from a run that was killed. Anything else than a socket is not ours to remove, nor is
+    // one where somebody answers.
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket());
+    if is_socket {
+        let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        if probe.connect(&SockAddr::unix(path)?).is_ok() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        fs::remove_file(path)?;
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    let file = Some(SocketFile(path.to_owned()));
+    if let Some(mode) = mode {
+        // Nobody can connect before it listens.
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
+    }
+    Ok(Bound { socket, file })
+}
+
+fn bind(address: SocketAddr, interface: Option<&str>) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // So that the same port can be bound for IPv4, too.
@@ -132,6 +214,9 @@ fn bind(address: SocketAddr) -> io::Result<Socket> {
             .with_retries(KEEP_ALIVE_PROBES),
     )?;
     socket.set_nonblocking(true)?;
+    if let Some(interface) = interface {
+        socket.bind_device(Some(interface.as_bytes()))?;
+    }
     socket.bind(&SockAddr::from(address))?;
     Ok(socket)
 }
@@ -146,65 +231,115 @@ fn out_of_resources(cause: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
+    use std::net::{Ipv6Addr, TcpStream};
+    use std::os::unix::net::UnixStream;
 
     use super::*;
+    use crate::entrance::{ListenerOptions, Rules};
 
-    fn loopback() -> Listener {
-        Bound::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap().listen().unwrap()
+    fn try_listen(place: &Place) -> Result<(Listener, Option<SocketAddr>), StartError> {
+        let bound = Bound::bind(place, &mut Inherited::from_environment())?;
+        let address = bound.address();
+        let rules = Rules::read(&ListenerOptions::new(place.clone())).unwrap();
+        let listening = bound.listen(Entrance::new(place.to_string(), rules));
+        listening
+            .map(|listener| (listener, address))
+            .map_err(|cause| StartError::listener(place, cause))
+    }
+
+    fn tcp(address: SocketAddr) -> Place {
+        Place::Tcp { address, interface: None }
+    }
+
+    fn loopback() -> (Listener, SocketAddr) {
+        let (listener, address) = try_listen(&tcp(HERE)).unwrap();
+        (listener, address.unwrap())
+    }
+
+    fn accept_all(listener: &mut Listener) -> Vec<mio::net::TcpStream> {
+        let mut accepted = Vec::new();
+        listener.notice();
+        listener.accept(Time::ZERO, |stream, _| accepted.push(stream));
+        accepted
     }
 
     #[test]
     fn a_port_in_use_is_told_as_such() {
-        let first = loopback();
-        let second = Bound::bind(first.address).and_then(Bound::listen);
-        assert!(
-            matches!(second, Err(StartError::PortInUse { address }) if address == first.address)
-        );
+        let (_first, address) = loopback();
+        let second = try_listen(&tcp(address));
+        assert!(matches!(second, Err(StartError::PortInUse { place }) if place == tcp(address)));
     }
 
     #[test]
     fn the_same_port_serves_both_address_families() {
-        let v4 = loopback();
-        let address = SocketAddr::from((Ipv6Addr::LOCALHOST, v4.address.port()));
-        let v6 = Bound::bind(address).and_then(Bound::listen);
+        let (_v4, address) = loopback();
+        let v6 = try_listen(&tcp(SocketAddr::from((Ipv6Addr::LOCALHOST, address.port()))));
         // A machine without IPv6 has nothing to show here.
         assert!(!matches!(v6, Err(StartError::PortInUse { .. })));
     }
 
     #[test]
     fn a_rush_is_accepted_in_bounded_bursts() {
-        let mut listener = loopback();
+        let (mut listener, address) = loopback();
         let clients: Vec<_> =
-            (0..BURST + 10).map(|_| TcpStream::connect(listener.address).unwrap()).collect();
-        listener.notice();
-        let mut accepted = Vec::new();
-        listener.accept(Time::ZERO, |stream, _| accepted.push(stream));
+            (0..BURST + 10).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let mut accepted = accept_all(&mut listener);
         assert_eq!(accepted.len(), BURST);
         assert_eq!(listener.due(), Some(Time::ZERO));
-        listener.accept(Time::ZERO, |stream, _| accepted.push(stream));
+        accepted.extend(accept_all(&mut listener));
         assert_eq!(accepted.len(), clients.len());
         assert_eq!(listener.due(), None);
     }
 
     #[test]
     fn accepted_sockets_inherit_the_options() {
-        let mut listener = loopback();
-        let _client = TcpStream::connect(listener.address).unwrap();
-        listener.notice();
-        let mut accepted = Vec::new();
-        listener.accept(Time::ZERO, |stream, _| accepted.push(stream));
+        let (mut listener, address) = loopback();
+        let _client = TcpStream::connect(address).unwrap();
+        let accepted = accept_all(&mut listener);
         let socket = socket2::SockRef::from(&accepted[0]);
         assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
     }
 
     #[test]
     fn rests_without_a_descriptor_instead_of_spinning() {
-        let mut listener = loopback();
+        let (mut listener, _) = loopback();
         listener.notice();
         let now = Time::from_secs(1);
         listener.rest(now, &io::Error::from(rustix::io::Errno::MFILE));
         listener.notice();
         assert_eq!(listener.due(), Some(now.saturating_add(REST)));
+    }
+
+    #[test]
+    fn a_unix_socket_has_its_mode_and_goes_with_its_listener() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mqtt.sock");
+        let place = Place::Unix { path: path.clone(), mode: Some(0o660) };
+        let (mut listener, _) = try_listen(&place).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+        let _client = UnixStream::connect(&path).unwrap();
+        assert_eq!(accept_all(&mut listener).len(), 1);
+        // Somebody answers there.
+        assert!(matches!(try_listen(&place), Err(StartError::PortInUse { .. })));
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_unix_socket_left_over_is_replaced_and_other_files_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mqtt.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let place = Place::Unix { path: path.clone(), mode: None };
+        drop(try_listen(&place).unwrap());
+        fs::write(&path, "precious").unwrap();
+        assert!(try_listen(&place).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn a_socket_that_nobody_handed_over_is_told_as_such() {
+        let told = try_listen(&Place::Inherited { name: "mqtt".into() }).err().unwrap();
+        assert!(told.to_string().contains("no socket of this name"), "{told}");
     }
 }

@@ -7,11 +7,13 @@ use std::time::Duration;
 use dunlin_broker::Settings;
 pub use dunlin_store::OnDamage;
 
+use crate::entrance::ListenerOptions;
+
 /// Everything [`crate::start`] needs to know. Every field has a default that works.
 #[derive(Debug)]
 pub struct ServerOptions {
-    /// Addresses to listen on. Default: loopback, port 1883, since nothing authenticates yet.
-    pub listeners: Vec<SocketAddr>,
+    /// Where to listen. Default: loopback, port 1883, since nothing authenticates yet.
+    pub listeners: Vec<ListenerOptions>,
     /// Shard threads. Default: the cores this process may use.
     pub shards: usize,
     /// Limits and features of the broker itself.
@@ -40,7 +42,7 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     fn default() -> Self {
         Self {
-            listeners: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 1883))],
+            listeners: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)).into()],
             shards: crate::limits::usable_cores(),
             settings: Settings::default(),
             max_connections: None,

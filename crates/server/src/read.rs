@@ -9,11 +9,11 @@ use crate::connection::{Inbound, Phase};
 use crate::shard::Shard;
 
 /// Bytes read from one socket in one turn, so that a flood starves nobody.
-const SLICE: usize = 64 * 1024;
+pub(crate) const SLICE: usize = 64 * 1024;
 
 /// The beginning of a packet up to this size is copied in front of what follows it; a longer one
 /// is assembled in the connection's own memory.
-const FRONT: usize = 16 * 1024;
+pub(crate) const FRONT: usize = 16 * 1024;
 
 /// Size of the buffer that all connections of a shard share.
 pub(crate) const BUFFER: usize = FRONT + SLICE;
@@ -25,6 +25,9 @@ impl Shard<'_> {
         if connection.phase != Phase::Open || !self.broker.should_read(id) {
             connection.inbound = Inbound::Held;
             return;
+        }
+        if connection.transport.is_some() {
+            return self.read_layers(now, id, view);
         }
         let front = match connection.partial.len() {
             small @ ..=FRONT => small,
@@ -45,6 +48,9 @@ impl Shard<'_> {
             let progress = self.broker.input(now, id, bytes, view);
             // An idle connection keeps no memory: the beginning of a packet gets just its size.
             keep(&mut connection.partial, &bytes[progress.consumed..]);
+            if progress.next == Next::Close {
+                connection.pass.entrance.hint(now, &connection.stream, bytes);
+            }
             progress
         } else {
             // It grows with what has come, not with what its header promises.
@@ -69,7 +75,7 @@ impl Shard<'_> {
     }
 
     /// What the broker wants done with a connection after it has seen input.
-    fn go_on(&mut self, now: Time, id: ConnId, progress: Progress, view: &View<'_>) {
+    pub(crate) fn go_on(&mut self, now: Time, id: ConnId, progress: Progress, view: &View<'_>) {
         match progress.next {
             Next::Read => self.unhold(id),
             Next::Commit => self.lists.committing.push(id),
@@ -82,7 +88,7 @@ impl Shard<'_> {
         }
     }
 
-    fn set_phase(&mut self, id: ConnId, phase: Phase) {
+    pub(crate) fn set_phase(&mut self, id: ConnId, phase: Phase) {
         if let Some(connection) = self.connections.get_mut(id) {
             connection.phase = phase;
             if phase == Phase::Ending {
@@ -91,7 +97,13 @@ impl Shard<'_> {
         }
     }
 
-    fn read_failed(&mut self, now: Time, id: ConnId, cause: &io::Error, view: &View<'_>) {
+    pub(crate) fn read_failed(
+        &mut self,
+        now: Time,
+        id: ConnId,
+        cause: &io::Error,
+        view: &View<'_>,
+    ) {
         match cause.kind() {
             io::ErrorKind::WouldBlock => {
                 if let Some(connection) = self.connections.get_mut(id) {
@@ -105,7 +117,7 @@ impl Shard<'_> {
 }
 
 /// Makes `rest` all that `partial` holds, without spare memory.
-fn keep(partial: &mut Vec<u8>, rest: &[u8]) {
+pub(crate) fn keep(partial: &mut Vec<u8>, rest: &[u8]) {
     if rest.is_empty() {
         // Dropping a vector without memory costs nothing.
         *partial = Vec::new();
@@ -118,7 +130,7 @@ fn keep(partial: &mut Vec<u8>, rest: &[u8]) {
 }
 
 /// Removes the first `count` bytes and the memory they took.
-fn cut(partial: &mut Vec<u8>, count: usize) {
+pub(crate) fn cut(partial: &mut Vec<u8>, count: usize) {
     if count > 0 {
         let whole = mem::take(partial);
         keep(partial, &whole[count..]);

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use dunlin_broker::{Broker, ConnId, Event, Time, View};
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 use rustix::thread::{NanosleepRelativeResult, nanosleep};
 use rustix::time::Timespec;
 
 use crate::connection::{Connections, Inbound, Outbound};
+use crate::layered::LayerBuffers;
 use crate::limits;
 use crate::listener::Listener;
 use crate::pacer::Pacer;
@@ -47,6 +48,12 @@ pub(crate) struct Shard<'s> {
     pub(crate) reading: Vec<ConnId>,
     /// What sockets are read into, for all connections.
     pub(crate) buffer: Box<[u8]>,
+    /// The same for connections that have more layers than TCP.
+    pub(crate) layer_buffers: LayerBuffers,
+    /// Connections that may go on with their handshakes in this turn.
+    pub(crate) handshakes: u32,
+    /// The shard that gets the next connection with a costly handshake.
+    pub(crate) next_shard: usize,
     /// To be flushed: they have something to write, or are to be closed.
     pub(crate) dirty: Vec<ConnId>,
     pub(crate) lists: Lists,
@@ -103,6 +110,9 @@ impl<'s> Shard<'s> {
             connections: Connections::default(),
             reading: Vec::new(),
             buffer: vec![0; BUFFER].into_boxed_slice(),
+            layer_buffers: LayerBuffers::default(),
+            handshakes: 0,
+            next_shard: 0,
             dirty: Vec::new(),
             lists: Lists::default(),
             posted: vec![false; shards],
@@ -146,10 +156,9 @@ impl<'s> Shard<'s> {
         }
     }
 
-    fn register_listeners(&mut self) -> io::Result<()> {
+    pub(crate) fn register_listeners(&mut self) -> io::Result<()> {
         for (number, listener) in self.listeners.iter_mut().enumerate() {
-            let token = Token(FIRST_LISTENER - number);
-            self.poll.registry().register(&mut listener.socket, token, Interest::READABLE)?;
+            listener.register(self.poll.registry(), Token(FIRST_LISTENER - number))?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::clock::Clock;
 use crate::commons::{Loads, SharedCommons};
 use crate::connection::Moving;
+use crate::entrance::Change;
 use crate::mailbox::Mailbox;
 use crate::store::Desk;
 use crate::sys::Snapshot;
@@ -50,6 +51,8 @@ pub(crate) struct Tuning {
 pub(crate) enum Parcel {
     /// Messages for its sessions.
     Mail(Mail),
+    /// Listeners to open and to close.
+    Listeners(Box<Change>),
     /// A connection whose session is at home there.
     Connection(Box<Moving>),
     /// Stored messages that one of its sessions has waited for, from the store thread.

@@ -11,9 +11,10 @@ use dunlin_store::{Log, RealDisk, WriteError};
 use mio::{Poll, Waker};
 
 use crate::clock::Clock;
+use crate::entrance::{Doors, ListenerOptions, ListenerReport, Planned};
 use crate::error::{RunError, StartError};
 use crate::limits;
-use crate::listener::{Bound, Listener};
+use crate::listener::Listener;
 use crate::mailbox::Mailbox;
 use crate::options::{Durability, ServerOptions};
 use crate::shard::{MAILBOX, Shard};
@@ -28,6 +29,7 @@ const MAX_SHARDS: usize = 1024;
 pub struct Handle {
     shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
+    doors: Doors,
     shards: Vec<JoinHandle<io::Result<()>>>,
     store: Option<JoinHandle<Result<(), WriteError>>>,
 }
@@ -40,10 +42,7 @@ pub fn start(mut options: ServerOptions) -> Result<Handle, StartError> {
     if options.listeners.is_empty() {
         return Err(StartError::NoListener);
     }
-    let mut bound = Vec::new();
-    for address in &options.listeners {
-        bound.push(Bound::bind(*address)?);
-    }
+    let planned = Planned::new(&options.listeners)?;
     let clock = Clock::start();
     let kept = options.store.as_ref().map(|store| store::open(store, clock)).transpose()?;
     let (log, state) = kept.map_or_else(Default::default, |(log, state)| (Some(log), state));
@@ -57,9 +56,9 @@ pub fn start(mut options: ServerOptions) -> Result<Handle, StartError> {
     let shared = Arc::new(shared);
     let mut brokers = brokers(&shared, seed);
     store::restore(&shared, &mut brokers, state);
-    let listeners = bound.into_iter().map(Bound::listen).collect::<Result<Vec<_>, _>>()?;
-    let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
-    let mut handle = Handle { shared, addresses, shards: Vec::new(), store: None };
+    let addresses = planned.addresses();
+    let (doors, listeners) = planned.listen()?;
+    let mut handle = Handle { shared, addresses, doors, shards: Vec::new(), store: None };
     if let (Some(log), Some(store)) = (log, &options.store) {
         let thread = keep(&handle.shared, log, store.durability);
         handle.store = Some(thread.map_err(StartError::StoreThread)?);
@@ -78,6 +77,28 @@ impl Handle {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Makes the listeners these, without a moment in which nobody listens: all of them or, if one
+    /// cannot be opened or a file cannot be used, everything stays as it is. Connections go on; new
+    /// ones of a listener at the same place meet its new certificates and rules.
+    ///
+    /// # Errors
+    /// As those of [`start`].
+    pub fn replace_listeners(&self, listeners: &[ListenerOptions]) -> Result<(), StartError> {
+        let change = self.doors.replace(listeners)?;
+        // Shard 0 accepts for all.
+        if let Some(mailbox) = self.shared.mailboxes.first() {
+            mailbox.post(Parcel::Listeners(Box::new(change)), 0);
+            mailbox.rouse();
+        }
+        Ok(())
+    }
+
+    /// How it goes at each listener.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<ListenerReport> {
+        self.doors.report()
     }
 
     /// Shard threads.

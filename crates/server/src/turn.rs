@@ -6,6 +6,7 @@ use std::mem;
 use dunlin_broker::{CloseCause, ConnId, Time, View};
 
 use crate::connection::Inbound;
+use crate::layered::HANDSHAKES;
 use crate::shard::Shard;
 use crate::shared::Parcel;
 
@@ -33,6 +34,7 @@ impl Shard<'_> {
         }
         self.expire_last_calls(now, &view);
         self.resume(now, &view);
+        self.handshakes = HANDSHAKES;
         self.publish_sys(now, &view);
         self.congested =
             self.others().any(|shard| shared.mailboxes[shard].is_full()) || self.disk_is_behind();
@@ -52,6 +54,7 @@ impl Shard<'_> {
                     mailbox.settle(mail.bytes());
                 }
                 Parcel::Connection(moving) => self.adopt(now, *moving, view),
+                Parcel::Listeners(change) => self.replace_listeners(*change),
                 Parcel::Loaded { session, messages, bytes } => {
                     self.broker.loaded(now, session, messages, view);
                     mailbox.settle(bytes);

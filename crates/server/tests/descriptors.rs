@@ -18,7 +18,7 @@ fn connections_wait_until_there_is_a_descriptor_again() {
     let limit = Some(80);
     setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).unwrap();
     let handle = start(ServerOptions {
-        listeners: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
+        listeners: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()],
         shards: 1,
         // Only the descriptors are to be short: connections that are gone may still be counted.
         max_connections: Some(1000),

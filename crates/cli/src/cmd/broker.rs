@@ -78,7 +78,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 pub(crate) fn run(args: &BrokerArgs) -> Result<()> {
     log_to_stderr(args);
     let mut options = ServerOptions {
-        listeners: listeners(args)?,
+        listeners: listeners(args)?.into_iter().map(Into::into).collect(),
         max_connections: args.max_connections,
         pacing_cap: Duration::from_micros(args.pacing_cap),
         sys_interval: Duration::from_secs(args.sys_interval),

@@ -22,10 +22,6 @@ pub(crate) enum Fault {
     Tls(rustls::Error),
     /// No header of a proxy that can be used.
     Proxy(ProxyFault),
-    /// The proxy did not say that the client came by TLS.
-    ProxyWithoutTls,
-    /// The client behind the proxy may not connect.
-    Denied(std::net::IpAddr),
     /// WebSocket was not spoken as it should be.
     WebSocket(WebSocketFault),
 }
@@ -55,17 +51,9 @@ impl fmt::Display for Fault {
                 write!(f, "it speaks {spoken}, but this listener serves {expected}")
             }
             Self::Tls(error) => explain(error, f),
-            Self::Proxy(fault) => write!(
-                f,
-                "the header of a proxy is expected first (proxy_protocol), and {fault}"
-            ),
-            Self::ProxyWithoutTls => f.write_str(
-                "the proxy did not say that the client came by TLS (proxy_requires_tls)",
-            ),
-            Self::Denied(address) => write!(
-                f,
-                "the client behind the proxy, {address}, may not connect here (allow_from, deny_from)"
-            ),
+            Self::Proxy(fault) => {
+                write!(f, "the header of a proxy is expected first (proxy_protocol), and {fault}")
+            }
             Self::WebSocket(fault) => write!(f, "{fault}"),
         }
     }

@@ -12,8 +12,8 @@ mod websocket;
 pub(crate) use fault::Fault;
 pub(crate) use guess::Spoken;
 pub use proxy::ProxyVersion;
-pub(crate) use stack::{Layers, Transport};
-pub(crate) use tls::{RECORD, SEALED_RECORD, TlsSetup};
+pub(crate) use stack::{Known, Layers, Scratch, Transport};
+pub(crate) use tls::{Certificate, TlsSetup};
 pub use tls::{
     CertificateFiles, ClientCertificates, ClientTrust, TlsError, TlsOptions, TlsVersion,
 };

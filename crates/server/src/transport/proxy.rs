@@ -29,9 +29,6 @@ const V2_FIXED: usize = 16;
 /// proxies add is rarely above 100; the field could say 65 535.
 const V2_LONGEST: usize = 2_048;
 
-/// The most that a header may take, and what a connection may hold while it waits for it.
-pub(super) const LONGEST: usize = V2_FIXED + V2_LONGEST;
-
 /// What a header says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ProxyHeader {
@@ -278,8 +275,14 @@ mod tests {
         let table: [(&[u8], ProxyFault); 5] = [
             (b"\x10\x0c\0\x04MQTT", ProxyFault::Missing),
             (&[b'P'; 200], ProxyFault::Missing),
-            (b"PROXY TCP4 ::1 ::1 1 1\r\n", ProxyFault::Malformed("an address is none of its family")),
-            (b"PROXY TCP4 1.2.3.4 1.2.3.4 99999 1\r\n", ProxyFault::Malformed("a port is no number")),
+            (
+                b"PROXY TCP4 ::1 ::1 1 1\r\n",
+                ProxyFault::Malformed("an address is none of its family"),
+            ),
+            (
+                b"PROXY TCP4 1.2.3.4 1.2.3.4 99999 1\r\n",
+                ProxyFault::Malformed("a port is no number"),
+            ),
             (b"PROXY TCP4 1.2.3.4 1.2.3.4 +1 1\r\n", ProxyFault::Malformed("a port is no number")),
         ];
         for (bytes, fault) in table {
@@ -289,9 +292,6 @@ mod tests {
         assert_eq!(parse(&endless, ProxyVersion::V1), Err(ProxyFault::TooLong));
         let huge = [PROXY_SIGNATURE.as_slice(), &[0x21, 0x11, 0xFF, 0xFF]].concat();
         assert_eq!(parse(&huge, ProxyVersion::V2), Err(ProxyFault::TooLong));
-        assert_eq!(
-            parse(b"PROXY UNKNOWN\r\n", ProxyVersion::V2),
-            Err(ProxyFault::OtherVersion)
-        );
+        assert_eq!(parse(b"PROXY UNKNOWN\r\n", ProxyVersion::V2), Err(ProxyFault::OtherVersion));
     }
 }

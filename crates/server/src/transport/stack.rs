@@ -30,6 +30,13 @@ pub(crate) struct Layers {
     pub(crate) websocket: Option<Arc<WebSocketOptions>>,
 }
 
+impl Layers {
+    /// Whether the socket carries MQTT itself.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.proxy.is_none() && self.tls.is_none() && self.websocket.is_none()
+    }
+}
+
 /// What is known of a peer beyond its CONNECT.
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
@@ -85,12 +92,7 @@ impl Transport {
             proxy: layers.proxy,
             tls: tls.map(Box::new),
             websocket: layers.websocket.clone().map(WebSocket::new),
-            known: Known {
-                address,
-                by_tls_to_proxy: false,
-                proxied_name: None,
-                certificate: None,
-            },
+            known: Known { address, by_tls_to_proxy: false, proxied_name: None, certificate: None },
             stage: Stage::Silent,
             raw: Vec::new(),
             out: Vec::new(),
@@ -106,6 +108,11 @@ impl Transport {
     /// Whether all layers are through with their introductions.
     pub(crate) fn is_open(&self) -> bool {
         self.stage == Stage::Open
+    }
+
+    /// Whether nothing is left to do for the layers: there was only the header of a proxy.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.proxy.is_none() && self.tls.is_none() && self.websocket.is_none()
     }
 
     /// Whether TLS went on from an earlier connection; `None` without TLS.
@@ -155,39 +162,41 @@ impl Transport {
         Ok(used)
     }
 
-    /// Seals as much of `slices` as goes at once, into `out`; the number of bytes taken.
-    pub(crate) fn seal(&mut self, slices: &[IoSlice<'_>], scratch: &mut Scratch) -> Option<usize> {
-        debug_assert!(self.out.is_empty(), "what is ready goes first");
-        let room = RECORD * RECORDS - FRAME_HEADER;
+    /// Seals as much of `slices` as goes at once: the number of bytes taken, and what the socket is to
+    /// get for them. `None` if nothing can be sent.
+    pub(crate) fn seal<'s>(
+        &mut self,
+        slices: &'s [IoSlice<'s>],
+        scratch: &'s mut Scratch,
+    ) -> Option<(usize, &'s [u8])> {
         let offered: usize = slices.iter().map(|slice| slice.len()).sum();
-        let taken = offered.min(room);
-        scratch.gathered.clear();
-        if let Some(websocket) = &self.websocket {
-            if !websocket.is_open() {
-                return None;
+        let taken = offered.min(RECORD * RECORDS - FRAME_HEADER);
+        let Scratch { gathered, sealed } = scratch;
+        let plain = match (slices, &self.websocket) {
+            ([single], None) => single.get(..taken)?,
+            (several, websocket) => {
+                gathered.clear();
+                if let Some(websocket) = websocket {
+                    websocket.is_open().then(|| websocket.announce(taken, gathered))?;
+                }
+                let mut left = taken;
+                for slice in several {
+                    let part = slice.get(..left.min(slice.len()))?;
+                    gathered.extend_from_slice(part);
+                    left -= part.len();
+                }
+                gathered.as_slice()
             }
-            websocket.announce(taken, &mut scratch.gathered);
-        }
-        let mut left = taken;
-        for slice in slices {
-            let part = &slice[..left.min(slice.len())];
-            scratch.gathered.extend_from_slice(part);
-            left -= part.len();
-        }
-        Some(taken)
-    }
-
-    /// What was sealed last, as the socket is to get it.
-    pub(crate) fn sealed<'s>(&mut self, scratch: &'s mut Scratch) -> Option<&'s [u8]> {
-        let Some(tls) = &mut self.tls else { return Some(&scratch.gathered) };
-        if scratch.sealed.is_empty() {
-            scratch.sealed = vec![0; RECORDS * SEALED_RECORD];
+        };
+        let Some(tls) = &mut self.tls else { return Some((taken, plain)) };
+        if sealed.is_empty() {
+            *sealed = vec![0; RECORDS * SEALED_RECORD];
         }
         let mut written = 0;
-        for part in scratch.gathered.chunks(RECORD) {
-            written += tls.seal(part, scratch.sealed.get_mut(written..)?)?;
+        for part in plain.chunks(RECORD) {
+            written += tls.seal(part, sealed.get_mut(written..)?)?;
         }
-        scratch.sealed.get(..written)
+        Some((taken, sealed.get(..written)?))
     }
 
     /// Says the end in all layers, once.

@@ -61,7 +61,7 @@ fn a_server_without_a_listener_does_not_start() {
 #[test]
 fn a_port_in_use_is_told_by_address() {
     let server = Server::with_shards(1);
-    let same = ServerOptions { listeners: vec![server.address], ..ServerOptions::default() };
+    let same = ServerOptions { listeners: vec![server.address.into()], ..ServerOptions::default() };
     let Err(error) = start(same) else { panic!("the port is in use") };
     assert!(error.to_string().contains(&server.address.to_string()), "{error}");
 }

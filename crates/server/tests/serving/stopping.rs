@@ -60,7 +60,7 @@ fn a_stopped_server_frees_its_port() {
     let _open = Wire::connect(&server, "still here");
     server.handle().stop();
     server.join();
-    let again = ServerOptions { listeners: vec![address], ..ServerOptions::default() };
+    let again = ServerOptions { listeners: vec![address.into()], ..ServerOptions::default() };
     let handle = dunlin_server::start(again).unwrap();
     handle.stop_now();
     handle.join().unwrap();

@@ -25,7 +25,7 @@ impl Server {
     }
 
     pub(crate) fn with(options: ServerOptions) -> Self {
-        let listeners = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))];
+        let listeners = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()];
         let handle = start(ServerOptions { listeners, ..options }).unwrap();
         let address = handle.addresses()[0];
         Self { handle: Some(handle), address }
@@ -118,7 +118,7 @@ impl Wire {
     pub(crate) fn expect_end(&mut self) {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).unwrap();
-        assert_eq!(rest, []);
+        assert!(rest.is_empty(), "{rest:02x?}");
     }
 
     pub(crate) fn expect_silence(&mut self) {

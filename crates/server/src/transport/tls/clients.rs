@@ -22,7 +22,8 @@ pub(super) fn verifier(
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let Some(trust) = wanted.trust() else { return Ok(WebPkiClientVerifier::no_client_auth()) };
     let authorities = files::authorities(&trust.authorities)?;
-    let mut builder = WebPkiClientVerifier::builder_with_provider(authorities, Arc::clone(provider));
+    let mut builder =
+        WebPkiClientVerifier::builder_with_provider(authorities, Arc::clone(provider));
     if let Some(path) = &trust.revoked {
         // As OpenSSL does for Mosquitto: the list is about certificates of clients, and it must be of
         // these days.
@@ -34,7 +35,7 @@ pub(super) fn verifier(
     if matches!(wanted, ClientCertificates::Optional(_)) {
         builder = builder.allow_unauthenticated();
     }
-    let verifier = builder.build().map_err(|cause| rustls::Error::General(cause.to_string()))?;
+    let verifier = builder.build().map_err(|cause| Error::General(cause.to_string()))?;
     Ok(if trust.ignore_dates { Arc::new(Undated(verifier)) } else { verifier })
 }
 
@@ -50,9 +51,7 @@ impl ClientCertVerifier for Undated {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let from = Certificate::parse(end_entity).map(|certificate| certificate.not_before);
-        let then = from.map_or(now, |from| {
-            UnixTime::since_unix_epoch(Duration::from_secs(from))
-        });
+        let then = from.map_or(now, |from| UnixTime::since_unix_epoch(Duration::from_secs(from)));
         self.0.verify_client_cert(end_entity, intermediates, then)
     }
 

@@ -36,7 +36,9 @@ pub enum TlsError {
         key: PathBuf,
     },
     /// Clients are to show certificates that nobody may have signed.
-    #[error("client certificates are asked for, but no authority is named that signs them (cafile)")]
+    #[error(
+        "client certificates are asked for, but no authority is named that signs them (cafile)"
+    )]
     NoAuthority,
     /// The list of cipher suites leaves none.
     #[error("none of the cipher suites `{0}` is known: there are {known}", known = super::suites::names())]

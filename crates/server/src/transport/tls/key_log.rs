@@ -26,9 +26,8 @@ impl KeyLogFile {
 
 impl KeyLog for KeyLogFile {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
-        let hex = |bytes: &[u8]| -> String {
-            bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-        };
+        let hex =
+            |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
         let line = format!("{label} {} {}\n", hex(client_random), hex(secret));
         // Debugging that fails must not fail the connection.
         self.0.lock().write_all(line.as_bytes()).unwrap_or_default();

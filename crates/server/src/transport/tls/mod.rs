@@ -19,9 +19,7 @@ use rustls::version::{TLS12, TLS13};
 pub(crate) use der::Certificate;
 pub use error::TlsError;
 use files::Identity;
-pub use options::{
-    CertificateFiles, ClientCertificates, ClientTrust, TlsOptions, TlsVersion,
-};
+pub use options::{CertificateFiles, ClientCertificates, ClientTrust, TlsOptions, TlsVersion};
 pub(crate) use session::{RECORD, SEALED_RECORD, Tls};
 
 /// Tickets for each new connection: one is enough for a client that comes back, and more cost time.
@@ -51,8 +49,7 @@ impl TlsSetup {
         provider.cipher_suites = suites::chosen(&options.ciphers)?;
         let provider = Arc::new(provider);
         let default = Identity::read(&options.certificate)?;
-        let others =
-            options.by_name.iter().map(Identity::read).collect::<Result<Vec<_>, _>>()?;
+        let others = options.by_name.iter().map(Identity::read).collect::<Result<Vec<_>, _>>()?;
         let versions: &[_] = match options.minimum_version {
             TlsVersion::V1_2 => &[&TLS13, &TLS12],
             TlsVersion::V1_3 => &[&TLS13],

@@ -64,7 +64,8 @@ pub(super) fn chosen(names: &[String]) -> Result<Vec<SupportedCipherSuite>, TlsE
         if CLASSES.contains(&name.trim_start_matches('+')) {
             chosen.extend(all());
         } else {
-            let known = SUITES.iter().find(|(openssl, standard, _)| openssl == name || standard == name);
+            let known =
+                SUITES.iter().find(|(openssl, standard, _)| openssl == name || standard == name);
             chosen.extend(known.map(|(_, _, suite)| *suite));
         }
     }

@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn headers_of_every_length_are_read_when_they_are_whole() {
-        for (length, second) in [(0u64, 0u8), (125, 125), (126, 126), (65_535, 126), (65_536, 127)] {
+        for (length, second) in [(0u64, 0u8), (125, 125), (126, 126), (65_535, 126), (65_536, 127)]
+        {
             let mut bytes = vec![0x82, 0x80 | second];
             match second {
                 126 => bytes.extend((length as u16).to_be_bytes()),

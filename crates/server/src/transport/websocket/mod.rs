@@ -144,8 +144,8 @@ impl WebSocket {
             };
         };
         let head = mem::take(&mut self.partial);
-        let accepted = request::answer(&head[..end], from, &self.options)
-            .map_err(WebSocketFault::Request)?;
+        let accepted =
+            request::answer(&head[..end], from, &self.options).map_err(WebSocketFault::Request)?;
         out.extend_from_slice(accepted.answer.as_bytes());
         heard.forwarded_for = accepted.forwarded_for;
         self.state = State::Header;

@@ -1,11 +1,10 @@
 //! The request that a WebSocket begins with (RFC 6455, section 4), and the answer.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dunlin_access::Network;
+use dunlin_access::ban::Network;
 use ring::digest;
 
 /// What a listener asks of those who connect by WebSocket.
@@ -75,7 +74,8 @@ pub(super) fn answer(
     options: &WebSocketOptions,
 ) -> Result<Accepted, RequestFault> {
     let request = Request::parse(head).ok_or(RequestFault::Garbage)?;
-    let asks = request.has_token("connection", "upgrade") && request.has_token("upgrade", "websocket");
+    let asks =
+        request.has_token("connection", "upgrade") && request.has_token("upgrade", "websocket");
     if request.method != "GET" || !asks {
         return Err(RequestFault::NoUpgrade);
     }
@@ -197,12 +197,8 @@ impl RequestFault {
         if matches!(self, Self::NoUpgrade | Self::Version) {
             answer.push_str("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
         }
-        // Writing to a string does not fail.
-        _ = write!(
-            answer,
-            "Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",
-            text.len()
-        );
+        answer.push_str("Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n");
+        answer.push_str(&format!("Content-Length: {}\r\n\r\n{text}", text.len()));
         answer
     }
 }
@@ -273,7 +269,7 @@ mod tests {
             trusted_proxies: vec!["127.0.0.0/8".parse().unwrap(), "10.0.0.0/8".parse().unwrap()],
             ..WebSocketOptions::default()
         };
-        let told = |list: &str, options| {
+        let told = |list: &str, options: &WebSocketOptions| {
             ask(&format!("{PLAIN}\r\nX-Forwarded-For: {list}"), options).unwrap().forwarded_for
         };
         let client: IpAddr = "192.0.2.7".parse().unwrap();

@@ -67,7 +67,9 @@ fn packets_come_out_however_the_stream_is_cut() {
 
 #[test]
 fn a_close_is_answered_with_its_code() {
-    for (payload, code) in [(&b""[..], 1000u16), (b"\x03\xe9", 1001), (b"\x03\xed", 1002), (b"x", 1002)] {
+    for (payload, code) in
+        [(&b""[..], 1000u16), (b"\x03\xe9", 1001), (b"\x03\xed", 1002), (b"x", 1002)]
+    {
         let mut side = Side::open();
         assert!(side.feed(&frame_of(0x88, payload)).unwrap().ended);
         assert_eq!(side.out, [&[0x88, 2][..], &code.to_be_bytes()].concat());

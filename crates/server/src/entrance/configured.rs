@@ -1,0 +1,170 @@
+//! From the configuration to listeners.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
+
+use dunlin_access::ban::Network;
+use dunlin_broker::{Entry, Versions};
+use dunlin_config::Config;
+use dunlin_config::model::{
+    Address, CheckDates, ClientCertificate, IpVersion, Listener, Protocol, ProxyProtocol, Tls,
+    TlsVersion as ConfiguredVersion,
+};
+use dunlin_proto::QoS;
+use dunlin_proto::version::Version;
+
+use super::{ListenerOptions, Place, ProxyOptions};
+use crate::error::StartError;
+use crate::transport::{
+    CertificateFiles, ClientCertificates, ClientTrust, ProxyVersion, TlsOptions, TlsVersion,
+    WebSocketOptions,
+};
+
+/// What Let's Encrypt's tools, and most others, call the files of a name.
+const CHAIN: &str = "fullchain.pem";
+const KEY: &str = "privkey.pem";
+
+impl ListenerOptions {
+    /// The listeners that are configured. One with several addresses becomes several here; they have
+    /// the same number, which is its place among [`Config::listeners`].
+    ///
+    /// # Errors
+    /// A network is none, a host name stands for no address, or the protocol is not served.
+    pub fn from_config(config: &Config) -> Result<Vec<Self>, StartError> {
+        let mut all = Vec::new();
+        for (number, listener) in (0u16..).zip(&config.listeners) {
+            let wrong = |what| StartError::Setting { listener: listener.label(), what };
+            let mut options = Self::new(Place::Inherited { name: String::new() });
+            options.name.clone_from(&listener.name);
+            options.allow_from = networks(&listener.allow_from).map_err(wrong)?;
+            options.deny_from = networks(&listener.deny_from).map_err(wrong)?;
+            let maximum = listener.maximum_connections.get();
+            options.maximum_connections = maximum.and_then(|most| usize::try_from(most).ok());
+            options.tls = listener.tls().map(|tls| tls_options(tls, config));
+            options.websocket = websocket(listener).map_err(wrong)?;
+            options.proxy = proxy(listener);
+            options.entry = entry(number, listener);
+            for place in places(listener).map_err(wrong)? {
+                all.push(Self { place, ..options.clone() });
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn networks(texts: &[String]) -> Result<Vec<Network>, String> {
+    let parse = |text: &String| text.parse().map_err(|fault| format!("`{text}`: {fault}"));
+    texts.iter().map(parse).collect()
+}
+
+fn websocket(listener: &Listener) -> Result<Option<WebSocketOptions>, String> {
+    match listener.protocol {
+        Protocol::Mqtt => Ok(None),
+        Protocol::WebSockets => Ok(Some(WebSocketOptions {
+            path: listener.websocket.path.clone(),
+            origins: listener.websocket.origins.clone(),
+            trusted_proxies: networks(&listener.websocket.trusted_proxies)?,
+            ..WebSocketOptions::default()
+        })),
+        Protocol::Quic => Err("MQTT on QUIC is not served yet: use TLS on TCP".into()),
+    }
+}
+
+fn proxy(listener: &Listener) -> Option<ProxyOptions> {
+    let version = match listener.proxy {
+        ProxyProtocol::None => return None,
+        ProxyProtocol::V1 => ProxyVersion::V1,
+        ProxyProtocol::V2 => ProxyVersion::V2,
+    };
+    Some(ProxyOptions { version, from: Vec::new(), requires_tls: listener.proxy_requires_tls })
+}
+
+fn tls_options(tls: &Tls, config: &Config) -> TlsOptions {
+    let trust = || ClientTrust {
+        authorities: tls.cafile.iter().chain(&tls.capath).cloned().collect(),
+        revoked: tls.crlfile.clone(),
+        ignore_dates: tls.client_dates == CheckDates::Ignore,
+    };
+    let further = |directory: &String| {
+        let directory = PathBuf::from(directory);
+        let (chain, key) = (directory.join(CHAIN), directory.join(KEY));
+        CertificateFiles { chain, key, authorities: None }
+    };
+    TlsOptions {
+        certificate: CertificateFiles {
+            chain: tls.certfile.clone().unwrap_or_default(),
+            key: tls.keyfile.clone().unwrap_or_default(),
+            authorities: tls.cafile.clone(),
+        },
+        by_name: tls.sni.iter().map(further).collect(),
+        clients: match tls.client_certificate {
+            ClientCertificate::None => ClientCertificates::Ignored,
+            ClientCertificate::Optional => ClientCertificates::Optional(trust()),
+            ClientCertificate::Required => ClientCertificates::Required(trust()),
+        },
+        minimum_version: match tls.minimum_version {
+            ConfiguredVersion::V1_2 => TlsVersion::V1_2,
+            ConfiguredVersion::V1_3 => TlsVersion::V1_3,
+        },
+        ciphers: tls.ciphers.clone(),
+        key_log: config.server.tls_keylog.clone(),
+    }
+}
+
+fn entry(number: u16, listener: &Listener) -> Entry {
+    let spoken = [Version::V3_1, Version::V3_1_1, Version::V5_0]
+        .into_iter()
+        .filter(|version| listener.versions.has(*version));
+    Entry {
+        number,
+        versions: spoken.fold(Versions::NONE, Versions::with),
+        maximum_qos: QoS::try_from(listener.maximum_qos).unwrap_or(QoS::ExactlyOnce),
+        topic_alias_maximum: listener.topic_alias_maximum,
+        topic_alias_maximum_out: listener.topic_alias_maximum_out,
+        mount_point: listener.mount_point.as_deref().map(Box::from),
+    }
+}
+
+fn places(listener: &Listener) -> Result<Vec<Place>, String> {
+    if let Some(name) = &listener.socket {
+        return Ok(vec![Place::Inherited { name: name.clone() }]);
+    }
+    if let Some(path) = &listener.unix_path {
+        return Ok(vec![Place::Unix { path: path.clone(), mode: listener.unix_mode }]);
+    }
+    let addresses: Vec<SocketAddr> = match &listener.address {
+        Address::Any => of_machine(Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED, listener),
+        Address::Loopback => of_machine(Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST, listener),
+        Address::Named(host) => {
+            let found = (host.as_str(), listener.port).to_socket_addrs();
+            let found = found.map_err(|cause| format!("{host}: {cause}"))?;
+            found.filter(|address| is_wanted(listener, address.ip())).collect()
+        }
+    };
+    if addresses.is_empty() {
+        return Err("no address of this family stands for it (ip_version)".into());
+    }
+    let interface = &listener.interface;
+    let place = |address| Place::Tcp { address, interface: interface.clone() };
+    Ok(addresses.into_iter().map(place).collect())
+}
+
+/// These addresses, as far as the machine has their families.
+fn of_machine(v4: Ipv4Addr, v6: Ipv6Addr, listener: &Listener) -> Vec<SocketAddr> {
+    let has_v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    let families = [Some(IpAddr::V4(v4)), has_v6.then_some(IpAddr::V6(v6))];
+    families
+        .into_iter()
+        .flatten()
+        .filter(|address| is_wanted(listener, *address))
+        .map(|address| SocketAddr::new(address, listener.port))
+        .collect()
+}
+
+const fn is_wanted(listener: &Listener, address: IpAddr) -> bool {
+    match listener.ip_version {
+        IpVersion::Both => true,
+        IpVersion::V4 => address.is_ipv4(),
+        IpVersion::V6 => address.is_ipv6(),
+    }
+}

@@ -1,0 +1,221 @@
+//! What a listener knows about its connections: the rules for new ones, and how many there are.
+
+mod configured;
+mod doors;
+mod options;
+mod pass;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use dunlin_access::ban::Network;
+use dunlin_broker::{Entry, Time};
+use mio::net::TcpStream;
+use parking_lot::{Mutex, RwLock};
+
+pub use doors::ListenerReport;
+pub(crate) use doors::{Change, Doors, Planned};
+pub use options::{ListenerOptions, Place, ProxyOptions};
+pub(crate) use pass::Pass;
+
+use crate::listener::HERE;
+use crate::transport::{Fault, Known, Layers, Spoken, TlsError, TlsSetup};
+
+/// Lines that a listener may write to the log in a second about those it turns away: more tell no more,
+/// and whoever wants to fill the disk is not to be helped.
+const LINES: u32 = 10;
+
+/// The names of protocols (ALPN) of MQTT in TLS; the second one is what devices made for a large cloud
+/// ask for.
+const MQTT: &[&str] = &["mqtt", "x-amzn-mqtt-ca"];
+
+/// The same for WebSocket, which begins as HTTP.
+const HTTP: &[&str] = &["http/1.1", "mqtt"];
+
+/// The door of one listener, shared by it and its connections on all shards.
+pub(crate) struct Entrance {
+    pub(crate) label: String,
+    /// A lock and not a message: a reload replaces the rules as a whole, and every accept looks at them
+    /// once. Messages on their way never do.
+    rules: RwLock<Arc<Rules>>,
+    /// Connections that came in here and are still open.
+    pub(crate) connections: AtomicUsize,
+    /// Those of them that are not through with TLS, WebSocket and proxy.
+    pub(crate) opening: AtomicUsize,
+    pub(crate) counters: Counters,
+    told: Mutex<Told>,
+}
+
+/// What happened at a listener.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Handshakes of TLS from the beginning.
+    pub(crate) full: AtomicU64,
+    /// Those that went on from an earlier connection.
+    pub(crate) resumed: AtomicU64,
+    /// Connections that ended below MQTT.
+    pub(crate) failed: AtomicU64,
+}
+
+/// The rules for new connections.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) layers: Layers,
+    pub(crate) entry: Arc<Entry>,
+    allow_from: Vec<Network>,
+    deny_from: Vec<Network>,
+    proxies: Vec<Network>,
+    proxy_requires_tls: bool,
+    pub(crate) maximum_connections: Option<usize>,
+    maximum_opening: usize,
+    /// When the first certificate expires, in seconds since 1970.
+    pub(crate) expires: Option<u64>,
+}
+
+#[derive(Default)]
+struct Told {
+    second: u64,
+    lines: u32,
+    withheld: u32,
+}
+
+/// Why somebody is turned away at the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TurnedAway {
+    #[error("its network may not connect (allow_from, deny_from)")]
+    Network,
+    #[error("it is none of the proxies that may connect (proxy_from)")]
+    NoProxy,
+    #[error("the proxy does not say that the client came by TLS (proxy_requires_tls)")]
+    WithoutTls,
+    #[error("{0} connections are in their handshakes, which is the limit (maximum_opening)")]
+    Opening(usize),
+}
+
+impl Rules {
+    /// Reads what files there are.
+    pub(crate) fn read(options: &ListenerOptions) -> Result<Self, TlsError> {
+        let protocols = if options.websocket.is_some() { HTTP } else { MQTT };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let tls =
+            options.tls.as_ref().map(|tls| TlsSetup::read(tls, protocols, now)).transpose()?;
+        for warning in tls.iter().flat_map(|tls| &tls.warnings) {
+            tracing::warn!("{}: {warning}", options.label());
+        }
+        let proxy = options.proxy.as_ref();
+        Ok(Self {
+            layers: Layers {
+                proxy: proxy.map(|proxy| proxy.version),
+                tls: tls.as_ref().map(|tls| Arc::clone(&tls.config)),
+                websocket: options.websocket.clone().map(Arc::new),
+            },
+            entry: Arc::new(options.entry.clone()),
+            allow_from: options.allow_from.clone(),
+            deny_from: options.deny_from.clone(),
+            proxies: proxy.map(|proxy| proxy.from.clone()).unwrap_or_default(),
+            proxy_requires_tls: proxy.is_some_and(|proxy| proxy.requires_tls),
+            maximum_connections: options.maximum_connections,
+            maximum_opening: options.maximum_opening,
+            expires: tls.map(|tls| tls.expires),
+        })
+    }
+
+    /// Whether a connection from this address may be served; behind a proxy it is that of the proxy.
+    fn check(&self, address: IpAddr, opening: usize) -> Result<(), TurnedAway> {
+        if self.layers.proxy.is_none() {
+            self.check_client(address)?;
+        } else if !self.proxies.is_empty() && !among(&self.proxies, address) {
+            return Err(TurnedAway::NoProxy);
+        }
+        if !self.layers.is_plain() && opening >= self.maximum_opening {
+            return Err(TurnedAway::Opening(self.maximum_opening));
+        }
+        Ok(())
+    }
+
+    /// Whether a client that was told of by others may be served.
+    pub(crate) fn check_known(&self, known: &Known) -> Result<(), TurnedAway> {
+        if self.proxy_requires_tls && !known.by_tls_to_proxy {
+            return Err(TurnedAway::WithoutTls);
+        }
+        self.check_client(known.address.ip())
+    }
+
+    fn check_client(&self, address: IpAddr) -> Result<(), TurnedAway> {
+        let allowed = self.allow_from.is_empty() || among(&self.allow_from, address);
+        if !allowed || among(&self.deny_from, address) {
+            return Err(TurnedAway::Network);
+        }
+        Ok(())
+    }
+}
+
+fn among(networks: &[Network], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(address))
+}
+
+impl Entrance {
+    pub(crate) fn new(label: String, rules: Rules) -> Arc<Self> {
+        Arc::new(Self {
+            label,
+            rules: RwLock::new(Arc::new(rules)),
+            connections: AtomicUsize::new(0),
+            opening: AtomicUsize::new(0),
+            counters: Counters::default(),
+            told: Mutex::default(),
+        })
+    }
+
+    /// The rules of the moment.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read())
+    }
+
+    /// New rules for those who come from now on.
+    pub(crate) fn replace_rules(&self, rules: Rules) {
+        *self.rules.write() = Arc::new(rules);
+    }
+
+    /// Lets a connection in, which is counted until the pass is dropped.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        rules: &Rules,
+        address: SocketAddr,
+    ) -> Result<Pass, TurnedAway> {
+        rules.check(address.ip(), self.opening.load(Ordering::Relaxed))?;
+        Ok(Pass::new(Arc::clone(self), !rules.layers.is_plain()))
+    }
+
+    /// What a connection that the broker has closed may have spoken instead of MQTT.
+    #[cold]
+    pub(crate) fn hint(&self, now: Time, stream: &TcpStream, bytes: &[u8]) {
+        let spoken = Spoken::in_bytes(bytes);
+        if matches!(spoken, Spoken::Tls | Spoken::Http | Spoken::Proxy) {
+            let address = stream.peer_addr().unwrap_or(HERE);
+            self.tell(now, address, &Fault::Spoken { spoken, expected: "plain MQTT" });
+        }
+    }
+
+    /// One line about somebody who was turned away, unless there were many in this second.
+    pub(crate) fn tell(&self, now: Time, address: SocketAddr, why: &dyn core::fmt::Display) {
+        self.counters.failed.fetch_add(1, Ordering::Relaxed);
+        let mut told = self.told.lock();
+        let second = now.since(Time::ZERO).as_secs();
+        if told.second != second {
+            let withheld = told.withheld;
+            *told = Told { second, ..Told::default() };
+            if withheld > 0 {
+                tracing::warn!("{}: {withheld} more were turned away", self.label);
+            }
+        }
+        if told.lines >= LINES {
+            told.withheld += 1;
+            return;
+        }
+        told.lines += 1;
+        drop(told);
+        tracing::warn!("{}: connection from {address} closed: {why}", self.label);
+    }
+}

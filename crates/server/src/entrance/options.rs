@@ -1,0 +1,114 @@
+//! What a listener is told.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use dunlin_access::ban::Network;
+use dunlin_broker::Entry;
+
+use crate::transport::{ProxyVersion, TlsOptions, WebSocketOptions};
+
+/// One way in. Every field but the first has a default that lets everybody in.
+#[derive(Debug, Clone)]
+pub struct ListenerOptions {
+    /// Where it listens.
+    pub place: Place,
+    /// What the log calls it. Default: its place.
+    pub name: Option<String>,
+    /// Encryption. Default: none.
+    pub tls: Option<TlsOptions>,
+    /// MQTT comes in WebSockets. Default: it comes as it is.
+    pub websocket: Option<WebSocketOptions>,
+    /// A proxy before the listener says who the client is. Default: there is none.
+    pub proxy: Option<ProxyOptions>,
+    /// Networks that may connect. Default: all.
+    pub allow_from: Vec<Network>,
+    /// Networks that may not. Default: none.
+    pub deny_from: Vec<Network>,
+    /// Connections at once. Default: as many as the server has room for.
+    pub maximum_connections: Option<usize>,
+    /// Connections at once that have not got through TLS, WebSocket and the header of a proxy. Default:
+    /// 1000: some seconds of full handshakes for one core.
+    pub maximum_opening: usize,
+    /// What the broker is to know about it, and the number that those who answer its questions know
+    /// it by.
+    pub entry: Entry,
+}
+
+/// Where a listener listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A port.
+    Tcp {
+        /// The address of this machine.
+        address: SocketAddr,
+        /// Only what comes in by this network interface.
+        interface: Option<String>,
+    },
+    /// A file that programs of this machine connect to.
+    Unix {
+        /// Its path.
+        path: PathBuf,
+        /// Its mode; `None`: what the umask leaves.
+        mode: Option<u32>,
+    },
+    /// A socket that the service manager has opened, by the name that it has there
+    /// (`FileDescriptorName=`), or by its number.
+    Inherited {
+        /// Name or number.
+        name: String,
+    },
+}
+
+/// What is believed of a proxy.
+#[derive(Debug, Clone)]
+pub struct ProxyOptions {
+    /// The header that must come first.
+    pub version: ProxyVersion,
+    /// The proxies; others are refused. Default: whoever may connect.
+    pub from: Vec<Network>,
+    /// It must say that the client came by TLS. Default: no.
+    pub requires_tls: bool,
+}
+
+impl ListenerOptions {
+    /// A listener that lets everybody in.
+    #[must_use]
+    pub fn new(place: Place) -> Self {
+        Self {
+            place,
+            name: None,
+            tls: None,
+            websocket: None,
+            proxy: None,
+            allow_from: Vec::new(),
+            deny_from: Vec::new(),
+            maximum_connections: None,
+            maximum_opening: 1_000,
+            entry: Entry::default(),
+        }
+    }
+
+    /// What the log calls it.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.place.to_string())
+    }
+}
+
+impl From<SocketAddr> for ListenerOptions {
+    fn from(address: SocketAddr) -> Self {
+        Self::new(Place::Tcp { address, interface: None })
+    }
+}
+
+impl core::fmt::Display for Place {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Tcp { address, interface: None } => write!(f, "{address}"),
+            Self::Tcp { address, interface: Some(interface) } => write!(f, "{address}%{interface}"),
+            Self::Unix { path, .. } => write!(f, "{}", path.display()),
+            Self::Inherited { name } => write!(f, "socket {name} of the service manager"),
+        }
+    }
+}

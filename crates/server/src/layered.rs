@@ -1,0 +1,232 @@
+//! Sockets whose bytes are not MQTT itself: read through their layers and written through them.
+//!
+//! The plain way is in `read.rs` and `flush.rs`; this one goes beside it, so that it costs those
+//! without layers one look at a pointer.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use dunlin_broker::{Broker, Certified, CloseCause, ConnId, Time, View};
+use mio::net::TcpStream;
+
+use crate::connection::{Connection, Inbound, Phase};
+use crate::flush::{SLICES, Written};
+use crate::read::{FRONT, SLICE, cut, keep};
+use crate::shard::Shard;
+use crate::transport::{Certificate, Known, Scratch, Transport};
+
+/// Connections that go on with their handshakes in one turn: a full one takes some tenths of a
+/// millisecond, and messages of others are not to wait for many of them.
+pub(crate) const HANDSHAKES: u32 = 8;
+
+/// Buffers that all connections of a shard share; empty until the first one with layers comes.
+#[derive(Default)]
+pub(crate) struct LayerBuffers {
+    /// What sockets are read into.
+    raw: Vec<u8>,
+    /// The MQTT in it.
+    plain: Vec<u8>,
+    pub(crate) scratch: Scratch,
+}
+
+impl Shard<'_> {
+    /// Reads a connection once and hands the MQTT in what came to the broker.
+    pub(crate) fn read_layers(&mut self, now: Time, id: ConnId, view: &View<'_>) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let Some(transport) = &mut connection.transport else { return };
+        if transport.ended {
+            return self.end_layers(id);
+        }
+        if !transport.is_open() {
+            if self.handshakes == 0 {
+                return self.reading.push(id);
+            }
+            self.handshakes -= 1;
+        }
+        let LayerBuffers { raw, plain, .. } = &mut self.layer_buffers;
+        let front = transport.raw.len();
+        raw.resize(raw.len().max(front + SLICE), 0);
+        raw[..front].copy_from_slice(&transport.raw);
+        let read = match (&connection.stream).read(&mut raw[front..front + SLICE]) {
+            Ok(0) => return self.close(now, id, CloseCause::PeerClosed, view),
+            Ok(read) => read,
+            Err(cause) => return self.read_failed(now, id, &cause, view),
+        };
+        let drained = read < SLICE && !connection.hung_up;
+        let was_open = transport.is_open();
+        let is_long = connection.partial.len() > FRONT;
+        // As with plain connections: what was there before is put in front of what comes.
+        plain.clear();
+        if !is_long {
+            plain.extend_from_slice(&connection.partial);
+        }
+        let into = if is_long { &mut connection.partial } else { &mut *plain };
+        let known = into.len();
+        let bytes = &mut raw[..front + read];
+        let received = transport.received(bytes, into);
+        let news = into.len() > known;
+        let used = match received {
+            Ok(used) => used,
+            Err(fault) => return self.refuse_layers(now, id, &fault),
+        };
+        keep(&mut transport.raw, &bytes[used..]);
+        let drained = drained && !transport.ended;
+        connection.inbound = if drained { Inbound::Drained } else { Inbound::Held };
+        if !transport.out.is_empty() {
+            self.dirty.push(id);
+        }
+        if !was_open && transport.is_open() && !self.open_layers(now, id) {
+            return;
+        }
+        if news {
+            self.hand_to_broker(now, id, is_long, view);
+        } else {
+            self.unhold(id);
+        }
+    }
+
+    fn hand_to_broker(&mut self, now: Time, id: ConnId, is_long: bool, view: &View<'_>) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let progress = if is_long {
+            let progress = self.broker.input(now, id, &connection.partial, view);
+            cut(&mut connection.partial, progress.consumed);
+            progress
+        } else {
+            let plain = &self.layer_buffers.plain;
+            let progress = self.broker.input(now, id, plain, view);
+            keep(&mut connection.partial, &plain[progress.consumed..]);
+            progress
+        };
+        self.go_on(now, id, progress, view);
+    }
+
+    /// The layers are through with their introductions: the broker learns who it is. False if it may
+    /// not be served.
+    fn open_layers(&mut self, now: Time, id: ConnId) -> bool {
+        let Some(connection) = self.connections.get_mut(id) else { return false };
+        let Some(transport) = &connection.transport else { return true };
+        let Connection { pass, .. } = connection;
+        let known = transport.known();
+        let entrance = Arc::clone(&pass.entrance);
+        if let Err(why) = entrance.rules().check_known(known) {
+            entrance.tell(now, known.address, &why);
+            self.end_layers(id);
+            return false;
+        }
+        pass.opened();
+        let counters = &entrance.counters;
+        if let Some(resumed) = transport.was_resumed() {
+            let counter = if resumed { &counters.resumed } else { &counters.full };
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        self.broker.introduce(id, known.address, certified(known));
+        // Behind the header of a proxy, the rest is as plain as any; what came with it is in `plain`.
+        if transport.is_plain() && transport.raw.is_empty() {
+            connection.transport = None;
+        }
+        true
+    }
+
+    /// The layers are broken: their last words are written, then the connection is closed.
+    fn refuse_layers(&mut self, now: Time, id: ConnId, fault: &dyn core::fmt::Display) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if let Some(transport) = &connection.transport {
+            connection.pass.entrance.tell(now, transport.known().address, fault);
+        }
+        self.end_layers(id);
+    }
+
+    /// Reads no more, and closes once what is to be said is written.
+    fn end_layers(&mut self, id: ConnId) {
+        self.set_phase(id, Phase::Ending);
+        self.dirty.push(id);
+    }
+}
+
+/// What the broker may know of a certificate.
+fn certified(known: &Known) -> Option<Arc<Certified>> {
+    if let Some(name) = &known.proxied_name {
+        let subject = format!("CN={name}").into();
+        let common_name = Some(name.as_str().into());
+        return Some(Arc::new(Certified { common_name, subject, alternative_name: None }));
+    }
+    let certificate: &Certificate = known.certificate.as_deref()?;
+    Some(Arc::new(Certified {
+        common_name: certificate.common_name().map(Arc::from),
+        subject: certificate.subject().into(),
+        alternative_name: certificate.alternative_names.first().map(|name| name.as_str().into()),
+    }))
+}
+
+/// Writes what is ready, then what the broker has, until the socket takes no more; `None` if there is
+/// no such connection.
+pub(crate) fn write_layers(
+    broker: &mut Broker,
+    connection: &mut Connection,
+    id: ConnId,
+    buffers: &mut LayerBuffers,
+) -> Option<Written> {
+    let output = broker.output(id)?;
+    let is_ending = connection.is_ending();
+    let transport = connection.transport.as_mut()?;
+    connection.last_words |= is_ending || output.closing();
+    loop {
+        match write_ready(transport, &connection.stream) {
+            Written::All => {}
+            held => return Some(held),
+        }
+        if output.is_empty() || output.is_corked() {
+            break;
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = output.slices(&mut slices);
+        let Some((taken, sealed)) = transport.seal(&slices[..filled], &mut buffers.scratch) else {
+            return Some(Written::Failed(io::ErrorKind::InvalidData));
+        };
+        let result = (&connection.stream).write(sealed);
+        let sent = match result {
+            Ok(sent) => sent,
+            Err(cause) if is_soon(cause.kind()) => 0,
+            Err(cause) => return Some(Written::Failed(cause.kind())),
+        };
+        // What is sealed is on its way: it cannot be sealed again.
+        transport.out.extend_from_slice(&sealed[sent..]);
+        output.advance(taken);
+    }
+    if (output.closing() && output.is_empty()) || is_ending {
+        transport.finish();
+        return Some(write_ready(transport, &connection.stream));
+    }
+    Some(Written::All)
+}
+
+fn write_ready(transport: &mut Transport, stream: &TcpStream) -> Written {
+    let mut written = 0;
+    let mut result = Written::All;
+    while written < transport.out.len() {
+        match (&*stream).write(&transport.out[written..]) {
+            Ok(count) => written += count,
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
+                result = Written::Blocked;
+                break;
+            }
+            Err(cause) => return Written::Failed(cause.kind()),
+        }
+    }
+    if written == transport.out.len() {
+        // Idle, it holds no memory.
+        transport.out = Vec::new();
+    } else if written > 0 {
+        let rest = transport.out.split_off(written);
+        drop(mem::replace(&mut transport.out, rest));
+    }
+    result
+}
+
+/// Whether trying again is all that is needed.
+fn is_soon(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
