@@ -65,36 +65,50 @@ fn replay(seed: u64, keep: bool) -> bool {
     }
 }
 
+/// What all threads count.
+struct Tally {
+    next: AtomicU64,
+    failures: AtomicU64,
+    seconds: AtomicU64,
+}
+
 fn run_all(wish: &Wish) -> bool {
-    let next = AtomicU64::new(wish.from);
-    let end = wish.from + wish.seeds;
-    let failures = AtomicU64::new(0);
-    let seconds = AtomicU64::new(0);
+    let tally = Tally {
+        next: AtomicU64::new(wish.from),
+        failures: AtomicU64::new(0),
+        seconds: AtomicU64::new(0),
+    };
     let cores = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         for _ in 0..cores {
-            scope.spawn(|| {
-                while failures.load(Ordering::Relaxed) < ENOUGH {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end {
-                        return;
-                    }
-                    let outcome = run(seed, Options { keep: wish.keep, trace: false });
-                    seconds.fetch_add(outcome.seconds, Ordering::Relaxed);
-                    if let Some(failure) = outcome.failure {
-                        failures.fetch_add(1, Ordering::Relaxed);
-                        let forgetful = if wish.keep { "" } else { " --forgetful" };
-                        println!("seed {seed} failed: {failure}");
-                        println!(
-                            "  cargo run --release -p dunlin-testkit --bin dunlin-sim -- --seed {seed}{forgetful}"
-                        );
-                    }
-                }
-            });
+            scope.spawn(|| while run_next(wish, &tally) {});
         }
     });
-    let failures = failures.into_inner();
-    let hours = seconds.into_inner() / 3600;
-    println!("{} seeds, {hours} hours of virtual time, {failures} failed", wish.seeds);
+    let failures = tally.failures.into_inner();
+    let seeds = tally.next.into_inner().min(wish.from + wish.seeds) - wish.from;
+    let hours = tally.seconds.into_inner() / 3600;
+    println!("{seeds} seeds, {hours} hours of virtual time, {failures} failed");
     failures == 0
+}
+
+/// Runs the next seed; false if there is none, or enough have failed.
+fn run_next(wish: &Wish, tally: &Tally) -> bool {
+    if tally.failures.load(Ordering::Relaxed) >= ENOUGH {
+        return false;
+    }
+    let seed = tally.next.fetch_add(1, Ordering::Relaxed);
+    if seed >= wish.from + wish.seeds {
+        return false;
+    }
+    let outcome = run(seed, Options { keep: wish.keep, trace: false });
+    tally.seconds.fetch_add(outcome.seconds, Ordering::Relaxed);
+    if let Some(failure) = outcome.failure {
+        tally.failures.fetch_add(1, Ordering::Relaxed);
+        let forgetful = if wish.keep { "" } else { " --forgetful" };
+        println!("seed {seed} failed: {failure}");
+        println!(
+            "  cargo run --release -p dunlin-testkit --bin dunlin-sim -- --seed {seed}{forgetful}"
+        );
+    }
+    true
 }

@@ -77,7 +77,7 @@ pub struct Outcome {
 /// Runs one seed.
 #[must_use]
 pub fn run(seed: u64, options: Options) -> Outcome {
-    let mut world = World::new(seed, options.keep, options.trace);
+    let mut world = World::new(seed, options);
     let begun = world.scene.schedule.now;
     let done = catch_unwind(AssertUnwindSafe(|| world.live()));
     let failure = match done {

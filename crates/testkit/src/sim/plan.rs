@@ -59,6 +59,7 @@ pub(super) enum Fault {
 }
 
 /// What kind of client one is.
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 #[derive(Debug, Clone)]
 pub(super) struct Character {
     pub(super) version: Version,

@@ -30,9 +30,9 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, keep: bool, trace: bool) -> Self {
+    pub(super) fn new(seed: u64, options: super::Options) -> Self {
         let mut random = Random::new(seed);
-        let plan = Plan::new(&mut random, keep);
+        let plan = Plan::new(&mut random, options.keep);
         let clients = plan.clients.iter().cloned().enumerate();
         let clients = clients.map(|(number, character)| Client::new(number, character)).collect();
         let disk = FaultyDisk::new(random.next());
@@ -43,7 +43,7 @@ impl World {
                 plan,
                 schedule: Schedule::new(START),
                 random,
-                trace: Trace::new(trace),
+                trace: Trace::new(options.trace),
                 oracle,
                 links: Vec::new(),
                 calm: false,
@@ -305,7 +305,7 @@ fn brief(state: &State, log: &mut Log<FaultyDisk>) -> String {
             one.client_id,
             one.number,
             one.ends_at,
-            one.will.as_ref().map_or("none".to_owned(), |will| format!("due {:?}", will.due)),
+            one.will.as_ref().map_or_else(|| "none".to_owned(), |will| format!("due {:?}", will.due)),
             one.releases,
         )
     });

@@ -35,7 +35,9 @@ impl Client {
         if self.must_clean || self.fleeting {
             self.forget();
         }
-        let persistent = self.character.persistent && !(self.must_clean && !self.version().is_v5());
+        // Before 5.0 a clean session ends with its connection.
+        let lasting = self.version().is_v5() || !self.must_clean;
+        let persistent = self.character.persistent && lasting;
         self.fleeting = !persistent;
         let expiry = if persistent { self.character.expiry } else { 0 };
         let armed = self.arm(scene, link);

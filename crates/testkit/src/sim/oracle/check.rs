@@ -73,13 +73,12 @@ impl Oracle {
         let mut groups: BTreeMap<&str, Vec<(&Session, &Subscribed)>> = BTreeMap::new();
         let mut unfaithful = Vec::new();
         for session in &self.sessions {
-            for one in &session.subscriptions {
-                if one.wanted.parts().0.is_some() {
-                    let name = one.wanted.filter.as_str();
-                    groups.entry(name).or_default().push((session, one));
-                    if session.over || !session.persistent {
-                        unfaithful.push(name);
-                    }
+            let shared = session.subscriptions.iter().filter(|one| one.wanted.parts().0.is_some());
+            for one in shared {
+                let name = one.wanted.filter.as_str();
+                groups.entry(name).or_default().push((session, one));
+                if session.over || !session.persistent {
+                    unfaithful.push(name);
                 }
             }
         }

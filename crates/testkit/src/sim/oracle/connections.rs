@@ -24,6 +24,7 @@ pub(in super::super) struct Connecting {
 }
 
 /// One connection with its CONNECT.
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 #[derive(Debug)]
 pub(in super::super) struct Attempt {
     pub(super) connecting: Connecting,

@@ -17,6 +17,7 @@ pub(in super::super) enum MessageKind {
 }
 
 /// One message, and what became of it.
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 #[derive(Debug)]
 pub(in super::super) struct Message {
     pub(in super::super) kind: MessageKind,
