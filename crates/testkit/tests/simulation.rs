@@ -16,7 +16,7 @@ fn run_seeds(seeds: std::ops::Range<u64>, keep: bool) {
 
 #[test]
 fn brokers_without_a_store_keep_their_promises() {
-    run_seeds(0..6, false);
+    run_seeds(0..4, false);
 }
 
 #[test]
