@@ -2,6 +2,7 @@
 
 use core::hash::BuildHasher;
 use core::mem;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -61,6 +62,8 @@ pub struct Broker {
     /// Sessions that ended and were in records, with their numbers there and the hashes of their client
     /// identifiers.
     pub(crate) ended: Vec<(SessionKey, u64, u64)>,
+    /// Client identifiers whose session ended, which may come back if the process dies now.
+    pub(crate) leaving_home: VecDeque<(u64, Arc<str>)>,
     /// Client identifiers whose session ended.
     pub(crate) left: Vec<Arc<str>>,
     pub(crate) due: Vec<u32>,
@@ -97,6 +100,7 @@ impl Broker {
             wills: Vec::new(),
             leaving: Vec::new(),
             ended: Vec::new(),
+            leaving_home: VecDeque::new(),
             left: Vec::new(),
             due: Vec::new(),
         }

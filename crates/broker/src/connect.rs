@@ -63,7 +63,7 @@ impl Broker {
         let recorded = self.record_session(slot, view.commons.numbers());
         // A client with nothing to keep can come in though the disk refuses to be written. Nothing precedes
         // CONNACK [MQTT-3.2.0-1], so all else waits with it.
-        if (recorded || self.hub.journal.is_ending(self.hasher.hash_one(client_id)))
+        if (recorded || self.hub.journal.ending(self.hasher.hash_one(client_id)).is_some())
             && self.hub.wait(slot, What::ConnAck).is_none()
             && let Some(connection) = self.hub.connections.at_mut(slot)
         {

@@ -14,7 +14,7 @@ use dunlin_proto::window::Resend;
 use dunlin_proto::{PacketType, Time, Violation};
 
 use crate::broker::{Broker, Flow};
-use crate::commons::View;
+use crate::commons::{Commons, View};
 use crate::connection::{Next, Stage};
 use crate::event::{End, Event};
 use crate::hub::Hub;
@@ -255,12 +255,31 @@ impl Broker {
             self.hub.journal.ended(number, client);
         }
         for client_id in mem::take(&mut self.left) {
-            let here = self.hub.shard;
-            // A CONNECT that was never answered may have left the claim to another shard meanwhile.
-            if self.session_of(&client_id).is_none() && view.commons.home(&client_id, here) == here
-            {
-                view.commons.release(&client_id);
+            match self.hub.journal.ending(self.hasher.hash_one(&*client_id)) {
+                // It stays at home here until nothing can bring its session back, so that its next
+                // CONNECT waits for that.
+                Some(token) => self.leaving_home.push_back((token, client_id)),
+                None => self.give_up(&client_id, view.commons),
             }
+        }
+    }
+
+    /// Client identifiers whose end is durable by now are given up.
+    pub(crate) fn give_up_ended(&mut self, commons: &dyn Commons) {
+        while let Some((token, client_id)) = self.leaving_home.pop_front() {
+            if !self.hub.journal.is_durable(token) {
+                self.leaving_home.push_front((token, client_id));
+                return;
+            }
+            self.give_up(&client_id, commons);
+        }
+    }
+
+    fn give_up(&self, client_id: &str, commons: &dyn Commons) {
+        let here = self.hub.shard;
+        // A CONNECT that was never answered may have left the claim to another shard meanwhile.
+        if self.session_of(client_id).is_none() && commons.home(client_id, here) == here {
+            commons.release(client_id);
         }
     }
 

@@ -75,6 +75,9 @@ impl Broker {
     pub fn persisted(&mut self, now: Time, token: u64, view: &View<'_>) {
         self.hub.journal.durable(token);
         self.release(now, token, view);
+        if !self.leaving_home.is_empty() {
+            self.give_up_ended(view.commons);
+        }
     }
 
     /// The retained message of a topic has expired, at this place in the order of changes.
@@ -104,9 +107,12 @@ impl Broker {
         }
     }
 
-    /// Adds the stored messages that sessions wait for.
+    /// Adds the stored messages that sessions wait for; to be called after [`Self::take_journal`], since they
+    /// may be in what that has taken.
     pub fn take_loads(&mut self, into: &mut Vec<Load>) {
-        into.append(&mut self.hub.loads);
+        if !self.is_unsettled() {
+            into.append(&mut self.hub.loads);
+        }
     }
 
     /// Messages a session has waited for, as they were asked for; `None` for one that cannot be read.

@@ -3,6 +3,9 @@
 use core::mem;
 use std::collections::VecDeque;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
 use super::Journal;
 use crate::incoming::Incoming;
 use crate::journal::{Head, Held, Origin, Record, Target, message_record, route_record};
@@ -58,6 +61,8 @@ pub(crate) struct Writer {
     /// Sessions whose end is not durable yet: under which token it will be, and the hashes of their
     /// client identifiers.
     ended: VecDeque<(u64, u64)>,
+    /// The last of these of each client.
+    ending: HashMap<u64, u64, FixedState>,
     haste: Haste,
     /// The receivers of the message at hand, while they are noted.
     targets: Vec<Target>,
@@ -67,7 +72,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) const fn new(on: bool) -> Self {
+    pub(crate) fn new(on: bool) -> Self {
         Self {
             on,
             full: false,
@@ -76,6 +81,7 @@ impl Writer {
             token: 1,
             durable: 0,
             ended: VecDeque::new(),
+            ending: HashMap::with_hasher(FixedState::with_seed(0)),
             haste: Haste::None,
             targets: Vec::new(),
             noting: Noting::No,
@@ -112,18 +118,29 @@ impl Writer {
 
     pub(super) fn durable(&mut self, token: u64) {
         self.durable = self.durable.max(token);
-        while self.ended.pop_front_if(|(token, _)| *token <= self.durable).is_some() {}
+        let durable = self.durable;
+        while let Some((token, client)) = self.ended.pop_front_if(|(token, _)| *token <= durable) {
+            if self.ending.get(&client) == Some(&token) {
+                self.ending.remove(&client);
+            }
+        }
     }
 
     /// Writes that a session is over.
     pub(crate) fn ended(&mut self, number: u64, client: u64) {
         self.write_late(&Record::Ended { number });
         self.ended.push_back((self.token, client));
+        self.ending.insert(client, self.token);
     }
 
-    /// Whether an earlier session of this client might come back.
-    pub(crate) fn is_ending(&self, client: u64) -> bool {
-        self.ended.iter().any(|(_, ended)| *ended == client)
+    /// The token until which an earlier session of this client might come back.
+    pub(crate) fn ending(&self, client: u64) -> Option<u64> {
+        self.ending.get(&client).copied()
+    }
+
+    /// Whether everything up to a token is durable.
+    pub(crate) const fn is_durable(&self, token: u64) -> bool {
+        token <= self.durable
     }
 
     /// The token under which everything said so far is durable; `None` if it is already.
