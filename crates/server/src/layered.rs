@@ -36,7 +36,7 @@ impl Shard<'_> {
     pub(crate) fn read_layers(&mut self, now: Time, id: ConnId, view: &View<'_>) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let Some(transport) = &mut connection.transport else { return };
-        if transport.ended {
+        if transport.ended || transport.is_finished() {
             return self.end_layers(id);
         }
         if !transport.is_open() {
@@ -176,6 +176,10 @@ pub(crate) fn write_layers(
         match write_ready(transport, &connection.stream) {
             Written::All => {}
             held => return Some(held),
+        }
+        if transport.is_finished() {
+            // What the broker had for it cannot be said any more.
+            output.advance(output.pending());
         }
         if output.is_empty() || output.is_corked() {
             break;

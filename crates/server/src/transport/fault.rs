@@ -110,6 +110,9 @@ fn explain_certificate(cause: &CertificateError, f: &mut fmt::Formatter<'_>) -> 
         | CertificateError::ExpiredRevocationListContext { .. } => {
             f.write_str("the list in crlfile is out of date")
         }
+        other if other.to_string().contains("UnsupportedCertVersion") => f.write_str(
+            "the certificate of the client is of version 1, which says nothing about what it is for: make it anew with extensions (`openssl x509 -req ... -extfile FILE`, with `extendedKeyUsage = clientAuth` in FILE)",
+        ),
         CertificateError::BadSignature => {
             f.write_str("the certificate of the client has a wrong signature")
         }

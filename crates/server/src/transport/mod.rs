@@ -4,6 +4,8 @@
 
 mod fault;
 mod guess;
+#[cfg(test)]
+mod pki;
 mod proxy;
 mod stack;
 mod tls;

@@ -1,6 +1,7 @@
 //! The layers of one connection, one upon the other.
 
 use std::io::IoSlice;
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use rustls::ServerConfig;
 use super::fault::Fault;
 use super::guess::Spoken;
 use super::proxy::{self, ProxyHeader, ProxyVersion};
-use super::tls::{Certificate, RECORD, SEALED_RECORD, Tls};
+use super::tls::{Certificate, Opened, RECORD, SEALED_RECORD, Tls};
 use super::websocket::{Heard, WebSocket, WebSocketOptions};
 
 /// Records that are sealed before the socket is written.
@@ -105,6 +106,11 @@ impl Transport {
         &self.known
     }
 
+    /// Whether the end was said: nothing is received or sealed any more.
+    pub(crate) const fn is_finished(&self) -> bool {
+        self.finished
+    }
+
     /// Whether all layers are through with their introductions.
     pub(crate) fn is_open(&self) -> bool {
         self.stage == Stage::Open
@@ -127,6 +133,9 @@ impl Transport {
         bytes: &mut [u8],
         plain: &mut Vec<u8>,
     ) -> Result<usize, Fault> {
+        if self.finished {
+            return Ok(bytes.len());
+        }
         let mut used = 0;
         if let Some(version) = self.proxy {
             let Some(header) = proxy::parse(bytes, version)? else { return Ok(0) };
@@ -145,7 +154,7 @@ impl Transport {
         used += match self.tls {
             Some(_) => self.open_records(bytes, plain)?,
             None => {
-                let mut out = std::mem::take(&mut self.out);
+                let mut out = mem::take(&mut self.out);
                 let taken = take(&mut self.websocket, &self.known, bytes, plain, &mut out);
                 self.out = out;
                 self.hear(taken?);
@@ -169,6 +178,9 @@ impl Transport {
         slices: &'s [IoSlice<'s>],
         scratch: &'s mut Scratch,
     ) -> Option<(usize, &'s [u8])> {
+        if self.finished {
+            return None;
+        }
         let offered: usize = slices.iter().map(|slice| slice.len()).sum();
         let taken = offered.min(RECORD * RECORDS - FRAME_HEADER);
         let Scratch { gathered, sealed } = scratch;
@@ -194,23 +206,29 @@ impl Transport {
         }
         let mut written = 0;
         for part in plain.chunks(RECORD) {
-            written += tls.seal(part, sealed.get_mut(written..)?)?;
+            written += tls.seal(part, &mut self.raw, sealed.get_mut(written..)?)?;
         }
         Some((taken, sealed.get(..written)?))
     }
 
     /// Says the end in all layers, once.
     pub(crate) fn finish(&mut self) {
-        if std::mem::replace(&mut self.finished, true) {
+        let mut raw = mem::take(&mut self.raw);
+        self.finish_beside(&mut raw);
+    }
+
+    /// The same, while `raw` is what was received and not used.
+    fn finish_beside(&mut self, raw: &mut [u8]) {
+        if mem::replace(&mut self.finished, true) {
             return;
         }
         let mut plain = Vec::new();
         if let Some(websocket) = &mut self.websocket {
             websocket.finish(&mut plain);
         }
-        self.send(&plain);
+        self.send(&plain, raw);
         if let Some(tls) = &mut self.tls {
-            tls.finish(&mut self.out);
+            tls.finish(raw, &mut self.out);
         }
     }
 
@@ -245,7 +263,8 @@ impl Transport {
         let was_established = tls.is_established();
         let mut answer = Vec::new();
         let mut heard = Heard::default();
-        let opened = tls.received(bytes, &mut self.out, |record| {
+        let mut opened = Opened::default();
+        let result = tls.received(bytes, &mut opened, &mut self.out, |record| {
             let taken = take(websocket, known, record, plain, &mut answer)?;
             heard.ended |= taken.ended;
             heard.forwarded_for = heard.forwarded_for.or(taken.forwarded_for);
@@ -256,8 +275,13 @@ impl Transport {
             let certificate = certificate.and_then(|der| Certificate::parse(der));
             self.known.certificate = certificate.map(Box::new);
         }
-        self.send(&answer);
-        let opened = opened?;
+        let rest = bytes.get_mut(opened.used..).unwrap_or_default();
+        self.send(&answer, rest);
+        if let Err(fault) = result {
+            // Now, since it cannot be told later what was not used.
+            self.finish_beside(rest);
+            return Err(fault);
+        }
         self.hear(heard);
         self.ended |= opened.ended;
         Ok(opened.used)
@@ -271,15 +295,13 @@ impl Transport {
     }
 
     /// Makes words of the upper layers ready for the socket.
-    fn send(&mut self, mut words: &[u8]) {
+    fn send(&mut self, words: &[u8], raw: &mut [u8]) {
         let Some(tls) = &mut self.tls else { return self.out.extend_from_slice(words) };
-        while !words.is_empty() {
-            let (part, rest) = words.split_at(words.len().min(RECORD));
+        for part in words.chunks(RECORD) {
             let from = self.out.len();
             self.out.resize(from + part.len() + SEALED_RECORD - RECORD, 0);
-            let sealed = tls.seal(part, &mut self.out[from..]).unwrap_or(0);
+            let sealed = tls.seal(part, raw, &mut self.out[from..]).unwrap_or(0);
             self.out.truncate(from + sealed);
-            words = rest;
         }
     }
 }

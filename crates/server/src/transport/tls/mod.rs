@@ -20,7 +20,7 @@ pub(crate) use der::Certificate;
 pub use error::TlsError;
 use files::Identity;
 pub use options::{CertificateFiles, ClientCertificates, ClientTrust, TlsOptions, TlsVersion};
-pub(crate) use session::{RECORD, SEALED_RECORD, Tls};
+pub(crate) use session::{Opened, RECORD, SEALED_RECORD, Tls};
 
 /// Tickets for each new connection: one is enough for a client that comes back, and more cost time.
 const TICKETS: usize = 1;

@@ -1,10 +1,11 @@
 //! One TLS connection, from bytes to bytes: it holds no buffers, those are the caller's.
 
+use std::sync::Arc;
+
 use rustls::pki_types::CertificateDer;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
-use rustls::{HandshakeKind, ServerConfig};
-use std::sync::Arc;
+use rustls::{Error, HandshakeKind, ServerConfig};
 
 /// Plaintext of one record.
 pub(crate) const RECORD: usize = 16 * 1024;
@@ -16,7 +17,11 @@ const RECORD_OVERHEAD: usize = 64;
 pub(crate) const SEALED_RECORD: usize = RECORD + RECORD_OVERHEAD;
 
 /// The server's side of one connection.
-pub(crate) struct Tls(UnbufferedServerConnection);
+pub(crate) struct Tls {
+    connection: UnbufferedServerConnection,
+    /// There was an error.
+    broken: bool,
+}
 
 /// What became of bytes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,110 +33,116 @@ pub(crate) struct Opened {
 }
 
 impl Tls {
-    pub(crate) fn new(config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
-        UnbufferedServerConnection::new(config).map(Self)
+    pub(crate) fn new(config: Arc<ServerConfig>) -> Result<Self, Error> {
+        let connection = UnbufferedServerConnection::new(config)?;
+        Ok(Self { connection, broken: false })
     }
 
     /// Takes the records in `bytes`, gives what each holds to `take`, and appends to `out` what is to
-    /// be sent for the handshake: also after an error, it tells the peer of it.
-    pub(crate) fn received<E: From<rustls::Error>>(
+    /// be sent for the handshake.
+    pub(crate) fn received<E: From<Error>>(
         &mut self,
         bytes: &mut [u8],
+        opened: &mut Opened,
         out: &mut Vec<u8>,
         mut take: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<Opened, E> {
-        let mut opened = Opened::default();
+    ) -> Result<(), E> {
         loop {
-            let UnbufferedStatus { discard, state } =
-                self.0.process_tls_records(&mut bytes[opened.used..]);
+            let rest = bytes.get_mut(opened.used..).unwrap_or_default();
+            let UnbufferedStatus { discard, state } = self.connection.process_tls_records(rest);
+            self.broken = state.is_err();
+            let state = state?;
             opened.used += discard;
             match state {
-                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                ConnectionState::ReadTraffic(mut traffic) => {
                     while let Some(record) = traffic.next_record() {
                         let record = record?;
                         opened.used += record.discard;
                         take(record.payload)?;
                     }
                 }
-                Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    append(out, |into| data.encode(into).map_err(room_to_encode))
-                        .map_err(rustls::Error::General)?;
+                ConnectionState::EncodeTlsData(mut data) => {
+                    append(out, |into| data.encode(into).map_err(room_to_encode))?;
                 }
-                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => {
+                ConnectionState::TransmitTlsData(data) => data.done(),
+                ConnectionState::PeerClosed | ConnectionState::Closed => {
                     opened.ended = true;
-                    return Ok(opened);
+                    return Ok(());
                 }
-                Ok(_) => return Ok(opened),
-                Err(error) => {
-                    self.tell_alert(out);
-                    return Err(error.into());
-                }
+                _ => return Ok(()),
             }
         }
     }
 
     /// Seals `plain`, at most [`RECORD`] bytes, into `into`, which has room for [`SEALED_RECORD`]; the
     /// number of bytes written, `None` if nothing can be sent.
-    pub(crate) fn seal(&mut self, plain: &[u8], into: &mut [u8]) -> Option<usize> {
-        let mut before = Vec::new();
-        loop {
-            match self.0.process_tls_records(&mut []).state {
+    ///
+    /// As everywhere below, `raw` is what was received and not used yet: the beginning of a handshake
+    /// message may be in it, which rustls looks for at its place.
+    pub(crate) fn seal(&mut self, plain: &[u8], raw: &mut [u8], into: &mut [u8]) -> Option<usize> {
+        let mut start = 0;
+        while !self.broken {
+            let UnbufferedStatus { discard, state } = self.connection.process_tls_records(raw);
+            debug_assert_eq!(discard, 0, "all that was whole was used when it came");
+            match state {
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                    // An answer to a change of keys that was waiting goes first.
-                    let start = before.len();
-                    into.get_mut(..start)?.copy_from_slice(&before);
                     let written = traffic.encrypt(plain, into.get_mut(start..)?).ok()?;
                     return Some(start + written);
                 }
+                // An answer to a change of keys that was waiting goes first.
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    append(&mut before, |into| data.encode(into).map_err(room_to_encode)).ok()?;
+                    start += data.encode(into.get_mut(start..)?).ok()?;
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 _ => return None,
             }
         }
+        None
     }
 
-    /// Says that nothing follows.
-    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
-        if let Ok(ConnectionState::WriteTraffic(mut traffic)) =
-            self.0.process_tls_records(&mut []).state
-        {
-            // A peer that is not told only has to find out by itself.
-            append(out, |into| traffic.queue_close_notify(into).map_err(room_to_encrypt))
-                .unwrap_or_default();
+    /// Appends what is the last thing to be said: that nothing follows or, after an error, what was
+    /// wrong. Nothing may be received or sealed after it.
+    pub(crate) fn finish(&mut self, raw: &mut [u8], out: &mut Vec<u8>) {
+        // After an error rustls only hands out what it has for the peer; more it must not be asked.
+        while !self.broken || self.connection.wants_write() {
+            // Nothing is left to discard: all that was whole was used when it came.
+            let UnbufferedStatus { state, .. } = self.connection.process_tls_records(raw);
+            // A peer that cannot be told has to find out by itself.
+            let told = match state {
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    append(out, |into| data.encode(into).map_err(room_to_encode))
+                }
+                Ok(ConnectionState::TransmitTlsData(data)) => {
+                    data.done();
+                    Ok(())
+                }
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                    let told = append(out, |into| {
+                        traffic.queue_close_notify(into).map_err(room_to_encrypt)
+                    });
+                    return told.unwrap_or_default();
+                }
+                _ => return,
+            };
+            if told.is_err() {
+                return;
+            }
         }
     }
 
     /// Whether the handshake is through.
     pub(crate) fn is_established(&self) -> bool {
-        !self.0.is_handshaking()
+        !self.connection.is_handshaking()
     }
 
     /// Whether the handshake went on from an earlier one.
     pub(crate) fn was_resumed(&self) -> bool {
-        self.0.handshake_kind() == Some(HandshakeKind::Resumed)
+        self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// The certificate of the client, verified.
     pub(crate) fn client_certificate(&self) -> Option<&CertificateDer<'static>> {
-        self.0.peer_certificates()?.first()
-    }
-
-    fn tell_alert(&mut self, out: &mut Vec<u8>) {
-        loop {
-            match self.0.process_tls_records(&mut []).state {
-                Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    let told = append(out, |into| data.encode(into).map_err(room_to_encode));
-                    if told.is_err() {
-                        return;
-                    }
-                }
-                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                _ => return,
-            }
-        }
+        self.connection.peer_certificates()?.first()
     }
 }
 
@@ -139,9 +150,9 @@ impl Tls {
 fn append(
     out: &mut Vec<u8>,
     mut write: impl FnMut(&mut [u8]) -> Result<usize, Option<usize>>,
-) -> Result<(), String> {
+) -> Result<(), Error> {
     let from = out.len();
-    let failed = || "a record cannot be written".to_owned();
+    let failed = || Error::General("a record cannot be written".to_owned());
     let needed = match write(&mut []) {
         Ok(_) => return Ok(()),
         Err(needed) => needed.ok_or_else(failed)?,
