@@ -22,6 +22,9 @@ const SESSIONS_AT_ONCE: usize = 64;
 /// Retained messages handed over at once, on their way into the table.
 const RETAINED_AT_ONCE: usize = 1024;
 
+/// Such batches on their way: reading is not to be far ahead.
+const BATCHES: usize = 16;
+
 /// What a store held.
 pub(crate) struct Found {
     state: State,
@@ -52,7 +55,7 @@ pub(crate) fn open(
     let disk = RealDisk::open(&options.directory, true)?;
     let log = Options { on_damage: options.on_damage, ..Options::default() };
     let (opened, retained) = thread::scope(|scope| {
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = mpsc::sync_channel(BATCHES);
         let table = scope.spawn(move || fill(&receiver));
         let mut batch = Vec::with_capacity(RETAINED_AT_ONCE);
         let opened = Log::open_each(disk, log, &mut |message| {
