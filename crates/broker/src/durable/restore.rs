@@ -11,7 +11,7 @@ use dunlin_proto::window::Resend;
 use super::spill::{Spilled, group_of};
 use crate::broker::Broker;
 use crate::commons::Commons;
-use crate::journal::{QueuedState, SessionState, SubscriptionState, WillState};
+use crate::journal::{QueuedState, Record, SessionState, SubscriptionState, WillState};
 use crate::pending::unshare;
 use crate::router::{Index, Subscriber};
 use crate::session::{Copy, Will};
@@ -37,6 +37,12 @@ impl Broker {
         // One that was connected counts from now: nobody knows when its connection ended.
         session.ends_at = state.ends_at.unwrap_or_else(|| session.outlives(now));
         session.will = state.will.map(|will| Box::new(armed(will, now, session.ends_at)));
+        if keeps && state.ends_at.is_none() {
+            // Should this process die as well, its times do not begin anew.
+            let (number, ends_at) = (session.number, session.ends_at);
+            let will_due = session.will.as_ref().map(|will| will.due);
+            self.hub.journal.write(&Record::Parted { number, ends_at, will_due });
+        }
         self.take_subscriptions(slot, state.subscriptions, index);
         for held in state.held {
             if let Some(session) = self.hub.sessions.at_mut(slot) {

@@ -250,6 +250,8 @@ fn remaining_times_go_on_after_a_restart() {
     world.subscribe(watcher, "will", QoS::AtMostOnce);
     // It had a connection when the broker ended: its delay begins now.
     world.restore(SessionState { ends_at: None, ..state });
+    let records = world.records();
+    assert!(records.len() == 1 && records[0].starts_with("Parted { number: 7"), "{records:?}");
     world.wait_seconds(29);
     assert!(world.take(watcher).is_empty());
     world.wait_seconds(2);
