@@ -22,7 +22,7 @@ const UNDER_WAY: usize = 10;
 /// Filters that do not overlap, and those that may.
 const APART: [&str; 4] = ["t/0", "t/1", "t/2", "u/+"];
 const OVERLAPPING: [&str; 6] = ["t/+", "t/#", "+/1", "#", "u/3", "will/#"];
-const SHARED: [&str; 3] = ["$share/g/t/+", "$share/h/u/#", "$share/g/t/1"];
+const SHARED: [&str; 3] = ["$share/g/t/+", "$share/h/u/#", "$share/g/v/+"];
 
 /// Topics, the first ones in smaller worlds.
 pub(in super::super) const TOPICS: [&str; 9] =

@@ -105,9 +105,13 @@ impl Client {
 
     /// CONNACK came.
     pub(super) fn accepted(&mut self, scene: &mut Scene, link: usize, present: bool) {
-        self.must_clean = false;
         self.stage = Stage::Up(link);
-        scene.oracle.connected(scene.schedule.now, link, present);
+        self.must_clean = !scene.oracle.connected(scene.schedule.now, link, present);
+        if self.must_clean {
+            // What it knows may be about another session: it begins anew.
+            self.leave_link(scene);
+            return;
+        }
         if !present && self.version() != Version::V3_1 {
             // [MQTT-3.2.2-5]: what was said on this connection is said to the new session.
             self.flights.retain(|flight| flight.link == link);

@@ -88,9 +88,10 @@ impl Oracle {
         self.current.insert(client, self.sessions.len() - 1);
     }
 
-    /// CONNACK came.
-    pub(in super::super) fn connected(&mut self, now: Time, link: usize, present: bool) {
-        let Some(attempt) = self.attempts.get_mut(link) else { return };
+    /// CONNACK came. False if the client cannot know which session it has now.
+    pub(in super::super) fn connected(&mut self, now: Time, link: usize, present: bool) -> bool {
+        let doubtful = present && self.is_doubtful(now, link);
+        let Some(attempt) = self.attempts.get_mut(link) else { return true };
         attempt.acked = Some(now);
         let Connecting { client, clean, expiry, tells_present, .. } = attempt.connecting;
         if clean && present {
@@ -105,6 +106,25 @@ impl Oracle {
         if let Some(session) = self.session_of_mut(client) {
             session.confirmed = true;
         }
+        !doubtful
+    }
+
+    /// Whether the session may have expired, and an earlier CONNECT, whose CONNACK never came, begun
+    /// another one, which is the one that is present now.
+    fn is_doubtful(&self, now: Time, link: usize) -> bool {
+        let Some(Connecting { client, expiry, .. }) =
+            self.attempts.get(link).map(|attempt| attempt.connecting)
+        else {
+            return false;
+        };
+        let (alive, begun) = self.attempts[..link]
+            .iter()
+            .filter(|one| one.connecting.client == client)
+            .fold((Time::ZERO, false), |(alive, begun), one| match one.acked {
+                Some(_) => (alive.max(one.heard), false),
+                None => (alive, begun || one.read.is_some()),
+            });
+        begun && alive.saturating_add(lifetime(expiry)) <= now
     }
 
     /// There was no session, so what is known of it is no more; what was sent on this connection stays.
@@ -121,8 +141,7 @@ impl Oracle {
             return;
         };
         let Some(session) = self.session_of(client) else { return };
-        let life =
-            if expiry == u32::MAX { Duration::MAX } else { Duration::from_secs(u64::from(expiry)) };
+        let life = lifetime(expiry);
         let earlier = || {
             self.attempts
                 .iter()
@@ -188,4 +207,9 @@ impl Oracle {
     pub(super) fn receiving(&self, receipt: &Receipt<'_>) -> Option<usize> {
         self.current.get(&receipt.client).copied()
     }
+}
+
+/// How long a session outlives its connection.
+fn lifetime(expiry: u32) -> Duration {
+    if expiry == u32::MAX { Duration::MAX } else { Duration::from_secs(u64::from(expiry)) }
 }

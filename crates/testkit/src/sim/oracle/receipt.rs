@@ -140,7 +140,8 @@ impl Oracle {
             return Err("QoS 1 came again without DUP and without reason");
         }
         // What was dropped once may come when it is sent again.
-        let dropped = message.sends > 1 && (self.lossy || receipt.qos == QoS::AtMostOnce);
+        let droppable = self.lossy || receipt.qos == QoS::AtMostOnce || message.interval.is_some();
+        let dropped = message.sends > 1 && droppable;
         if first && !message.is_will() && ways.ordered && !ways.shared && !dropped {
             let key = (message.session, message.topic.clone(), message.qos, receipt.qos);
             let last = session.last.insert(key, receipt.message);

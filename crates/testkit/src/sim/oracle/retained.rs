@@ -1,5 +1,6 @@
 //! Retained messages: the last write counts, and which one that is may be open.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use dunlin_broker::Time;
@@ -22,7 +23,12 @@ impl Oracle {
             QoS::AtMostOnce => {
                 !write.unsure && write.dealt.is_some_and(|dealt| self.deaths_since(dealt) == 0)
             }
-            _ => write.is_accepted(),
+            // What expires before its release is not published.
+            _ => {
+                let lasts = write.interval.map(|seconds| Duration::from_secs(u64::from(seconds)));
+                let ends = lasts.map_or(Time::MAX, |lasts| write.sent.saturating_add(lasts));
+                write.is_accepted() && write.done.is_some_and(|done| done < ends)
+            }
         }
     }
 
