@@ -210,12 +210,11 @@ impl World {
 
     /// The process ends in the middle of whatever it does.
     pub(super) fn die(&mut self, power: bool) {
-        if self.process.take().is_none() {
-            return;
-        }
+        let Some(process) = self.process.take() else { return };
+        let durable = process.durable(self.scene.schedule.now);
         self.scene.trace(|| "the broker dies".to_owned());
         let scene = &mut self.scene;
-        scene.oracle.died(scene.schedule.now);
+        scene.oracle.died(scene.schedule.now, durable);
         for link in 0..scene.links.len() {
             let held = &mut scene.links[link];
             if core::mem::take(&mut held.broker_open) {

@@ -109,22 +109,23 @@ impl Oracle {
         !doubtful
     }
 
-    /// Whether the session may have expired, and an earlier CONNECT, whose CONNACK never came, begun
-    /// another one, which is the one that is present now.
+    /// Whether a CONNECT whose CONNACK never came may have begun another session, which is the one that
+    /// is present now: after this one had expired, or because it was on its way for longer than the
+    /// next one.
     fn is_doubtful(&self, now: Time, link: usize) -> bool {
         let Some(Connecting { client, expiry, .. }) =
             self.attempts.get(link).map(|attempt| attempt.connecting)
         else {
             return false;
         };
-        let (alive, begun) = self.attempts[..link]
-            .iter()
-            .filter(|one| one.connecting.client == client)
-            .fold((Time::ZERO, false), |(alive, begun), one| match one.acked {
-                Some(_) => (alive.max(one.heard), false),
-                None => (alive, begun || one.read.is_some()),
-            });
-        begun && alive.saturating_add(lifetime(expiry)) <= now
+        let others = || {
+            let earlier = self.attempts.iter().take(link);
+            earlier.filter(|one| one.connecting.client == client)
+        };
+        let Some(last) = others().rfind(|one| one.acked.is_some()) else { return false };
+        let expired = last.heard.saturating_add(lifetime(expiry)) <= now;
+        let mut unheard = others().filter(|one| one.acked.is_none() && one.read > last.read);
+        unheard.any(|one| one.connecting.clean || expired)
     }
 
     /// There was no session, so what is known of it is no more; what was sent on this connection stays.

@@ -37,6 +37,16 @@ pub(super) enum Mark {
     Disconnect,
 }
 
+/// A death of the broker.
+#[derive(Debug, Clone, Copy)]
+struct Death {
+    at: Time,
+    /// What happened before is not forgotten.
+    durable: Time,
+    /// When the next one was there.
+    back: Time,
+}
+
 /// Everything that is known.
 #[derive(Default)]
 pub(super) struct Oracle {
@@ -46,8 +56,7 @@ pub(super) struct Oracle {
     current: BTreeMap<usize, usize>,
     /// One for each link: each carries one CONNECT.
     attempts: Vec<Attempt>,
-    /// When the broker last died, and was there again.
-    deaths: Vec<(Time, Time)>,
+    deaths: Vec<Death>,
     /// When a client's last connection ended at the broker, at the latest.
     gone: BTreeMap<usize, Time>,
     /// Queues may drop messages.
@@ -73,9 +82,9 @@ impl Oracle {
         self.failure.get_or_insert(why);
     }
 
-    /// The broker died.
-    pub(super) fn died(&mut self, now: Time) {
-        self.deaths.push((now, Time::MAX));
+    /// The broker died; what it did before `durable` is known to the next one.
+    pub(super) fn died(&mut self, now: Time, durable: Time) {
+        self.deaths.push(Death { at: now, durable, back: Time::MAX });
         self.troubled_until = Time::ZERO;
         for attempt in self.attempts.iter_mut().filter(|one| one.open && one.arrived) {
             attempt.open = false;
@@ -90,7 +99,7 @@ impl Oracle {
     /// It is there again.
     pub(super) fn restarted(&mut self, now: Time) {
         if let Some(last) = self.deaths.last_mut() {
-            last.1 = now;
+            last.back = now;
         }
         for attempt in self.attempts.iter_mut().filter(|attempt| attempt.closed == Some(Time::MAX))
         {
@@ -115,7 +124,7 @@ impl Oracle {
 
     /// How often the broker died after this.
     fn deaths_since(&self, time: Time) -> usize {
-        self.deaths.iter().rev().take_while(|(died, _)| *died >= time).count()
+        self.deaths.iter().rev().take_while(|death| death.at >= time).count()
     }
 
     fn session_of(&self, client: usize) -> Option<&Session> {

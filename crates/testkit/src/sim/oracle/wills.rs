@@ -18,7 +18,7 @@ pub(super) enum Fate {
     Open,
 }
 
-/// What is not awaited by anybody may be lost in a crash within this time.
+/// How late a will may be.
 const LAZY: Duration = Duration::from_secs(1);
 
 impl Oracle {
@@ -51,9 +51,8 @@ impl Oracle {
     /// this one before.
     fn fate_after_disconnect(&self, link: usize, read: Time) -> Fate {
         let taken_over = self.is_succeeded(link, read);
-        let until = read.saturating_add(LAZY);
-        let died = self.deaths.iter().any(|(died, _)| *died >= read && *died <= until);
-        if taken_over || died { Fate::Open } else { Fate::Quiet }
+        let forgotten = self.deaths.iter().any(|death| death.durable <= read && death.at >= read);
+        if taken_over || forgotten { Fate::Open } else { Fate::Quiet }
     }
 
     /// The broker has read a later CONNECT of the same client by then.
@@ -72,7 +71,15 @@ impl Oracle {
         closed: Time,
         wait: Duration,
     ) -> Fate {
-        let due = closed.saturating_add(wait).saturating_add(LAZY);
+        // After a death before that, the delay begins anew.
+        let due = self.deaths.iter().fold(closed.saturating_add(wait), |due, death| {
+            if death.at >= closed && death.at <= due.saturating_add(LAZY) {
+                death.back.saturating_add(wait)
+            } else {
+                due
+            }
+        });
+        let due = due.saturating_add(LAZY);
         let client = attempt.connecting.client;
         let mut later = self.attempts.iter().skip(link + 1);
         let Some(next) = later.find(|one| one.connecting.client == client) else {

@@ -22,9 +22,9 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) struct Keeper {
     log: Log<FaultyDisk>,
     /// Handed in, and not written.
-    pending: Vec<(usize, Journal)>,
+    pending: Vec<Batch>,
     /// Written, and not durable.
-    written: Vec<(usize, Journal)>,
+    written: Vec<Batch>,
     loads: VecDeque<(usize, Load)>,
     /// A step is under way, or waits for company.
     phase: Phase,
@@ -33,6 +33,13 @@ pub(super) struct Keeper {
     failing: bool,
     /// When the next step is; other events are leftovers.
     due: Option<Time>,
+}
+
+/// What a shard has handed in at once.
+struct Batch {
+    shard: usize,
+    journal: Journal,
+    at: Time,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +70,11 @@ impl Keeper {
         self.log.status()
     }
 
+    /// When the first of what is not durable was handed in.
+    pub(super) fn oldest(&self, now: Time) -> Time {
+        self.pending.iter().chain(&self.written).map(|batch| batch.at).min().unwrap_or(now)
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.written.is_empty() && self.loads.is_empty()
     }
@@ -77,7 +89,7 @@ impl Process {
         if let Some(journal) = shard.broker.take_journal() {
             shard.unhurried = !journal.urgent;
             urgent = journal.urgent;
-            keeper.pending.push((number, journal));
+            keeper.pending.push(Batch { shard: number, journal, at: scene.schedule.now });
         }
         if shard.unhurried && shard.broker.waiting() > 0 {
             shard.unhurried = false;
@@ -131,7 +143,7 @@ impl Process {
         if keeper.failing {
             return;
         }
-        for (shard, journal) in mem::take(&mut keeper.written) {
+        for Batch { shard, journal, .. } in mem::take(&mut keeper.written) {
             self.shards[shard].mailbox.push_back(Parcel::Persisted(journal.token));
             self.rouse(scene, shard);
         }
@@ -181,7 +193,7 @@ impl Keeper {
         if self.pending.is_empty() {
             return self.prepare(scene);
         }
-        let records = self.pending.iter().map(|(_, journal)| journal.records.as_slice());
+        let records = self.pending.iter().map(|batch| batch.journal.records.as_slice());
         // Some say only that a shard waits for what others have handed in before.
         let batches: Vec<&[u8]> = records.filter(|records| !records.is_empty()).collect();
         if let Err(why) = self.log.append(&batches) {

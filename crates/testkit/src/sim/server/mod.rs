@@ -14,7 +14,7 @@ use std::sync::Arc;
 use core::time::Duration;
 
 use dunlin_broker::journal::State;
-use dunlin_broker::{Broker, ConnId, Index, Peer, Stats};
+use dunlin_broker::{Broker, ConnId, Index, Peer, Stats, Time};
 use dunlin_store::{FaultyDisk, Log, Status};
 
 use self::commons::Shared;
@@ -22,6 +22,9 @@ use self::keeper::Keeper;
 use self::shard::{Parcel, Shard};
 use super::scene::Scene;
 use super::schedule::Event;
+
+/// Longer than any turn takes, from input to the journal.
+const TURN: Duration = Duration::from_millis(20);
 
 /// One life of a broker.
 pub(super) struct Process {
@@ -165,6 +168,12 @@ impl Process {
 
     pub(super) fn status(&self) -> Option<Status> {
         self.keeper.as_ref().map(Keeper::status)
+    }
+
+    /// Everything done before this moment is durable.
+    pub(super) fn durable(&self, now: Time) -> Time {
+        let oldest = self.keeper.as_ref().map_or(now, |keeper| keeper.oldest(now));
+        oldest.saturating_sub(TURN)
     }
 
     /// Everything handed to the store is durable.
