@@ -62,7 +62,7 @@ impl Tls {
                     }
                 }
                 ConnectionState::EncodeTlsData(mut data) => {
-                    append(out, |into| data.encode(into).map_err(room_to_encode))?;
+                    append(out, |into| data.encode(into).map_err(|error| room_to_encode(&error)))?;
                 }
                 ConnectionState::TransmitTlsData(data) => data.done(),
                 ConnectionState::PeerClosed | ConnectionState::Closed => {
@@ -110,7 +110,7 @@ impl Tls {
             // A peer that cannot be told has to find out by itself.
             let told = match state {
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    append(out, |into| data.encode(into).map_err(room_to_encode))
+                    append(out, |into| data.encode(into).map_err(|error| room_to_encode(&error)))
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => {
                     data.done();
@@ -118,7 +118,7 @@ impl Tls {
                 }
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                     let told = append(out, |into| {
-                        traffic.queue_close_notify(into).map_err(room_to_encrypt)
+                        traffic.queue_close_notify(into).map_err(|error| room_to_encrypt(&error))
                     });
                     return told.unwrap_or_default();
                 }
@@ -163,14 +163,14 @@ fn append(
     Ok(())
 }
 
-const fn room_to_encode(error: EncodeError) -> Option<usize> {
+const fn room_to_encode(error: &EncodeError) -> Option<usize> {
     match error {
         EncodeError::InsufficientSize(size) => Some(size.required_size),
         EncodeError::AlreadyEncoded => None,
     }
 }
 
-const fn room_to_encrypt(error: EncryptError) -> Option<usize> {
+const fn room_to_encrypt(error: &EncryptError) -> Option<usize> {
     match error {
         EncryptError::InsufficientSize(size) => Some(size.required_size),
         EncryptError::EncryptExhausted => None,

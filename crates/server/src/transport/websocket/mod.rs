@@ -52,7 +52,7 @@ pub(crate) enum WebSocketFault {
 }
 
 /// What became of bytes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Heard {
     /// The client behind trusted proxies, told once.
     pub(crate) forwarded_for: Option<IpAddr>,
