@@ -18,6 +18,7 @@ mod layered;
 mod limits;
 mod listener;
 mod mailbox;
+mod notify;
 mod options;
 mod pacer;
 mod read;

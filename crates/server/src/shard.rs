@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dunlin_broker::{Broker, ConnId, Event, Time, View};
@@ -139,6 +140,7 @@ impl<'s> Shard<'s> {
         loop {
             self.wait()?;
             let started = self.shared.clock.now();
+            self.note_turn();
             if self.end_if_stopping(started) {
                 return Ok(());
             }
@@ -161,6 +163,12 @@ impl<'s> Shard<'s> {
             listener.register(self.poll.registry(), Token(FIRST_LISTENER - number))?;
         }
         Ok(())
+    }
+
+    /// Shows that this shard turns. It is the only one that counts here.
+    fn note_turn(&self) {
+        let turns = &self.shared.turns[usize::from(self.number)];
+        turns.store(turns.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Sleeps until there is something to do, or only collects what has happened if there is

@@ -1,7 +1,7 @@
 //! What the shards of a server share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dunlin_broker::{Index, Mail, Message, Numbers, SessionKey, Settings};
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) snapshots: Vec<Mutex<Snapshot>>,
     /// Open sockets of clients.
     pub(crate) connections: AtomicUsize,
+    /// Turns that each shard has taken, for who watches whether it still does.
+    pub(crate) turns: Vec<AtomicU64>,
     stop: AtomicU8,
     /// Shards that have published their wills before they stop.
     wills_published: AtomicUsize,
@@ -99,6 +101,7 @@ impl Shared {
             snapshots: (0..shards).map(|_| Mutex::default()).collect(),
             mailboxes,
             connections: AtomicUsize::new(0),
+            turns: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             stop: AtomicU8::new(Stop::Running as u8),
             wills_published: AtomicUsize::new(0),
         }

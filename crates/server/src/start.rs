@@ -16,6 +16,7 @@ use crate::error::{RunError, StartError};
 use crate::limits;
 use crate::listener::Listener;
 use crate::mailbox::Mailbox;
+use crate::notify::Manager;
 use crate::options::{Durability, ServerOptions};
 use crate::shard::{MAILBOX, Shard};
 use crate::shared::{Parcel, Shared, Stop, Tuning};
@@ -93,6 +94,20 @@ impl Handle {
             mailbox.rouse();
         }
         Ok(())
+    }
+
+    /// Tells the service manager that the server is ready and, if it wants to know, in its intervals
+    /// that the shards turn. Without one (`NOTIFY_SOCKET`) there is nobody to tell.
+    ///
+    /// # Errors
+    /// The socket that it named cannot be reached.
+    pub fn tell_service_manager(&self) -> io::Result<()> {
+        let Some(manager) = Manager::from_environment()? else { return Ok(()) };
+        manager.tell("READY=1");
+        match Manager::watchdog() {
+            Some(interval) => manager.keep_alive(interval, Arc::clone(&self.shared)),
+            None => Ok(()),
+        }
     }
 
     /// How it goes at each listener.
