@@ -2,9 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod churn;
+mod encrypted;
 mod exchange;
 mod keeping;
 mod limits;
+mod listeners;
+#[allow(dead_code, reason = "shared with the tests of the transports, which need more of it")]
+#[path = "../../src/transport/pki.rs"]
+mod pki;
 mod stopping;
 mod system;
 mod wire;

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use dunlin_server::{Handle, ServerOptions, start};
+use dunlin_server::{Handle, ListenerOptions, ServerOptions, start};
 
 /// Long enough for a loaded machine; only a failing test waits it out.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,7 +26,17 @@ impl Server {
 
     pub(crate) fn with(options: ServerOptions) -> Self {
         let listeners = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()];
-        let handle = start(ServerOptions { listeners, ..options }).unwrap();
+        Self::with_all(ServerOptions { listeners, ..options })
+    }
+
+    /// With these listeners, the first of which has a port.
+    pub(crate) fn with_listeners(listeners: Vec<ListenerOptions>, shards: usize) -> Self {
+        let options = ServerOptions { shards, sessions_ahead: 1, ..ServerOptions::default() };
+        Self::with_all(ServerOptions { listeners, ..options })
+    }
+
+    pub(crate) fn with_all(options: ServerOptions) -> Self {
+        let handle = start(options).unwrap();
         let address = handle.addresses()[0];
         Self { handle: Some(handle), address }
     }

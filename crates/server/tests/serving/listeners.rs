@@ -1,0 +1,246 @@
+//! Listeners of every kind, over real sockets.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use dunlin_broker::{Entry, Versions};
+use dunlin_proto::QoS;
+use dunlin_proto::version::Version;
+use dunlin_server::{
+    Handle, ListenerOptions, Place, ProxyOptions, ProxyVersion, ServerOptions, WebSocketOptions,
+    start,
+};
+
+use super::wire::{Server, Wire, connect, publish, subscribe};
+
+/// Any free port of this machine.
+pub(crate) fn free_port() -> ListenerOptions {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()
+}
+
+fn server(listener: ListenerOptions) -> Server {
+    Server::with_listeners(vec![listener], 2)
+}
+
+/// Opens a WebSocket and sends MQTT through it.
+fn websocket(address: SocketAddr, headers: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let request = format!(
+        "GET /mqtt HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    stream
+}
+
+fn answer_of(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while !answer.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() > 0 {
+        answer.push(byte[0]);
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+fn frame(payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x82, 0x80 | u8::try_from(payload.len()).unwrap(), 1, 2, 3, 4];
+    bytes.extend(payload.iter().zip([1, 2, 3, 4].iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    bytes
+}
+
+#[test]
+fn a_unix_socket_serves_as_a_port_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mqtt.sock");
+    let place = Place::Unix { path: path.clone(), mode: Some(0o600) };
+    let options =
+        ServerOptions { listeners: vec![ListenerOptions::new(place)], ..ServerOptions::default() };
+    let handle = start(options).unwrap();
+    // Enough of them that some move to the other shard.
+    for number in 0..8 {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.write_all(&connect(4, &format!("unix-{number}"))).unwrap();
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, [0x20, 2, 0, 0]);
+    }
+    handle.stop_now();
+    handle.join().unwrap();
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_websocket_carries_mqtt_in_both_directions() {
+    let listener = ListenerOptions { websocket: Some(WebSocketOptions::default()), ..free_port() };
+    let server = server(listener);
+    let mut stream = websocket(server.address, "Sec-WebSocket-Protocol: mqtt\r\n");
+    assert!(answer_of(&mut stream).starts_with("HTTP/1.1 101 "));
+    // Two packets in one frame, one packet in two.
+    let subscription = subscribe(1, "a", 0);
+    let (first, second) = subscription.split_at(3);
+    stream.write_all(&frame(&[&connect(4, "page"), first].concat())).unwrap();
+    stream.write_all(&frame(second)).unwrap();
+    stream.write_all(&frame(&publish("a", 0, 0, b"hello"))).unwrap();
+    let mut expected = vec![0x20, 2, 0, 0, 0x90, 3, 0, 1, 0];
+    expected.extend(publish("a", 0, 0, b"hello"));
+    let mut got = Vec::new();
+    while got.len() < expected.len() {
+        let mut head = [0; 2];
+        stream.read_exact(&mut head).unwrap();
+        assert_eq!(head[0], 0x82, "a whole binary frame");
+        let from = got.len();
+        got.resize(from + usize::from(head[1]), 0);
+        stream.read_exact(&mut got[from..]).unwrap();
+    }
+    assert_eq!(got, expected);
+    // A close is answered by one.
+    stream.write_all(&[0x88, 0x80, 0, 0, 0, 0]).unwrap();
+    let mut end = Vec::new();
+    stream.read_to_end(&mut end).unwrap();
+    assert_eq!(end, [0x88, 2, 0x03, 0xE8]);
+}
+
+#[test]
+fn requests_for_something_else_are_answered_with_why() {
+    let options = WebSocketOptions {
+        path: Some("/mqtt".into()),
+        origins: vec!["https://here.example".into()],
+        ..WebSocketOptions::default()
+    };
+    let server = server(ListenerOptions { websocket: Some(options), ..free_port() });
+    for (headers, status) in [
+        ("Origin: https://here.example\r\n", "400"),
+        ("Origin: https://evil.example\r\nSec-WebSocket-Protocol: mqtt\r\n", "403"),
+        ("Sec-WebSocket-Protocol: mqtt\r\n", "403"),
+    ] {
+        let mut stream = websocket(server.address, headers);
+        let answer = answer_of(&mut stream);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+    let mut wire = Wire::open(&server);
+    wire.send(&connect(4, "no page"));
+    wire.expect_end();
+    assert_eq!(server.handle().listeners()[0].turned_away, 4);
+}
+
+#[test]
+fn a_proxy_says_who_the_client_is_and_nobody_else_may() {
+    let proxied = |from: &str| ListenerOptions {
+        proxy: Some(ProxyOptions {
+            version: ProxyVersion::V1,
+            from: vec![from.parse().unwrap()],
+            requires_tls: false,
+        }),
+        deny_from: vec!["192.0.2.0/24".parse().unwrap()],
+        ..free_port()
+    };
+    let server = server(proxied("127.0.0.0/8"));
+    let header = |address: &str| format!("PROXY TCP4 {address} 127.0.0.1 4711 1883\r\n");
+    let mut good = Wire::open(&server);
+    good.send(header("198.51.100.7").as_bytes());
+    good.send(&connect(4, "behind"));
+    good.expect(&[0x20, 2, 0, 0]);
+    // One whose own network is denied, one without a header, and one that is no proxy.
+    for bytes in [[header("192.0.2.7").into_bytes(), connect(4, "x")].concat(), connect(4, "y")] {
+        let mut bad = Wire::open(&server);
+        bad.send(&bytes);
+        bad.expect_end();
+    }
+    let elsewhere = Server::with_listeners(vec![proxied("203.0.113.0/24")], 1);
+    Wire::open(&elsewhere).expect_end();
+}
+
+#[test]
+fn the_header_of_a_proxy_is_no_mqtt_where_none_is_expected() {
+    let server = server(free_port());
+    let mut liar = Wire::open(&server);
+    liar.send(b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n");
+    liar.send(&connect(4, "liar"));
+    liar.expect_end();
+}
+
+#[test]
+fn networks_that_may_not_connect_are_turned_away() {
+    let denied = ListenerOptions { deny_from: vec!["127.0.0.0/8".parse().unwrap()], ..free_port() };
+    let other =
+        ListenerOptions { allow_from: vec!["192.0.2.0/24".parse().unwrap()], ..free_port() };
+    let allowed = ListenerOptions { allow_from: vec!["127.0.0.1".parse().unwrap()], ..free_port() };
+    for listener in [denied, other] {
+        let server = server(listener);
+        Wire::open(&server).expect_end();
+    }
+    Wire::connect(&server(allowed), "neighbour");
+}
+
+#[test]
+fn a_listener_has_limits_and_versions_of_its_own() {
+    let entry = Entry {
+        versions: Versions::NONE.with(Version::V5_0),
+        maximum_qos: QoS::AtLeastOnce,
+        topic_alias_maximum: Some(3),
+        ..Entry::default()
+    };
+    let narrow = ListenerOptions { maximum_connections: Some(1), entry, ..free_port() };
+    let server = server(narrow);
+    let mut old = Wire::open(&server);
+    old.send(&connect(4, "old"));
+    // Unacceptable protocol version.
+    old.expect(&[0x20, 2, 0, 1]);
+    old.expect_end();
+    let mut first = (0..100).find_map(|_| {
+        let mut wire = Wire::open(&server);
+        wire.send(&connect(5, "first"));
+        let (_, body) = wire.packet();
+        (body[1] == 0).then_some((wire, body))
+    });
+    let (first, connack) = first.as_mut().unwrap();
+    // Maximum QoS 1, and three aliases.
+    assert!(connack.windows(2).any(|pair| pair == [0x24, 1]), "{connack:02x?}");
+    assert!(connack.windows(3).any(|triple| triple == [0x22, 0, 3]), "{connack:02x?}");
+    let mut second = Wire::open(&server);
+    second.send(&connect(5, "second"));
+    assert_eq!(second.packet().1[1], 0x97, "quota exceeded");
+    second.expect_end();
+    // SUBSCRIBE asks for 2 and is given 1.
+    first.send(&[0x82, 7, 0, 1, 0, 0, 1, b'a', 2]);
+    first.expect(&[0x90, 4, 0, 1, 0, 1]);
+}
+
+#[test]
+fn listeners_are_replaced_while_connections_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mqtt.sock");
+    let unix = || ListenerOptions::new(Place::Unix { path: path.clone(), mode: None });
+    let server = Server::with_listeners(vec![free_port()], 2);
+    let kept = |address: SocketAddr| ListenerOptions::from(address);
+    let mut old = Wire::connect(&server, "old");
+    let handle: &Handle = server.handle();
+    // It is known by the port that was asked for, so a fixed one is another listener.
+    handle.replace_listeners(&[free_port(), unix()]).unwrap();
+    let answers = || {
+        let mut stream = UnixStream::connect(&path).ok()?;
+        stream.write_all(&connect(4, "new")).ok()?;
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer).ok()?;
+        Some(answer)
+    };
+    assert_eq!(answers(), Some([0x20, 2, 0, 0]));
+    Wire::connect(&server, "still there");
+    // One of the new ones cannot be opened: everything stays.
+    let taken = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let impossible = kept(taken.local_addr().unwrap());
+    assert!(handle.replace_listeners(&[impossible]).is_err());
+    Wire::connect(&server, "as before");
+    // Only the socket is left; who came by the port stays connected.
+    handle.replace_listeners(&[unix()]).unwrap();
+    let closed = (0..1_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        TcpStream::connect(server.address).is_err()
+    });
+    assert!(closed);
+    assert_eq!(answers(), Some([0x20, 2, 0, 0]));
+    old.send(&[0xC0, 0]);
+    old.expect(&[0xD0, 0]);
+}
