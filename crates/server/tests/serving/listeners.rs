@@ -71,12 +71,16 @@ fn a_unix_socket_serves_as_a_port_does() {
     assert!(!path.exists());
 }
 
+// shows 3.1.1: MQTT-6.0.0-2, MQTT-6.0.0-4
+// shows 5.0: MQTT-6.0.0-2, MQTT-6.0.0-4
 #[test]
 fn a_websocket_carries_mqtt_in_both_directions() {
     let listener = ListenerOptions { websocket: Some(WebSocketOptions::default()), ..free_port() };
     let server = server(listener);
     let mut stream = websocket(server.address, "Sec-WebSocket-Protocol: mqtt\r\n");
-    assert!(answer_of(&mut stream).starts_with("HTTP/1.1 101 "));
+    let answer = answer_of(&mut stream);
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    assert!(answer.contains("\r\nSec-WebSocket-Protocol: mqtt\r\n"), "{answer}");
     // Two packets in one frame, one packet in two.
     let subscription = subscribe(1, "a", 0);
     let (first, second) = subscription.split_at(3);
@@ -100,6 +104,23 @@ fn a_websocket_carries_mqtt_in_both_directions() {
     let mut end = Vec::new();
     stream.read_to_end(&mut end).unwrap();
     assert_eq!(end, [0x88, 2, 0x03, 0xE8]);
+}
+
+// shows 3.1.1: MQTT-6.0.0-1
+// shows 5.0: MQTT-6.0.0-1
+#[test]
+fn mqtt_in_a_frame_of_text_ends_the_connection() {
+    let listener = ListenerOptions { websocket: Some(WebSocketOptions::default()), ..free_port() };
+    let server = server(listener);
+    let mut stream = websocket(server.address, "Sec-WebSocket-Protocol: mqtt\r\n");
+    answer_of(&mut stream);
+    let mut text = frame(&connect(4, "text"));
+    text[0] = 0x81;
+    stream.write_all(&text).unwrap();
+    let mut end = Vec::new();
+    stream.read_to_end(&mut end).unwrap();
+    // Unsupported data.
+    assert_eq!(end, [0x88, 2, 0x03, 0xEB]);
 }
 
 #[test]
@@ -174,6 +195,7 @@ fn networks_that_may_not_connect_are_turned_away() {
     Wire::connect(&server(allowed), "neighbour");
 }
 
+// shows 5.0: MQTT-3.2.2-9, MQTT-3.2.2-10
 #[test]
 fn a_listener_has_limits_and_versions_of_its_own() {
     let entry = Entry {
