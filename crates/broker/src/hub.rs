@@ -40,7 +40,7 @@ pub(crate) struct Hub {
     pub(crate) events: Vec<Event>,
     /// Messages of shared subscriptions that a member could not take, and which member that was; the
     /// next commit hands them on.
-    pub(crate) returned: Vec<(SessionKey, Copy)>,
+    pub(crate) returned: Vec<Returned>,
     /// That there is no room for more retained messages was said, and is still so.
     pub(crate) told_retained_full: bool,
     pub(crate) pool: Pool,
@@ -50,6 +50,15 @@ pub(crate) struct Hub {
     pub(crate) loads: Vec<Load>,
     shapes: Shapes,
     spare: Spare,
+}
+
+/// A message of a shared subscription that a member could not take.
+pub(crate) struct Returned {
+    /// Which member that was.
+    pub(crate) from: SessionKey,
+    pub(crate) copy: Copy,
+    /// Whether it is stored for that one, until the same journal says that it is not.
+    pub(crate) kept: bool,
 }
 
 impl Hub {
@@ -109,7 +118,8 @@ impl Hub {
     }
 
     /// Gives a message that a member of a shared subscription could not take to another member.
-    pub(crate) fn hand_on(&mut self, now: Time, from: SessionKey, copy: &Copy, view: &View<'_>) {
+    pub(crate) fn hand_on(&mut self, now: Time, returned: Returned, view: &View<'_>) {
+        let Returned { from, copy, kept } = returned;
         let Some(group) = copy.group else { return };
         // [MQTT-3.3.2-5]
         if copy.message.expired(now) {
@@ -119,13 +129,17 @@ impl Hub {
         }
         self.shapes.clear();
         let Some(to) = view.index.pick(group, Some(from)) else { return };
-        let incoming = Incoming::of(&copy.message);
+        // What nobody kept so far may be stored no more.
+        let anew = self.journal.on && !kept && copy.message.id() != 0;
+        let message =
+            if anew { Arc::new(copy.message.unstored()) } else { Arc::clone(&copy.message) };
+        let incoming = Incoming::of(&message);
         if self.journal.on {
             self.journal.begin(&incoming, view.commons.numbers());
         }
         if !self.offer(now, &to, group, &incoming, view) {
             // That one's end is not in the index yet: another time.
-            self.returned.push((to.session, copy.clone()));
+            self.returned.push(Returned { from: to.session, copy, kept });
         }
         if self.journal.is_noting() {
             self.journal.finish(&incoming, Origin::Client, Retention::None, None);
@@ -199,7 +213,7 @@ impl Hub {
             let message = Arc::clone(m.message(&mut self.pool));
             let (identifier, qos, retain) = (to.identifier, to.qos, m.retain);
             let copy = Copy { message, identifier, qos, retain, group: Some(group) };
-            self.returned.push((to.session, copy));
+            self.returned.push(Returned { from: to.session, copy, kept: false });
         }
     }
 

@@ -17,7 +17,7 @@ use crate::broker::{Broker, Flow};
 use crate::commons::{Commons, View};
 use crate::connection::{Next, Stage};
 use crate::event::{End, Event};
-use crate::hub::Hub;
+use crate::hub::{Hub, Returned};
 use crate::journal::{Origin, Record};
 use crate::message::{Message, Stored};
 use crate::pending::Pending;
@@ -185,7 +185,9 @@ impl Broker {
             returned.extend(outbound.queue);
         }
         let returned = returned.into_iter().filter(|copy| copy.group.is_some());
-        self.hub.returned.extend(returned.map(|copy| (key, copy)));
+        let kept = session.keeps && number != 0;
+        let returned = returned.map(|copy| Returned { from: key, copy, kept });
+        self.hub.returned.extend(returned);
         self.left.push(session.client_id);
         if !session.subscriptions.is_empty() {
             let filters = session.subscriptions.into_iter().map(|held| held.filter).collect();
@@ -199,8 +201,8 @@ impl Broker {
         for key in mem::take(&mut self.leaving) {
             self.give_back_queued(key, view);
         }
-        for (session, copy) in mem::take(&mut self.hub.returned) {
-            self.hub.hand_on(now, session, &copy, view);
+        for returned in mem::take(&mut self.hub.returned) {
+            self.hub.hand_on(now, returned, view);
         }
     }
 
@@ -218,7 +220,7 @@ impl Broker {
                 stats.queued_bytes -= bytes as u64;
                 stats.queued_messages -= 1;
                 journal.done(copy.message.id(), copy.target(number, None));
-                returned.push((key, copy));
+                returned.push(Returned { from: key, copy, kept: number != 0 });
             } else {
                 outbound.queue.push_back(copy);
             }
