@@ -88,6 +88,12 @@ impl Oracle {
         if next.sent > due {
             return Fate::Fired;
         }
+        // A clean start that was on its way for longer than later connections may have ended the session.
+        let unheard = self.attempts.iter().filter(|one| one.acked.is_none());
+        let overtaken = unheard.filter(|one| one.read > attempt.read && one.connecting.clean);
+        if overtaken.into_iter().any(|one| one.connecting.client == client) {
+            return Fate::Open;
+        }
         // [MQTT-3.1.3-9]
         let back = next.acked.is_some_and(|acked| acked < attempt.heard.saturating_add(wait));
         match (next.connecting.clean, back) {

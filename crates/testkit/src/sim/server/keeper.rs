@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use dunlin_broker::journal::{Record, Records};
 use dunlin_broker::{Journal, Load, Message, Storage, Time};
 use dunlin_store::{FaultyDisk, Log, Room, Status};
 
@@ -196,6 +197,9 @@ impl Keeper {
         let records = self.pending.iter().map(|batch| batch.journal.records.as_slice());
         // Some say only that a shard waits for what others have handed in before.
         let batches: Vec<&[u8]> = records.filter(|records| !records.is_empty()).collect();
+        for batch in &self.pending {
+            scene.trace(|| format!("store: shard {} writes{}", batch.shard, brief(&batch.journal)));
+        }
         if let Err(why) = self.log.append(&batches) {
             scene.trace(|| format!("store: append failed: {why}"));
             self.failing = true;
@@ -238,7 +242,11 @@ impl Keeper {
         for id in &load.ids {
             let message = match self.log.load(*id) {
                 Ok(None) if !self.pending.is_empty() => return None,
-                Ok(message) => message.map(Arc::new),
+                Ok(message) => {
+                    let found = if message.is_some() { "found" } else { "not there" };
+                    scene.trace(|| format!("store: message {id} is {found}"));
+                    message.map(Arc::new)
+                }
                 Err(why) => {
                     scene.oracle.fail(format!("a stored message cannot be read: {why}"));
                     None
@@ -252,3 +260,20 @@ impl Keeper {
 
 /// Identifiers and what was stored under them.
 type Messages = Vec<(u64, Option<Arc<Message>>)>;
+
+/// The records of a journal, a line for each.
+fn brief(journal: &Journal) -> String {
+    let records = Records::new(&journal.records).filter_map(|read| read.ok()?.1);
+    let lines = records.map(|record| {
+        let text = match &record {
+            Record::Message { id, held, retained, message, targets, .. } => {
+                let payload = String::from_utf8_lossy(message.payload);
+                let name = payload.split(':').next().unwrap_or("?");
+                format!("Message {id} = {name}, {held:?}, {retained:?}, {targets:?}")
+            }
+            other => format!("{other:?}"),
+        };
+        format!("\n    {text}")
+    });
+    lines.collect()
+}
