@@ -139,9 +139,11 @@ impl Oracle {
         if got.fresh > most && !ways.shared {
             return Err("QoS 1 came again without DUP and without reason");
         }
-        // What was dropped once may come when it is sent again, or when that it was is forgotten.
+        // What was dropped once may come when it is sent again, or when that it was is forgotten; so may
+        // what the disk had no room for, when its publisher did not hear that.
         let droppable = self.lossy || receipt.qos == QoS::AtMostOnce || message.interval.is_some();
-        let dropped = droppable && (message.sends > 1 || deaths > 0);
+        let refused = message.unsure && message.sends > 1;
+        let dropped = refused || droppable && (message.sends > 1 || deaths > 0);
         if first && !message.is_will() && ways.ordered && !ways.shared && !dropped {
             let key = (message.session, message.topic.clone(), message.qos, receipt.qos);
             let last = session.last.insert(key, receipt.message);
