@@ -2,12 +2,20 @@
 
 use core::time::Duration;
 
+use crate::rate::Rate;
+
 /// Everything about a broker that can be set. The defaults suit a small machine on a local network.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Largest packet accepted, in bytes. 2 000 000: what Mosquitto 2.1 allows, so that clients which
     /// rely on it move over unnoticed.
     pub maximum_packet_size: u32,
+    /// Largest payload of a message, in bytes; a larger one is refused and the connection stays. No limit:
+    /// the packet has one.
+    pub maximum_payload: usize,
+    /// User properties in one packet. 1000: more than any application is known to use, and each of them
+    /// takes memory in every queue the message waits in.
+    pub maximum_user_properties: usize,
     /// QoS 1 and 2 messages a 5.0 client may have unacknowledged towards us. 20, as Mosquitto.
     pub receive_maximum: u16,
     /// Topic aliases a client may use towards us. 10, as Mosquitto.
@@ -18,6 +26,8 @@ pub struct Settings {
     /// QoS 1 and 2 messages in flight to one client, lowered by its own receive maximum. 1000: with
     /// 20, as Mosquitto, no more than 20 messages can share a write.
     pub maximum_inflight: u16,
+    /// Bytes of them; one message may always be. No limit: their number and their size have one.
+    pub maximum_inflight_bytes: usize,
     /// QoS 1 and 2 messages that wait for one session. 1000, as Mosquitto.
     pub maximum_queued_messages: usize,
     /// Bytes of them. 16 MiB: 1000 messages of 16 KiB.
@@ -49,8 +59,20 @@ pub struct Settings {
     pub maximum_topic_levels: usize,
     /// Longest will delay interval, in seconds. `u32::MAX`: any.
     pub maximum_will_delay: u32,
+    /// Connections of one user at once. No limit: many a fleet shares one user name.
+    pub maximum_user_connections: usize,
+    /// Messages that one client may publish in a second; one that sends more is read more slowly. No
+    /// limit: shards are fair without it.
+    pub publish_rate: Option<Rate>,
+    /// Bytes of them, headers included. No limit, for the same reason.
+    pub publish_bytes_rate: Option<Rate>,
     /// Retained messages. 10 million.
     pub maximum_retained: usize,
+    /// Bytes of them: topics, payloads and properties. 2 GiB: 10 million of 200 bytes.
+    pub maximum_retained_bytes: usize,
+    /// When retained messages end that would be kept longer: the first filter that matches counts. None:
+    /// they are kept as the standard says.
+    pub retained_expiry: Vec<RetainedExpiry>,
     /// Empty client identifiers of 3.1.1 and 5.0 are assigned one that begins so.
     pub assigned_id_prefix: String,
     /// Where the Response Information of CONNACK points clients that ask for it: this, the client
@@ -63,6 +85,15 @@ pub struct Settings {
     pub keep: bool,
     /// Whether CONNECT waits for an answer to the question who it is.
     pub authenticate: bool,
+}
+
+/// When retained messages of some topics end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetainedExpiry {
+    /// The topics, mount points included.
+    pub filter: Box<str>,
+    /// How long they are kept.
+    pub after: Duration,
 }
 
 /// What to do with a message for a session whose queue is full.
@@ -90,10 +121,13 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             maximum_packet_size: 2_000_000,
+            maximum_payload: usize::MAX,
+            maximum_user_properties: 1000,
             receive_maximum: 20,
             topic_alias_maximum: 10,
             topic_alias_maximum_out: 10,
             maximum_inflight: 1000,
+            maximum_inflight_bytes: usize::MAX,
             maximum_queued_messages: 1000,
             maximum_queued_bytes: 16 << 20,
             maximum_held_bytes: 64 << 20,
@@ -107,7 +141,12 @@ impl Default for Settings {
             maximum_subscriptions: 100_000,
             maximum_topic_levels: 200,
             maximum_will_delay: u32::MAX,
+            maximum_user_connections: usize::MAX,
+            publish_rate: None,
+            publish_bytes_rate: None,
             maximum_retained: 10_000_000,
+            maximum_retained_bytes: 2 << 30,
+            retained_expiry: Vec::new(),
             assigned_id_prefix: "auto-".into(),
             response_information: None,
             reason_strings: ReasonStrings::Asked,
