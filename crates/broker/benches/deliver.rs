@@ -178,7 +178,7 @@ impl<'a> Bench<'a> {
             bench.offer(id, &bench.encoded(&subscribe));
             bench.flush();
             if case.kept == Kept::Away {
-                let view = View { index: &bench.index, commons: &bench.shared };
+                let view = View::new(&bench.index, &bench.shared);
                 bench.broker.closed(bench.now, id, CloseCause::PeerClosed, &view);
             }
         }
@@ -220,11 +220,11 @@ impl<'a> Bench<'a> {
 
     fn offer(&mut self, id: ConnId, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let view = View { index: &self.index, commons: &self.shared };
+            let view = View::new(&self.index, &self.shared);
             let progress = self.broker.input(self.now, id, bytes, &view);
             bytes = &bytes[progress.consumed..];
             match progress.next {
-                Next::Commit => self.broker.commit(self.now, &mut self.index, &self.shared),
+                Next::Commit => self.broker.commit(self.now, &mut self.index, &self.shared, None),
                 Next::Read if bytes.is_empty() => {}
                 next => panic!("{next:?} with {} bytes left", bytes.len()),
             }
@@ -290,7 +290,7 @@ impl<'a> Bench<'a> {
         loop {
             let mut dirty = std::mem::take(&mut self.dirty);
             if let Some(journal) = self.broker.take_journal() {
-                let view = View { index: &self.index, commons: &self.shared };
+                let view = View::new(&self.index, &self.shared);
                 black_box(&journal.records);
                 self.broker.lend(journal.records);
                 self.broker.persisted(self.now, journal.token, &view);
@@ -302,7 +302,7 @@ impl<'a> Bench<'a> {
             }
             for id in dirty.drain(..) {
                 let answer = self.read(id);
-                let view = View { index: &self.index, commons: &self.shared };
+                let view = View::new(&self.index, &self.shared);
                 self.broker.sent(self.now, id, &view);
                 self.offer(id, &answer);
             }

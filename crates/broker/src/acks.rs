@@ -51,7 +51,7 @@ impl Broker {
             self.hub.pool.recycle(done.message);
             self.hub.stats.queued_messages -= 1;
             if outbound.waits() || held.replays.is_some() {
-                self.go_on(now, session, view.commons);
+                self.go_on(now, session, view);
             }
         }
     }
@@ -68,7 +68,7 @@ impl Broker {
                 self.hub.journal.done(refused.message.id(), target);
             }
             self.hub.stats.queued_messages -= 1;
-            self.go_on(now, session, view.commons);
+            self.go_on(now, session, view);
         }
     }
 
@@ -130,7 +130,7 @@ impl Broker {
             }
             self.hub.stats.queued_messages -= 1;
             if outbound.waits() || held.replays.is_some() {
-                self.go_on(now, session, view.commons);
+                self.go_on(now, session, view);
             }
         }
     }

@@ -20,6 +20,7 @@ use crate::connection::{
 };
 use crate::entry::{Certified, Entry};
 use crate::event::{End, Event};
+use crate::guard::{Control, Guarded};
 use crate::hub::Hub;
 use crate::lifecycle::ReadyWill;
 use crate::mail::Mail;
@@ -49,6 +50,8 @@ pub struct Broker {
     pub(crate) session_timers: Wheel,
     pub(crate) questions: Vec<Question>,
     pub(crate) resumed: Vec<ConnId>,
+    /// Commands to the broker itself.
+    pub(crate) controls: Vec<Control>,
     /// Connections that wait for room on disk.
     pub(crate) parked: Vec<ConnId>,
     pub(crate) random: u64,
@@ -93,6 +96,7 @@ impl Broker {
             session_timers: Wheel::new(),
             questions: Vec::new(),
             resumed: Vec::new(),
+            controls: Vec::new(),
             parked: Vec::new(),
             random: seed,
             forwarded: PropertyBuf::new(),
@@ -200,7 +204,7 @@ impl Broker {
             Packet::Connect(connect) => return self.connect(now, slot, connect, frame, view),
             Packet::Subscribe(subscribe) => return self.subscribe(now, slot, subscribe),
             Packet::Unsubscribe(unsubscribe) => return self.unsubscribe(now, slot, unsubscribe),
-            Packet::Disconnect(disconnect) => return self.disconnect(now, slot, disconnect),
+            Packet::Disconnect(disconnect) => return self.leave(now, slot, disconnect),
             Packet::Auth(_) => Err(Violation::AuthWithoutMethod),
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
                 Err(Violation::PacketNotAllowedFromClient { packet_type: packet.packet_type() })
@@ -233,11 +237,17 @@ impl Broker {
 
     /// Applies the subscription changes that wait, answers them, begins to send retained messages and
     /// hands on what members of shared subscriptions left behind.
-    pub fn commit(&mut self, now: Time, index: &mut Index, commons: &dyn Commons) {
+    pub fn commit(
+        &mut self,
+        now: Time,
+        index: &mut Index,
+        commons: &dyn Commons,
+        guard: Option<Guarded<'_>>,
+    ) {
         for change in mem::take(&mut self.pending) {
-            self.apply(now, change, index, commons);
+            self.apply(now, change, index, commons, guard);
         }
-        self.redistribute(now, &View { index, commons });
+        self.redistribute(now, &View { index, commons, guard });
     }
 
     /// Messages from another shard.
@@ -282,7 +292,7 @@ impl Broker {
         let session = connection.session;
         self.hub.reclaim(id.slot);
         if session != NONE {
-            self.go_on(now, session, view.commons);
+            self.go_on(now, session, view);
         }
     }
 
@@ -363,7 +373,7 @@ impl Broker {
         if let Some(connection) = self.hub.connections.get_mut(id.slot, id.epoch)
             && matches!(connection.stage, Stage::Asked)
         {
-            connection.stage = Stage::Answered(verdict);
+            connection.stage = Stage::Answered(Box::new(verdict));
             self.resumed.push(id);
         }
     }
@@ -393,7 +403,7 @@ impl Broker {
         let sessions = &self.hub.sessions;
         self.clients
             .find(self.hasher.hash_one(client_id), |slot| {
-                sessions.at(*slot).is_some_and(|session| *session.client_id == *client_id)
+                sessions.at(*slot).is_some_and(|session| *session.who.client_id == *client_id)
             })
             .copied()
     }

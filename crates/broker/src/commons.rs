@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dunlin_proto::Time;
 use dunlin_proto::topic::{TopicFilter, TopicName};
 
+use crate::guard::{Action, Guarded, Identity};
 use crate::message::Message;
 use crate::numbers::Numbers;
 use crate::router::{Cursor, Index};
@@ -16,6 +17,28 @@ pub struct View<'a> {
     pub index: &'a Index,
     /// Everything else.
     pub commons: &'a dyn Commons,
+    /// Who decides what clients may do; `None`: they may do everything.
+    pub guard: Option<Guarded<'a>>,
+}
+
+impl<'a> View<'a> {
+    /// What there is without rules.
+    #[must_use]
+    pub const fn new(index: &'a Index, commons: &'a dyn Commons) -> Self {
+        Self { index, commons, guard: None }
+    }
+
+    /// With rules, or none.
+    #[must_use]
+    pub const fn guarded(mut self, guard: Option<Guarded<'a>>) -> Self {
+        self.guard = guard;
+        self
+    }
+
+    /// Whether a client may do this.
+    pub(crate) fn allows(&self, who: &Identity, action: Action, topic: &str) -> bool {
+        self.guard.is_none_or(|guard| guard.rules.check(who, action, topic).allowed)
+    }
 }
 
 /// State that all shards share besides the subscription index.

@@ -1,6 +1,7 @@
 //! CONNECT: who comes in, with which session, and what is told in CONNACK (3.1, 3.2).
 
 use core::hash::BuildHasher;
+use core::mem;
 use std::sync::Arc;
 
 use dunlin_proto::alias::AliasOut;
@@ -11,15 +12,17 @@ use dunlin_proto::version::Version;
 use dunlin_proto::{QoS, Time, Violation};
 
 use crate::broker::{Broker, Flow};
-use crate::commons::{Commons, View};
-use crate::connection::{Next, Question, Stage, Verdict};
+use crate::commons::View;
+use crate::connection::{Admitted, Next, Question, Stage, Verdict};
 use crate::durable::What;
-use crate::event::{End, Event, Refusal};
+use crate::event::{End, Event};
+use crate::guard::Identity;
 use crate::journal::{self, Record};
 use crate::message::{Message, Stored};
 use crate::numbers::Numbers;
 use crate::pending::Pending;
 use crate::publish::{forwardable, publishable};
+use crate::refusal::Refusal;
 use crate::session::{NEVER, Session, Will};
 use crate::settings::ReasonStrings;
 
@@ -49,15 +52,27 @@ impl Broker {
             self.refuse(now, slot, connect.version, client_id, refusal);
             return Flow::Stop(Next::Close);
         }
+        let replaced = self.replacement(slot).filter(|other| **other != *client_id);
+        let client_id = match &replaced {
+            Some(other) => {
+                // The one that was sent, or assigned, is free again.
+                self.left.push(client_id.into());
+                other
+            }
+            None => client_id,
+        };
         let home = view.commons.home(client_id, self.hub.shard);
         if home != self.hub.shard {
             return Flow::Again(Next::Handover(home));
         }
-        if let Some(flow) = self.ask(now, slot, connect, client_id) {
-            return flow;
-        }
-        let session_present = self.attach(now, slot, connect, client_id);
-        self.accept(slot, connect, assigned.as_deref(), session_present);
+        let admitted = match self.ask(now, slot, connect, client_id) {
+            Ok(admitted) => admitted,
+            Err(flow) => return flow,
+        };
+        let who = self.identify(slot, client_id, admitted);
+        let assigned = assigned.as_ref().map(|_| client_id);
+        let session_present = self.attach(now, slot, connect, &who);
+        self.accept(slot, connect, assigned, session_present);
         self.settle(now, view);
         // Last, since a will that was just published is the one of the session's time before.
         let recorded = self.record_session(slot, view.commons.numbers());
@@ -69,7 +84,7 @@ impl Broker {
         {
             connection.output.cork();
         }
-        self.resume(now, slot, view.commons);
+        self.resume(now, slot, view);
         Flow::Continue
     }
 
@@ -107,9 +122,9 @@ impl Broker {
     fn admit(&self, slot: u32, connect: &Connect<'_>, frame: &[u8]) -> Result<(), Refusal> {
         let settings = &self.hub.settings;
         if let Some(connection) = self.hub.connections.at(slot)
-            && let Stage::Unwelcome(refusal) = connection.stage
+            && let Stage::Unwelcome(refusal) = &connection.stage
         {
-            return Err(refusal);
+            return Err(Refusal::clone(refusal));
         }
         if self.stopping {
             return Err(Refusal::ShuttingDown);
@@ -148,51 +163,86 @@ impl Broker {
         Ok(())
     }
 
-    /// Asks who it is, where that is wanted; `None` to go on.
+    /// The client identifier that the answer puts in the place of the one that was sent.
+    fn replacement(&self, slot: u32) -> Option<Box<str>> {
+        match &self.hub.connections.at(slot)?.stage {
+            Stage::Answered(verdict) => match &**verdict {
+                Verdict::Allow(admitted) => admitted.client_id.clone(),
+                Verdict::Deny(_) | Verdict::Continue(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Asks who it is, where that is wanted; or the answer, if there is one.
     fn ask(
         &mut self,
         now: Time,
         slot: u32,
         connect: &Connect<'_>,
         client_id: &str,
-    ) -> Option<Flow> {
-        if !self.hub.settings.authenticate {
-            return None;
-        }
+    ) -> Result<Admitted, Flow> {
         let id = self.hub.id(slot);
-        let engine = self.engine(now, &self.hub.connections.at(slot)?.entry);
-        let connection = self.hub.connections.at_mut(slot)?;
-        match connection.stage {
-            Stage::Answered(Verdict::Allow) => {
-                connection.stage = Stage::Open;
-                None
-            }
-            Stage::Answered(Verdict::Deny(refusal)) => {
-                self.left.push(client_id.into());
-                self.refuse(now, slot, connect.version, connect.client_id, refusal);
-                Some(Flow::Stop(Next::Close))
+        let settings = Arc::clone(&self.hub.settings);
+        let Some(connection) = self.hub.connections.at_mut(slot) else {
+            return Err(Flow::Stop(Next::Close));
+        };
+        let username = connect.username;
+        match mem::replace(&mut connection.stage, Stage::Open) {
+            Stage::Answered(verdict) => match *verdict {
+                Verdict::Allow(admitted) => Ok(admitted),
+                Verdict::Deny(refusal) => {
+                    self.left.push(client_id.into());
+                    self.refuse(now, slot, connect.version, connect.client_id, refusal);
+                    Err(Flow::Stop(Next::Close))
+                }
+                Verdict::Continue(_) => {
+                    self.left.push(client_id.into());
+                    let refusal = Refusal::AuthenticationMethod;
+                    self.refuse(now, slot, connect.version, connect.client_id, refusal);
+                    Err(Flow::Stop(Next::Close))
+                }
+            },
+            _ if !settings.authenticate => {
+                Ok(Admitted { username: username.map(Arc::from), ..Admitted::default() })
             }
             _ => {
                 connection.stage = Stage::Asked;
                 connection.claimed = Some(client_id.into());
-                // The same CONNECT is read again once the answer is there.
-                connection.engine = engine;
                 self.questions.push(Question {
                     connection: id,
                     address: connection.address,
                     entry: Arc::clone(&connection.entry),
                     certificate: connection.certificate.clone(),
                     client_id: connect.client_id.into(),
-                    username: connect.username.map(Into::into),
+                    username: username.map(Into::into),
                     password: connect.password.map(Into::into),
+                    method: None,
+                    data: None,
+                    step: 0,
+                    again: false,
                 });
-                Some(Flow::Again(Next::Wait))
+                // The same CONNECT is read again once the answer is there.
+                let entry = Arc::clone(&connection.entry);
+                let engine = self.engine(now, &entry);
+                if let Some(connection) = self.hub.connections.at_mut(slot) {
+                    connection.engine = engine;
+                }
+                Err(Flow::Again(Next::Wait))
             }
         }
     }
 
+    /// Who was let in.
+    fn identify(&self, slot: u32, client_id: &str, admitted: Admitted) -> Arc<Identity> {
+        let Admitted { username, claims, .. } = admitted;
+        let listener = self.hub.connections.at(slot).map_or(0, |held| held.entry.number);
+        Arc::new(Identity { client_id: client_id.into(), username, listener, claims })
+    }
+
     /// Finds or makes the session and ties it to the connection; true if it was there before.
-    fn attach(&mut self, now: Time, slot: u32, connect: &Connect<'_>, client_id: &str) -> bool {
+    fn attach(&mut self, now: Time, slot: u32, connect: &Connect<'_>, who: &Arc<Identity>) -> bool {
+        let client_id = &*who.client_id;
         let known = self.session_of(client_id);
         if let Some(session) = known {
             self.take_over(now, session);
@@ -207,14 +257,15 @@ impl Broker {
             Some(session) => {
                 // [MQTT-3.1.2-4]: the old session goes, and its will with it.
                 self.end_session(session);
-                (self.new_session(client_id), false)
+                (self.new_session(who), false)
             }
             // [MQTT-3.1.2-6]
-            None => (self.new_session(client_id), false),
+            None => (self.new_session(who), false),
         };
         let expiry = self.expiry_of(connect);
         let will = connect.will.as_ref().map(|will| Box::new(self.arm(will)));
         if let Some(session) = self.hub.sessions.at_mut(session) {
+            session.who = Arc::clone(who);
             session.connection = slot;
             session.expiry = expiry;
             session.ends_at = Time::MAX;
@@ -259,25 +310,25 @@ impl Broker {
                 expiry: will.expiry,
                 delay: will.delay,
             });
-            let (number, client_id, expiry) = (session.number, &*session.client_id, session.expiry);
+            let (number, client_id, expiry) =
+                (session.number, &*session.who.client_id, session.expiry);
             hub.journal.write(&Record::Session { number, client_id, expiry, will });
             return true;
         }
-        let number = core::mem::take(&mut session.number);
+        let number = mem::take(&mut session.number);
         if number != 0 {
-            let client = self.hasher.hash_one(&*session.client_id);
+            let client = self.hasher.hash_one(&*session.who.client_id);
             hub.journal.ended(number, client);
         }
         number != 0
     }
 
-    pub(crate) fn new_session(&mut self, client_id: &str) -> u32 {
-        let client_id: Arc<str> = client_id.into();
-        let hash = self.hasher.hash_one(&*client_id);
-        let (slot, _) = self.hub.sessions.insert(Session::new(client_id));
+    pub(crate) fn new_session(&mut self, who: &Arc<Identity>) -> u32 {
+        let hash = self.hasher.hash_one(&*who.client_id);
+        let (slot, _) = self.hub.sessions.insert(Session::new(Arc::clone(who)));
         let (sessions, hasher) = (&self.hub.sessions, &self.hasher);
         self.clients.insert_unique(hash, slot, |slot| {
-            sessions.at(*slot).map_or(0, |session| hasher.hash_one(&*session.client_id))
+            sessions.at(*slot).map_or(0, |session| hasher.hash_one(&*session.who.client_id))
         });
         self.hub.stats.sessions += 1;
         slot
@@ -348,7 +399,7 @@ impl Broker {
         self.hub.stats.connects_accepted += 1;
         let Some(session) = self.hub.sessions.at(session) else { return };
         self.hub.events.push(Event::Connected {
-            client: Arc::clone(&session.client_id),
+            client: Arc::clone(&session.who.client_id),
             address,
             version: connect.version,
             keep_alive,
@@ -396,7 +447,7 @@ impl Broker {
         {
             let client = self.hub.connections.at(slot).map(|connection| connection.session);
             let client = client.and_then(|session| self.hub.sessions.at(session));
-            let id = client.map_or("", |session| &*session.client_id);
+            let id = client.map_or("", |session| &*session.who.client_id);
             properties.push(Property::ResponseInformation(&format!("{prefix}{id}/")));
         }
         let entry = self.hub.connections.at(slot).map(|connection| &*connection.entry);
@@ -443,16 +494,16 @@ impl Broker {
             self.hub.events.push(Event::Refused {
                 client: (!client_id.is_empty()).then(|| client_id.into()),
                 address: connection.address,
-                end: End::Refused(refusal),
+                end: End::Refused(refusal.clone()),
             });
         }
         self.finish(now, slot, End::Refused(refusal));
     }
 
     /// What was in flight when the client left is sent again, and then what came in meanwhile.
-    fn resume(&mut self, now: Time, slot: u32, commons: &dyn Commons) {
+    fn resume(&mut self, now: Time, slot: u32, view: &View<'_>) {
         let Some(connection) = self.hub.connections.at(slot) else { return };
-        self.go_on(now, connection.session, commons);
+        self.go_on(now, connection.session, view);
     }
 
     /// Shared subscriptions choose among members that are connected.

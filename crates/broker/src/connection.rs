@@ -1,13 +1,15 @@
 //! One connection as the broker sees it: bytes in, bytes out, and who is behind it.
 
+use core::any::Any;
+use core::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use dunlin_proto::server;
+use dunlin_proto::{Time, server};
 
 use crate::entry::{Certified, Entry};
-use crate::event::Refusal;
 use crate::output::Output;
+use crate::refusal::Refusal;
 use crate::slab::NONE;
 
 /// A connection of a shard. Slots are reused; the epoch tells the tenants apart.
@@ -41,10 +43,12 @@ impl Peer {
 }
 
 /// Whether a connection may be used at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Admission {
     /// It may.
     Admit,
+    /// It may, and who it is was answered before it was moved here.
+    Admitted(Box<Admitted>),
     /// Its CONNECT is answered with this.
     Refuse(Refusal),
 }
@@ -115,13 +119,13 @@ pub(crate) enum Stage {
     /// Nothing: packets are taken as they come.
     Open,
     /// Its CONNECT will be refused.
-    Unwelcome(Refusal),
+    Unwelcome(Box<Refusal>),
     /// Subscription changes are to be committed.
     Committing,
     /// The question who it is was asked.
     Asked,
     /// And answered.
-    Answered(Verdict),
+    Answered(Box<Verdict>),
     /// There is no room to keep what it publishes.
     Parked,
     /// Its end: nothing is read any more.
@@ -129,16 +133,33 @@ pub(crate) enum Stage {
 }
 
 /// The answer to the question who a client is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Verdict {
-    /// It may connect.
-    Allow,
+    /// It may connect; or, asked again, stay.
+    Allow(Admitted),
     /// It may not.
     Deny(Refusal),
+    /// It has to say more first: sent in an AUTH with reason 0x18 (4.12).
+    Continue(Box<[u8]>),
+}
+
+/// Who was let in, and until when.
+#[derive(Debug, Clone, Default)]
+pub struct Admitted {
+    /// The user name that rules go by; it may come from a certificate or a token.
+    pub username: Option<Arc<str>>,
+    /// Takes the place of the client identifier that was sent.
+    pub client_id: Option<Box<str>>,
+    /// What its token grants; the broker does not look into it.
+    pub claims: Option<Arc<dyn Any + Send + Sync>>,
+    /// Authentication data of the CONNACK, or of the AUTH that ends an exchange (4.12).
+    pub auth_data: Option<Box<[u8]>>,
+    /// When it is disconnected: the end of its token.
+    pub expires: Option<Time>,
 }
 
 /// The question who a client is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Question {
     /// Where to send the answer.
     pub connection: ConnId,
@@ -154,6 +175,30 @@ pub struct Question {
     pub username: Option<Box<str>>,
     /// The password, if one was given.
     pub password: Option<Box<[u8]>>,
+    /// The authentication method, if one was named (4.12).
+    pub method: Option<Box<str>>,
+    /// The authentication data of the CONNECT or AUTH at hand.
+    pub data: Option<Box<[u8]>>,
+    /// 0 for CONNECT, then one more for each AUTH.
+    pub step: u32,
+    /// Whether it is connected and authenticates itself again: then client identifier and user name
+    /// are those it was let in with, and there is no password.
+    pub again: bool,
+}
+
+/// Without what is secret.
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question")
+            .field("connection", &self.connection)
+            .field("address", &self.address)
+            .field("client_id", &self.client_id)
+            .field("username", &self.username)
+            .field("method", &self.method)
+            .field("step", &self.step)
+            .field("again", &self.again)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Connection {
@@ -171,9 +216,12 @@ impl Connection {
             address: peer.address,
             entry: Arc::clone(&peer.entry),
             certificate: peer.certificate.clone(),
-            stage: match peer.admission {
+            stage: match &peer.admission {
                 Admission::Admit => Stage::Open,
-                Admission::Refuse(refusal) => Stage::Unwelcome(refusal),
+                Admission::Admitted(who) => {
+                    Stage::Answered(Box::new(Verdict::Allow(Admitted::clone(who))))
+                }
+                Admission::Refuse(refusal) => Stage::Unwelcome(Box::new(refusal.clone())),
             },
         }
     }
@@ -182,8 +230,13 @@ impl Connection {
     pub(crate) fn peer(&self) -> Peer {
         Peer {
             address: self.address,
-            admission: match self.stage {
-                Stage::Unwelcome(refusal) => Admission::Refuse(refusal),
+            admission: match &self.stage {
+                Stage::Unwelcome(refusal) => Admission::Refuse(Refusal::clone(refusal)),
+                Stage::Answered(verdict) => match &**verdict {
+                    Verdict::Allow(who) => Admission::Admitted(Box::new(who.clone())),
+                    Verdict::Deny(refusal) => Admission::Refuse(refusal.clone()),
+                    Verdict::Continue(_) => Admission::Admit,
+                },
                 _ => Admission::Admit,
             },
             entry: Arc::clone(&self.entry),

@@ -5,9 +5,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use dunlin_proto::Violation;
 use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::version::Version;
+use dunlin_proto::{PacketType, Violation};
+
+use crate::refusal::Refusal;
 
 /// Something that happened, with its cause.
 #[derive(Debug, Clone)]
@@ -145,98 +147,10 @@ pub enum End {
     ShuttingDown,
     /// An operator closed it.
     Administrative,
-}
-
-/// Why a CONNECT is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// As many connections as are allowed are open.
-    TooManyConnections {
-        /// The limit.
-        limit: usize,
-    },
-    /// The listener does not speak this version.
-    Version {
-        /// The one that was asked for.
-        asked: Version,
-    },
-    /// No client identifier, and this version or a clean session of 0 does not allow that.
-    ClientIdRequired,
-    /// An authentication method, and none is configured.
-    AuthenticationMethod,
-    /// The answer to the question who it is was no.
-    NotAuthorized,
-    /// User name or password were wrong.
-    BadUserNameOrPassword,
-    /// Keep alive above the limit, before 5.0.
-    KeepAlive {
-        /// Seconds asked for.
-        asked: u16,
-        /// Seconds allowed.
-        limit: u16,
-    },
-    /// The will does not fit into the Maximum Packet Size.
-    WillTooLarge {
-        /// Bytes.
-        size: usize,
-        /// Bytes allowed.
-        limit: u32,
-    },
-    /// Clients may not publish to the will's topic.
-    WillTopic,
-    /// The broker is stopping.
-    ShuttingDown,
-}
-
-impl Refusal {
-    /// The CONNACK reason code; before 5.0 the return code it maps to is sent.
-    #[must_use]
-    pub const fn reason(self) -> ReasonCode {
-        match self {
-            Self::TooManyConnections { .. } => ReasonCode::QuotaExceeded,
-            Self::ClientIdRequired | Self::KeepAlive { .. } => ReasonCode::ClientIdentifierNotValid,
-            Self::Version { .. } => ReasonCode::UnsupportedProtocolVersion,
-            Self::AuthenticationMethod => ReasonCode::BadAuthenticationMethod,
-            Self::NotAuthorized | Self::WillTopic => ReasonCode::NotAuthorized,
-            Self::BadUserNameOrPassword => ReasonCode::BadUserNameOrPassword,
-            Self::WillTooLarge { .. } => ReasonCode::PacketTooLarge,
-            // 0x8B is not for CONNACK (table 2-6).
-            Self::ShuttingDown => ReasonCode::ServerUnavailable,
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooManyConnections { limit } => write!(
-                f,
-                "{limit} connections are open, which is the limit (max_connections)"
-            ),
-            Self::Version { asked } => write!(
-                f,
-                "this listener does not speak {asked} (accept_protocol_versions)"
-            ),
-            Self::ClientIdRequired => f.write_str(
-                "the client identifier is empty, which needs MQTT 3.1.1 with a clean session, or 5.0",
-            ),
-            Self::AuthenticationMethod => {
-                f.write_str("an authentication method was asked for and none is configured")
-            }
-            Self::NotAuthorized => f.write_str("not authorized"),
-            Self::BadUserNameOrPassword => f.write_str("bad user name or password"),
-            Self::KeepAlive { asked, limit } => write!(
-                f,
-                "a keep alive of {asked} s is above the limit of {limit} s (max_keepalive)"
-            ),
-            Self::WillTooLarge { size, limit } => write!(
-                f,
-                "the will of {size} bytes does not fit into a packet of {limit} bytes (max_packet_size)"
-            ),
-            Self::WillTopic => f.write_str("clients may not publish to the topic of the will"),
-            Self::ShuttingDown => f.write_str("the broker is stopping"),
-        }
-    }
+    /// What it was let in with is not valid any longer.
+    TokenExpired,
+    /// No AUTH within the time for it (4.12).
+    AuthenticationTimeout,
 }
 
 impl fmt::Display for Drop {
@@ -268,7 +182,10 @@ impl fmt::Display for End {
                 write!(f, "it disconnected with 0x{:02X} ({})", reason.as_u8(), reason.name())
             }
             Self::Violation(violation) => write!(f, "{violation} [{}]", violation.clause()),
-            Self::Refused(refusal) => write!(f, "{refusal}"),
+            Self::Refused(refusal) => match refusal.by() {
+                Some(by) => write!(f, "{refusal} ({by})"),
+                None => write!(f, "{refusal}"),
+            },
             Self::KeepAlive { keep_alive } => write!(
                 f,
                 "nothing came for one and a half times its keep alive of {keep_alive} s [MQTT-3.1.2-22]"
@@ -281,7 +198,31 @@ impl fmt::Display for End {
             Self::Broken(kind) => write!(f, "the connection broke: {kind}"),
             Self::ShuttingDown => f.write_str("the broker is stopping"),
             Self::Administrative => f.write_str("an operator closed it"),
+            Self::TokenExpired => f.write_str("token expired"),
+            Self::AuthenticationTimeout => f.write_str("no AUTH came in time"),
         }
+    }
+}
+
+impl End {
+    /// The reason code of the DISCONNECT that says so; `None` where none is sent.
+    #[must_use]
+    pub fn farewell(&self) -> Option<ReasonCode> {
+        let reason = match self {
+            Self::Violation(violation) => violation.reason_code(),
+            Self::Refused(refusal) => refusal.reason(),
+            Self::KeepAlive { .. } => ReasonCode::KeepAliveTimeout,
+            Self::TakenOver => ReasonCode::SessionTakenOver,
+            Self::ShuttingDown => ReasonCode::ServerShuttingDown,
+            Self::Administrative => ReasonCode::AdministrativeAction,
+            Self::TokenExpired | Self::AuthenticationTimeout => ReasonCode::NotAuthorized,
+            Self::Client(_) | Self::ConnectTimeout | Self::PeerClosed | Self::Broken(_) => {
+                return None;
+            }
+        };
+        // Some are for CONNACK only: whoever may not connect is not authorized to stay.
+        let told = reason.allowed_in(PacketType::Disconnect);
+        Some(if told { reason } else { ReasonCode::NotAuthorized })
     }
 }
 

@@ -458,7 +458,7 @@ impl Hub {
         };
         if session.told & bit == 0 {
             session.told |= bit;
-            let client = Arc::clone(&session.client_id);
+            let client = Arc::clone(&session.who.client_id);
             self.events.push(Event::Dropping { client, topic: Arc::clone(topic), cause });
         }
     }

@@ -15,8 +15,9 @@ use dunlin_proto::{PacketType, Time, Violation};
 
 use crate::broker::{Broker, Flow};
 use crate::commons::{Commons, View};
-use crate::connection::{Next, Stage};
+use crate::connection::{ConnId, Next, Stage};
 use crate::event::{End, Event};
+use crate::guard::Identity;
 use crate::hub::{Hub, Returned};
 use crate::journal::{Origin, Record};
 use crate::message::{Message, Stored};
@@ -37,7 +38,7 @@ pub(crate) struct ReadyWill {
 
 impl Broker {
     /// DISCONNECT from the client (3.14).
-    pub(crate) fn disconnect(&mut self, now: Time, slot: u32, packet: &Disconnect<'_>) -> Flow {
+    pub(crate) fn leave(&mut self, now: Time, slot: u32, packet: &Disconnect<'_>) -> Flow {
         let session = self.hub.connections.at(slot).map_or(NONE, |connection| connection.session);
         if let Some(session) = self.hub.sessions.at_mut(session) {
             if let Some(expiry) = packet.properties.session_expiry_interval() {
@@ -111,7 +112,7 @@ impl Broker {
         }
         self.hub.stats.clients_connected -= 1;
         if let Some(session) = self.hub.sessions.at(session) {
-            let client = Arc::clone(&session.client_id);
+            let client = Arc::clone(&session.who.client_id);
             self.hub.events.push(Event::Disconnected { client, address, end });
         }
         self.detach(now, session);
@@ -163,7 +164,7 @@ impl Broker {
         let key = self.hub.key(slot);
         let Some(mut session) = self.hub.sessions.remove(slot) else { return };
         self.session_timers.clear(slot);
-        let hash = self.hasher.hash_one(&*session.client_id);
+        let hash = self.hasher.hash_one(&*session.who.client_id);
         if let Ok(entry) = self.clients.find_entry(hash, |known| *known == slot) {
             entry.remove();
         }
@@ -173,7 +174,7 @@ impl Broker {
             self.ended.push((key, number, hash));
         }
         if let Some(will) = session.will.take() {
-            let client = Arc::clone(&session.client_id);
+            let client = Arc::clone(&session.who.client_id);
             self.wills.push(ReadyWill { client, session: key, number, will });
         }
         let mut returned = Vec::new();
@@ -188,7 +189,7 @@ impl Broker {
         let kept = session.keeps && number != 0;
         let returned = returned.map(|copy| Returned { from: key, copy, kept });
         self.hub.returned.extend(returned);
-        self.left.push(session.client_id);
+        self.left.push(Arc::clone(&session.who.client_id));
         if !session.subscriptions.is_empty() {
             let filters = session.subscriptions.into_iter().map(|held| held.filter).collect();
             self.pending.push(Pending::Ended { session: key, filters });
@@ -233,7 +234,7 @@ impl Broker {
         if session.will.as_ref().is_some_and(|will| will.due <= now)
             && let Some(will) = session.will.take()
         {
-            let client = Arc::clone(&session.client_id);
+            let client = Arc::clone(&session.who.client_id);
             let number = session.number;
             self.wills.push(ReadyWill { client, session: key, number, will });
         }
@@ -373,12 +374,48 @@ impl Broker {
         }
         if session.ends_at <= now {
             self.hub.stats.sessions_expired += 1;
-            let client = Arc::clone(&session.client_id);
+            let client = Arc::clone(&session.who.client_id);
             self.hub.events.push(Event::SessionExpired { client });
             self.end_session(slot);
         } else if session.deadline() != Time::MAX {
             self.session_timers.set(slot, session.deadline());
         }
+    }
+
+    /// Ends a connection, with DISCONNECT where the cause has a reason code for it.
+    pub fn disconnect(&mut self, now: Time, id: ConnId, cause: End, view: &View<'_>) {
+        if self.hub.connections.get(id.slot, id.epoch).is_some() {
+            self.expel(now, id.slot, cause);
+            self.settle(now, view);
+        }
+    }
+
+    /// Ends every connection whose client gives a cause for it.
+    pub fn disconnect_where(
+        &mut self,
+        now: Time,
+        cause: &dyn Fn(&Identity) -> Option<End>,
+        view: &View<'_>,
+    ) {
+        let connections: Vec<u32> = self.hub.connections.slots().map(|(slot, _)| slot).collect();
+        for slot in connections {
+            let session = self.hub.connections.at(slot).map_or(NONE, |held| held.session);
+            let who = self.hub.sessions.at(session).map(|session| &*session.who);
+            if let Some(cause) = who.and_then(cause) {
+                self.expel(now, slot, cause);
+            }
+        }
+        self.settle(now, view);
+    }
+
+    fn expel(&mut self, now: Time, slot: u32, cause: End) {
+        let session = self.hub.connections.at(slot).map_or(NONE, |held| held.session);
+        if session != NONE
+            && let Some(reason) = cause.farewell()
+        {
+            self.say_goodbye(slot, reason, &cause);
+        }
+        self.finish(now, slot, cause);
     }
 
     /// The broker stops: wills are published while their receivers are still there, then everybody is
@@ -406,7 +443,7 @@ impl Broker {
             let key = self.hub.key(slot);
             let Some(session) = self.hub.sessions.at_mut(slot) else { continue };
             if let Some(will) = session.will.take() {
-                let client = Arc::clone(&session.client_id);
+                let client = Arc::clone(&session.who.client_id);
                 let number = session.number;
                 self.wills.push(ReadyWill { client, session: key, number, will });
             }

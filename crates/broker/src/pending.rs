@@ -10,9 +10,10 @@ use dunlin_proto::topic::TopicFilter;
 use dunlin_proto::version::Version;
 
 use crate::broker::Broker;
-use crate::commons::Commons;
+use crate::commons::{Commons, View};
 use crate::connection::{ConnId, Stage};
 use crate::durable::What;
+use crate::guard::Guarded;
 use crate::journal::Record;
 use crate::router::{Index, SessionKey, Subscriber};
 use crate::session::Replay;
@@ -63,12 +64,14 @@ impl Broker {
         change: Pending,
         index: &mut Index,
         commons: &dyn Commons,
+        guard: Option<Guarded<'_>>,
     ) {
         match change {
             Pending::Subscribe { connection, session, packet_id, wishes } => {
                 let (reasons, replays) = self.apply_subscribe(session, wishes, index);
+                let view = View { index, commons, guard };
                 let answer = |ack| What::SubAck(Box::new((ack, session, replays)));
-                self.answer_change(now, (connection, packet_id), reasons, answer, commons);
+                self.answer_change(now, (connection, packet_id), reasons, answer, &view);
             }
             Pending::Unsubscribe { connection, session, packet_id, filters } => {
                 let mut reasons = Vec::with_capacity(filters.len());
@@ -81,8 +84,9 @@ impl Broker {
                         ReasonCode::NoSubscriptionExisted
                     });
                 }
+                let view = View { index, commons, guard };
                 let answer = |ack| What::UnsubAck(Box::new(ack));
-                self.answer_change(now, (connection, packet_id), reasons, answer, commons);
+                self.answer_change(now, (connection, packet_id), reasons, answer, &view);
             }
             Pending::Ended { session, filters } => {
                 for filter in &filters {
@@ -182,7 +186,7 @@ impl Broker {
         (id, packet_id): (ConnId, PacketId),
         mut reasons: Vec<ReasonCode>,
         answer: impl FnOnce(SubAck<'static>) -> What,
-        commons: &dyn Commons,
+        view: &View<'_>,
     ) {
         let Some(connection) = self.hub.connections.get_mut(id.slot, id.epoch) else { return };
         if !matches!(connection.stage, Stage::Committing) {
@@ -200,7 +204,7 @@ impl Broker {
         let answer = answer(SubAck { packet_id, properties: Properties::EMPTY, reasons });
         let answer = if promises { self.hub.wait(id.slot, answer) } else { Some(answer) };
         if let Some(answer) = answer {
-            self.send_waiting(now, id.slot, answer, commons);
+            self.send_waiting(now, id.slot, answer, view);
         }
     }
 

@@ -16,6 +16,7 @@ use dunlin_proto::{Time, Violation};
 use crate::broker::{Broker, Flow};
 use crate::commons::{Commons, View};
 use crate::connection::{Next, Stage};
+use crate::control::CONTROL;
 use crate::durable::Retention;
 use crate::event::Event;
 use crate::hub::Hub;
@@ -61,6 +62,11 @@ impl Broker {
 
         let route = self.routes.get(route);
         if !publishable(&route.topic) {
+            if route.topic.starts_with(CONTROL) && self.may_control(session, &route.topic, view) {
+                let topic = Arc::clone(&route.topic);
+                self.control(slot, &topic, publish.delivery, publish.payload);
+                return Ok(Flow::Continue);
+            }
             self.hub.deny(slot, version, publish.delivery);
             return Ok(Flow::Continue);
         }

@@ -7,7 +7,7 @@ use dunlin_proto::qos::QoS;
 use dunlin_proto::topic::TopicFilter;
 
 use crate::broker::Broker;
-use crate::commons::Commons;
+use crate::commons::View;
 use crate::durable::Retention;
 use crate::hub::Hub;
 use crate::incoming::{Form, Incoming};
@@ -28,9 +28,9 @@ impl Broker {
         now: Time,
         key: SessionKey,
         replays: Vec<Replay>,
-        commons: &dyn Commons,
+        view: &View<'_>,
     ) {
-        if replays.is_empty() || commons.retained_count() == 0 {
+        if replays.is_empty() || view.commons.retained_count() == 0 {
             return;
         }
         let Some(session) = self.hub.sessions.get_mut(key.slot, key.generation) else { return };
@@ -39,18 +39,18 @@ impl Broker {
             session.stop_replay(&replay.filter);
             session.replays.get_or_insert_default().push_back(replay);
         }
-        self.go_on(now, key.slot, commons);
+        self.go_on(now, key.slot, view);
     }
 
     /// Sends what waits for a session: its queue first, then retained messages, while there is room.
-    pub(crate) fn go_on(&mut self, now: Time, slot: u32, commons: &dyn Commons) {
+    pub(crate) fn go_on(&mut self, now: Time, slot: u32, view: &View<'_>) {
         loop {
             self.hub.pump(now, slot);
             let room = self.room_for_page(slot);
             if room == 0 {
                 return;
             }
-            self.page(now, slot, room, commons);
+            self.page(now, slot, room, view);
         }
     }
 
@@ -79,16 +79,16 @@ impl Broker {
     }
 
     /// One page of the first replay, of at most so many messages.
-    fn page(&mut self, now: Time, slot: u32, room: usize, commons: &dyn Commons) {
+    fn page(&mut self, now: Time, slot: u32, room: usize, view: &View<'_>) {
         let Some(session) = self.hub.sessions.at_mut(slot) else { return };
         let Some(mut replays) = session.replays.take() else { return };
         if let Some(mut replay) = replays.pop_front() {
             let mut messages = Vec::with_capacity(room);
             let filter = TopicFilter::new(&replay.filter).expect("only valid filters are held");
             let from = replay.cursor.take();
-            let more = commons.retained_page(filter, from.as_ref(), room, now, &mut messages);
+            let more = view.commons.retained_page(filter, from.as_ref(), room, now, &mut messages);
             for message in messages {
-                self.replay(now, slot, &replay, message, commons.numbers());
+                self.replay(now, slot, &replay, message, view.commons.numbers());
             }
             if more.is_some() {
                 replay.cursor = more;

@@ -9,6 +9,7 @@ use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::window;
 
 use crate::durable::{Spill, Spilled};
+use crate::guard::Identity;
 use crate::journal::Target;
 use crate::message::Message;
 use crate::router::{Cursor, GroupId};
@@ -19,7 +20,8 @@ pub(crate) const NEVER: u32 = u32::MAX;
 
 /// The state of one client identifier.
 pub(crate) struct Session {
-    pub(crate) client_id: Arc<str>,
+    /// Who it belongs to, as rules see it: as of its last CONNECT.
+    pub(crate) who: Arc<Identity>,
     /// Its number in records; 0 if it is in none.
     pub(crate) number: u64,
     /// It outlives the process, with its messages.
@@ -107,9 +109,9 @@ pub(crate) struct Replay {
 }
 
 impl Session {
-    pub(crate) const fn new(client_id: Arc<str>) -> Self {
+    pub(crate) const fn new(who: Arc<Identity>) -> Self {
         Self {
-            client_id,
+            who,
             number: 0,
             keeps: false,
             connection: NONE,

@@ -93,7 +93,7 @@ impl Shard<'_> {
     fn after_writing(&mut self, now: Time, broken: &[(ConnId, io::ErrorKind)]) {
         let shared = self.shared;
         let index = shared.index.read();
-        let view = View { index: &index, commons: &shared.commons };
+        let view = View::new(&index, &shared.commons);
         for (id, kind) in broken {
             self.close(now, *id, CloseCause::Error(*kind), &view);
         }

@@ -298,7 +298,7 @@ impl<'s> Shard<'s> {
     fn publish_wills(&mut self, now: Time) {
         self.listeners.clear();
         let index = self.shared.index.read();
-        self.broker.publish_wills(now, &View { index: &index, commons: &self.shared.commons });
+        self.broker.publish_wills(now, &View::new(&index, &self.shared.commons));
         drop(index);
         self.hand_over();
         self.shared.note_wills();
@@ -309,7 +309,7 @@ impl<'s> Shard<'s> {
         self.told = true;
         let shared = self.shared;
         let index = shared.index.read();
-        let view = View { index: &index, commons: &shared.commons };
+        let view = View::new(&index, &shared.commons);
         self.take_parcels(now, &view);
         self.broker.shutdown(now, &view);
     }

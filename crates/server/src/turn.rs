@@ -26,7 +26,7 @@ impl Shard<'_> {
     fn handle(&mut self, now: Time) {
         let shared = self.shared;
         let index = shared.index.read();
-        let view = View { index: &index, commons: &shared.commons };
+        let view = View::new(&index, &shared.commons);
         self.hear_store(now, &view);
         self.take_parcels(now, &view);
         if self.broker.next_deadline().is_some_and(|due| due <= now) {
@@ -55,6 +55,10 @@ impl Shard<'_> {
                 }
                 Parcel::Connection(moving) => self.adopt(now, *moving, view),
                 Parcel::Listeners(change) => self.replace_listeners(*change),
+                Parcel::System { topic, payload } => {
+                    self.broker.publish_system(now, &topic, &payload, view);
+                    mailbox.settle(topic.len() + payload.len());
+                }
                 Parcel::Loaded { session, messages, bytes } => {
                     self.broker.loaded(now, session, messages, view);
                     mailbox.settle(bytes);
@@ -88,11 +92,11 @@ impl Shard<'_> {
         let shared = self.shared;
         while self.broker.needs_commit() || !self.lists.committing.is_empty() {
             let mut index = shared.index.write();
-            self.broker.commit(now, &mut index, &shared.commons);
+            self.broker.commit(now, &mut index, &shared.commons, None);
             drop(index);
             let mut waiting = mem::take(&mut self.lists.committing);
             let index = shared.index.read();
-            let view = View { index: &index, commons: &shared.commons };
+            let view = View::new(&index, &shared.commons);
             for id in waiting.drain(..) {
                 self.offer(now, id, &view);
             }
@@ -139,7 +143,7 @@ impl Shard<'_> {
     pub(crate) fn drop_everybody(&mut self, now: Time) {
         let shared = self.shared;
         let index = shared.index.read();
-        let view = View { index: &index, commons: &shared.commons };
+        let view = View::new(&index, &shared.commons);
         for id in self.connections.ids() {
             self.close(now, id, CloseCause::Shutdown, &view);
         }

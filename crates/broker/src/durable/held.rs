@@ -7,7 +7,7 @@ use dunlin_proto::qos::PacketId;
 use dunlin_proto::reason::ReasonCode;
 
 use crate::broker::Broker;
-use crate::commons::{Commons, View};
+use crate::commons::View;
 use crate::connection::{ConnId, Stage};
 use crate::hub::Hub;
 use crate::router::SessionKey;
@@ -106,11 +106,11 @@ impl Broker {
             if matches!(connection.stage, Stage::Ended) && !matches!(waiting.what, What::ConnAck) {
                 continue;
             }
-            self.send_waiting(now, slot, waiting.what, view.commons);
+            self.send_waiting(now, slot, waiting.what, view);
         }
     }
 
-    pub(crate) fn send_waiting(&mut self, now: Time, slot: u32, what: What, commons: &dyn Commons) {
+    pub(crate) fn send_waiting(&mut self, now: Time, slot: u32, what: What, view: &View<'_>) {
         match what {
             What::Ack { kind, packet_id, reason } => {
                 self.hub.acknowledge_now(slot, kind, packet_id, reason);
@@ -125,7 +125,7 @@ impl Broker {
                 let (ack, session, replays) = *held;
                 let version = self.version_at(slot);
                 self.hub.reply(slot, version, &Packet::SubAck(ack));
-                self.start_replays(now, session, replays, commons);
+                self.start_replays(now, session, replays, view);
             }
             What::UnsubAck(ack) => {
                 let version = self.version_at(slot);

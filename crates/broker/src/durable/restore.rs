@@ -11,6 +11,7 @@ use dunlin_proto::window::Resend;
 use super::spill::{Spilled, group_of};
 use crate::broker::Broker;
 use crate::commons::Commons;
+use crate::guard::Identity;
 use crate::journal::{QueuedState, Record, SessionState, SubscriptionState, WillState};
 use crate::pending::unshare;
 use crate::router::{Index, Subscriber};
@@ -24,7 +25,7 @@ impl Broker {
         index: &mut Index,
         commons: &dyn Commons,
     ) {
-        let slot = self.new_session(&state.client_id);
+        let slot = self.new_session(&Arc::new(Identity::unnamed(state.client_id.as_str().into())));
         let key = self.hub.key(slot);
         let keeps = state.expiry > 0;
         if keeps {

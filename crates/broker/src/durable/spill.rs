@@ -155,7 +155,7 @@ impl Broker {
         if offline && self.hub.has_shared_spilled(key.slot) {
             self.hub.load(key.slot);
         } else if again {
-            self.go_on(now, key.slot, view.commons);
+            self.go_on(now, key.slot, view);
         }
     }
 

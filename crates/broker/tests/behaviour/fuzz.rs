@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dunlin_broker::{QueueFull, Refusal, Settings, Verdict};
+use dunlin_broker::{Admitted, QueueFull, Refusal, Settings, Verdict};
 use dunlin_proto::packet::RetainHandling;
 use dunlin_proto::property::Property;
 use dunlin_proto::qos::QoS;
@@ -115,8 +115,8 @@ impl Chaos {
                 0 => self.world.cut(client),
                 // Never answered, or not before the next one comes.
                 1 => {}
-                2 => self.world.answer(client, Verdict::Deny(Refusal::NotAuthorized)),
-                _ => self.world.answer(client, Verdict::Allow),
+                2 => self.world.answer(client, Verdict::Deny(Refusal::NotAuthorized { by: None })),
+                _ => self.world.answer(client, Verdict::Allow(Admitted::default())),
             }
         }
         let connack = self.world.next(client).unwrap_or_default();
@@ -202,7 +202,7 @@ impl Chaos {
     fn end(&mut self) {
         for id in IDS {
             let (client, _) = self.world.try_connect(Options::new(id));
-            self.world.answer(client, Verdict::Allow);
+            self.world.answer(client, Verdict::Allow(Admitted::default()));
             self.world.disconnect(client, ReasonCode::Success);
         }
         // Those that wait for an answer still are let go when their time is over.

@@ -1,6 +1,6 @@
 //! CONNECTs that are refused: with which bytes, and what is left of them (3.2.2.2).
 
-use dunlin_broker::{Admission, End, Event, ReasonStrings, Refusal, Settings, Verdict};
+use dunlin_broker::{Admission, Admitted, End, Event, ReasonStrings, Refusal, Settings, Verdict};
 use dunlin_proto::property::Property;
 use dunlin_proto::qos::QoS;
 use dunlin_proto::version::Version;
@@ -12,8 +12,8 @@ const REFUSALS: [(Refusal, u8, u8); 9] = [
     (Refusal::TooManyConnections { limit: 7 }, 0x97, 3),
     (Refusal::ClientIdRequired, 0x85, 2),
     (Refusal::AuthenticationMethod, 0x8C, 5),
-    (Refusal::NotAuthorized, 0x87, 5),
-    (Refusal::BadUserNameOrPassword, 0x86, 4),
+    (Refusal::NotAuthorized { by: None }, 0x87, 5),
+    (Refusal::BadUserNameOrPassword { by: None }, 0x86, 4),
     (Refusal::KeepAlive { asked: 9, limit: 8 }, 0x85, 2),
     (Refusal::WillTooLarge { size: 9, limit: 8 }, 0x95, 5),
     (Refusal::WillTopic, 0x87, 5),
@@ -43,7 +43,7 @@ fn every_refusal_has_its_code_in_every_version() {
             let options = Options::new("c").version(version);
             // Told before CONNECT is read, by the listener's limits.
             let mut world = World::new();
-            let client = world.open_as(Admission::Refuse(refusal));
+            let client = world.open_as(Admission::Refuse(refusal.clone()));
             world.send_connect(client, &options);
             assert_eq!(world.take_frames(client), [connack(version, reason, code)], "{refusal:?}");
             assert!(!world.is_open(client));
@@ -51,7 +51,7 @@ fn every_refusal_has_its_code_in_every_version() {
             let mut world = authenticating(2);
             let client = world.open();
             world.send_connect(client, &options);
-            world.answer(client, Verdict::Deny(refusal));
+            world.answer(client, Verdict::Deny(refusal.clone()));
             assert_eq!(world.take_frames(client), [connack(version, reason, code)]);
             assert!(!world.is_open(client));
             world.assert_empty();
@@ -135,7 +135,7 @@ fn a_reason_string_is_sent_when_it_is_wanted() {
         }
         // On CONNACK.
         let mut world = World::with(settings(), 1);
-        let client = world.open_as(Admission::Refuse(Refusal::NotAuthorized));
+        let client = world.open_as(Admission::Refuse(Refusal::NotAuthorized { by: None }));
         world.send_connect(client, &options);
         let connack = world.take(client).concat();
         assert!(connack.starts_with("ConnAck NotAuthorized"), "{connack}");
@@ -154,7 +154,7 @@ fn a_reason_string_is_left_out_where_it_would_not_fit() {
     let mut world =
         World::with(Settings { reason_strings: ReasonStrings::Always, ..Settings::default() }, 1);
     let options = Options::new("c").property(Property::MaximumPacketSize(20));
-    let client = world.open_as(Admission::Refuse(Refusal::NotAuthorized));
+    let client = world.open_as(Admission::Refuse(Refusal::NotAuthorized { by: None }));
     world.send_connect(client, &options);
     assert_eq!(world.take(client), ["ConnAck NotAuthorized"]);
     let client = world.connect(options);
@@ -294,7 +294,7 @@ fn a_client_waits_for_the_answer_and_what_it_sent_meanwhile_is_not_lost() {
             world.publish(client, "t", "x", QoS::AtLeastOnce, 1);
             world.send_bytes(client, &[0xC0, 0x00]);
             assert!(world.take(client).is_empty());
-            world.answer(client, Verdict::Allow);
+            world.answer(client, Verdict::Allow(Admitted::default()));
             let answers = world.take(client);
             assert!(answers[0].starts_with("ConnAck Success"), "{answers:?}");
             assert_eq!(answers[1..], ["PubAck #1 NoMatchingSubscribers", "PingResp"]);
@@ -308,7 +308,7 @@ fn an_assigned_identifier_outlives_the_question() {
         let mut world = authenticating(shards);
         for _ in 0..4 {
             let client = asks(&mut world, &Options::new(""));
-            world.answer(client, Verdict::Allow);
+            world.answer(client, Verdict::Allow(Admitted::default()));
             let connack = world.take(client).concat();
             assert!(connack.contains("AssignedClientIdentifier"), "{connack}");
             assert_eq!(world.commons.homes.borrow().len(), 1);
@@ -316,7 +316,7 @@ fn an_assigned_identifier_outlives_the_question() {
             world.assert_empty();
         }
         let client = asks(&mut world, &Options::new(""));
-        world.answer(client, Verdict::Deny(Refusal::NotAuthorized));
+        world.answer(client, Verdict::Deny(Refusal::NotAuthorized { by: None }));
         assert!(!world.is_open(client));
         world.assert_empty();
     }
@@ -328,7 +328,7 @@ fn a_client_that_leaves_before_the_answer_leaves_nothing_behind() {
         let mut world = authenticating(shards);
         let client = asks(&mut world, &Options::new("impatient"));
         world.cut(client);
-        world.answer(client, Verdict::Allow);
+        world.answer(client, Verdict::Allow(Admitted::default()));
         world.assert_empty();
         let client = asks(&mut world, &Options::new("slow answer"));
         world.wait_seconds(11);
@@ -341,11 +341,11 @@ fn a_client_that_leaves_before_the_answer_leaves_nothing_behind() {
 fn a_refused_connection_does_not_disturb_the_session_of_its_identifier() {
     let mut world = authenticating(2);
     let client = asks(&mut world, &Options::new("c"));
-    world.answer(client, Verdict::Allow);
+    world.answer(client, Verdict::Allow(Admitted::default()));
     world.subscribe_all(client, &["t"]);
     world.take(client);
     let intruder = asks(&mut world, &Options::new("c"));
-    world.answer(intruder, Verdict::Deny(Refusal::BadUserNameOrPassword));
+    world.answer(intruder, Verdict::Deny(Refusal::BadUserNameOrPassword { by: None }));
     assert!(world.is_open(client));
     world.publish(client, "t", "still here", QoS::AtMostOnce, 0);
     assert_eq!(world.take(client), ["t still here"]);
@@ -361,10 +361,10 @@ fn a_client_that_gives_up_does_not_take_the_home_of_its_identifier_away() {
     world.cut(first);
     let third = asks(&mut world, &options);
     assert_ne!(world.shard(second), world.shard(third));
-    world.answer(third, Verdict::Allow);
+    world.answer(third, Verdict::Allow(Admitted::default()));
     world.cut(second);
     let fourth = asks(&mut world, &options);
-    world.answer(fourth, Verdict::Allow);
+    world.answer(fourth, Verdict::Allow(Admitted::default()));
     assert!(!world.is_open(third), "taken over");
     assert!(world.is_open(fourth));
     assert_eq!(world.sum(|stats| stats.sessions), 1);
@@ -375,8 +375,8 @@ fn of_two_that_wait_the_one_answered_last_has_the_session() {
     let mut world = authenticating(2);
     let options = Options::new("c");
     let (first, second) = (asks(&mut world, &options), asks(&mut world, &options));
-    world.answer(second, Verdict::Allow);
-    world.answer(first, Verdict::Allow);
+    world.answer(second, Verdict::Allow(Admitted::default()));
+    world.answer(first, Verdict::Allow(Admitted::default()));
     assert!(world.is_open(first));
     assert!(!world.is_open(second));
     world.cut(first);

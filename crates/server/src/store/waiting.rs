@@ -92,7 +92,7 @@ impl Shard<'_> {
     fn release(&mut self, now: Time) {
         let shared = self.shared;
         let index = shared.index.read();
-        self.hear_store(now, &View { index: &index, commons: &shared.commons });
+        self.hear_store(now, &View::new(&index, &shared.commons));
         drop(index);
         self.hand_over();
         self.flush(now);

@@ -165,17 +165,17 @@ impl World {
             if !side.open || side.waiting || !broker.should_read(side.id) {
                 return;
             }
-            let view = View { index: &self.index, commons: &self.commons };
+            let view = View::new(&self.index, &self.commons);
             let progress = broker.input(self.now, side.id, &side.unread, &view);
             side.unread.drain(..progress.consumed);
             match progress.next {
                 Next::Read | Next::Close => return,
                 Next::Wait => side.waiting = true,
-                Next::Commit => broker.commit(self.now, &mut self.index, &self.commons),
+                Next::Commit => broker.commit(self.now, &mut self.index, &self.commons, None),
                 Next::Handover(shard) => {
-                    broker.abandon(side.id);
+                    let peer = broker.abandon(side.id).expect("it is there");
                     side.shard = usize::from(shard);
-                    side.id = self.brokers[side.shard].open(self.now, &peer(Admission::Admit));
+                    side.id = self.brokers[side.shard].open(self.now, &peer);
                 }
             }
         }
@@ -195,7 +195,7 @@ impl World {
     fn commit(&mut self) -> bool {
         let mut moved = false;
         for broker in self.brokers.iter_mut().filter(|broker| broker.needs_commit()) {
-            broker.commit(self.now, &mut self.index, &self.commons);
+            broker.commit(self.now, &mut self.index, &self.commons, None);
             moved = true;
         }
         moved
@@ -209,7 +209,7 @@ impl World {
             self.records.extend_from_slice(&journal.records);
             *token = journal.token;
             if self.disk {
-                let view = View { index: &self.index, commons: &self.commons };
+                let view = View::new(&self.index, &self.commons);
                 broker.persisted(self.now, journal.token, &view);
                 moved = true;
             }
@@ -225,7 +225,7 @@ impl World {
         }
         for load in &loads {
             let messages = load.ids.iter().map(|id| (*id, self.stored(*id))).collect();
-            let view = View { index: &self.index, commons: &self.commons };
+            let view = View::new(&self.index, &self.commons);
             let broker = &mut self.brokers[usize::from(load.session.shard)];
             broker.loaded(self.now, load.session, messages, &view);
         }
@@ -266,7 +266,7 @@ impl World {
     /// The disk has done what it was given, if it is one that takes time.
     pub fn persist(&mut self) {
         for (broker, token) in self.brokers.iter_mut().zip(&self.tokens) {
-            let view = View { index: &self.index, commons: &self.commons };
+            let view = View::new(&self.index, &self.commons);
             broker.persisted(self.now, *token, &view);
         }
         self.settle();
@@ -277,7 +277,7 @@ impl World {
         for from in 0..self.brokers.len() {
             for (to, number) in (0..self.brokers.len()).zip(0u16..) {
                 if let Some(mail) = self.brokers[from].take_mail(number) {
-                    let view = View { index: &self.index, commons: &self.commons };
+                    let view = View::new(&self.index, &self.commons);
                     self.brokers[to].mail(self.now, &mail, &view);
                     moved = true;
                 }
@@ -320,7 +320,7 @@ impl World {
             output.advance(bytes.len());
             let finished = output.is_empty() && output.closing();
             side.receives(&bytes);
-            let view = View { index: &self.index, commons: &self.commons };
+            let view = View::new(&self.index, &self.commons);
             if !bytes.is_empty() {
                 broker.sent(self.now, side.id, &view);
                 moved = true;
@@ -352,7 +352,7 @@ impl World {
     pub fn cut_unsettled(&mut self, client: Client) {
         let side = &mut self.clients[client];
         if std::mem::take(&mut side.open) {
-            let view = View { index: &self.index, commons: &self.commons };
+            let view = View::new(&self.index, &self.commons);
             self.brokers[side.shard].closed(self.now, side.id, CloseCause::PeerClosed, &view);
         }
     }
@@ -363,7 +363,7 @@ impl World {
         loop {
             let next = self.brokers.iter().filter_map(Broker::next_deadline).min();
             self.now = next.map_or(end, |next| next.max(self.now).min(end));
-            let view = View { index: &self.index, commons: &self.commons };
+            let view = View::new(&self.index, &self.commons);
             for broker in &mut self.brokers {
                 broker.tick(self.now, &view);
             }
@@ -433,7 +433,7 @@ impl World {
 
     /// The broker stops.
     pub fn shutdown(&mut self) {
-        let view = View { index: &self.index, commons: &self.commons };
+        let view = View::new(&self.index, &self.commons);
         for broker in &mut self.brokers {
             broker.shutdown(self.now, &view);
         }
@@ -442,7 +442,7 @@ impl World {
 
     /// The broker publishes something of its own, on the first shard.
     pub fn publish_system(&mut self, topic: &str, payload: &str) {
-        let view = View { index: &self.index, commons: &self.commons };
+        let view = View::new(&self.index, &self.commons);
         self.brokers[0].publish_system(self.now, topic, payload.as_bytes(), &view);
         self.settle();
     }

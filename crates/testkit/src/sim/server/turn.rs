@@ -94,7 +94,7 @@ impl Process {
         for parcel in mem::take(&mut self.shards[number].mailbox) {
             self.take_parcel(scene, number, parcel);
         }
-        let view = View { index: &self.index, commons: &self.commons };
+        let view = View::new(&self.index, &self.commons);
         let broker = &mut self.shards[number].broker;
         if broker.next_deadline().is_some_and(|due| due <= now) {
             broker.tick(now, &view);
@@ -113,7 +113,7 @@ impl Process {
 
     fn take_parcel(&mut self, scene: &mut Scene, number: usize, parcel: Parcel) {
         let now = scene.schedule.now;
-        let view = View { index: &self.index, commons: &self.commons };
+        let view = View::new(&self.index, &self.commons);
         let broker = &mut self.shards[number].broker;
         match parcel {
             Parcel::Mail(mail) => broker.mail(now, &mail, &view),
@@ -165,7 +165,7 @@ impl Process {
         connection.phase = Phase::Open;
         let number = connection.shard;
         let shard = &mut self.shards[number];
-        let view = View { index: &self.index, commons: &self.commons };
+        let view = View::new(&self.index, &self.commons);
         let progress = shard.broker.input(now, connection.id, &connection.unread, &view);
         connection.unread.drain(..progress.consumed);
         let held = &mut scene.links[link];
@@ -201,7 +201,7 @@ impl Process {
             || !self.shards[number].committing.is_empty()
         {
             let broker = &mut self.shards[number].broker;
-            broker.commit(scene.schedule.now, &mut self.index, &self.commons);
+            broker.commit(scene.schedule.now, &mut self.index, &self.commons, None);
             for link in mem::take(&mut self.shards[number].committing) {
                 self.offer(scene, link);
             }
@@ -252,7 +252,7 @@ impl Process {
             scene.links[link].written_after = now;
         }
         let ending = closing || connection.phase == Phase::Ending;
-        let view = View { index: &self.index, commons: &self.commons };
+        let view = View::new(&self.index, &self.commons);
         self.shards[number].broker.sent(now, id, &view);
         self.shards[number].readable.insert(link);
         if ending && empty {
@@ -267,7 +267,7 @@ impl Process {
         let Some(connection) = self.connections.remove(&link) else { return };
         let shard = &mut self.shards[connection.shard];
         shard.links.remove(&(connection.id.slot, connection.id.epoch));
-        let view = View { index: &self.index, commons: &self.commons };
+        let view = View::new(&self.index, &self.commons);
         shard.broker.closed(scene.schedule.now, connection.id, cause, &view);
         scene.trace(|| format!("broker closes link {link}: {cause:?}"));
         scene.close_broker(link);

@@ -1,0 +1,183 @@
+//! Why a CONNECT is refused.
+
+use core::fmt;
+use std::sync::Arc;
+
+use dunlin_proto::reason::ReasonCode;
+use dunlin_proto::version::Version;
+
+/// Who decided, for the log: `file:line`, the name of a list, or the address of a service. Clients are
+/// not told.
+pub type By = Option<Arc<str>>;
+
+/// Why a CONNECT is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// As many connections as are allowed are open.
+    TooManyConnections {
+        /// The limit.
+        limit: usize,
+    },
+    /// The listener does not speak this version.
+    Version {
+        /// The one that was asked for.
+        asked: Version,
+    },
+    /// No client identifier, and this version or a clean session of 0 does not allow that.
+    ClientIdRequired,
+    /// The client identifier is not one that this client may use.
+    IdentifierPolicy {
+        /// Who decided.
+        by: By,
+    },
+    /// An authentication method that is not offered [MQTT-4.12.0-1].
+    AuthenticationMethod,
+    /// No user name, certificate or token, and nobody is let in without.
+    Anonymous,
+    /// The answer to the question who it is was no.
+    NotAuthorized {
+        /// Who decided.
+        by: By,
+    },
+    /// User name or password were wrong, or an exchange of proofs failed.
+    BadUserNameOrPassword {
+        /// Who decided.
+        by: By,
+    },
+    /// Its token is not valid, or not any more.
+    Token {
+        /// What is wrong with it.
+        why: Arc<str>,
+    },
+    /// The client, its user or its address is banned.
+    Banned {
+        /// Seconds until it may come back; `None`: never.
+        seconds: Option<u32>,
+        /// Who decided.
+        by: By,
+    },
+    /// It came and went too often.
+    Flapping {
+        /// How often it came.
+        times: u32,
+        /// In how many seconds.
+        within: u32,
+        /// Seconds until it may come back.
+        seconds: u32,
+    },
+    /// Who decides could not be asked.
+    Unavailable {
+        /// Who that is.
+        by: By,
+    },
+    /// Keep alive above the limit, before 5.0.
+    KeepAlive {
+        /// Seconds asked for.
+        asked: u16,
+        /// Seconds allowed.
+        limit: u16,
+    },
+    /// The will does not fit into the Maximum Packet Size.
+    WillTooLarge {
+        /// Bytes.
+        size: usize,
+        /// Bytes allowed.
+        limit: u32,
+    },
+    /// Clients may not publish to the will's topic.
+    WillTopic,
+    /// This client may not publish to the will's topic.
+    WillDenied {
+        /// Who decided.
+        by: By,
+    },
+    /// The broker is stopping.
+    ShuttingDown,
+}
+
+impl Refusal {
+    /// The CONNACK reason code; before 5.0 the return code it maps to is sent.
+    #[must_use]
+    pub const fn reason(&self) -> ReasonCode {
+        match self {
+            Self::TooManyConnections { .. } => ReasonCode::QuotaExceeded,
+            Self::ClientIdRequired | Self::IdentifierPolicy { .. } | Self::KeepAlive { .. } => {
+                ReasonCode::ClientIdentifierNotValid
+            }
+            Self::Version { .. } => ReasonCode::UnsupportedProtocolVersion,
+            Self::AuthenticationMethod => ReasonCode::BadAuthenticationMethod,
+            Self::Anonymous
+            | Self::NotAuthorized { .. }
+            | Self::Token { .. }
+            | Self::WillTopic
+            | Self::WillDenied { .. } => ReasonCode::NotAuthorized,
+            Self::BadUserNameOrPassword { .. } => ReasonCode::BadUserNameOrPassword,
+            Self::Banned { .. } | Self::Flapping { .. } => ReasonCode::Banned,
+            Self::WillTooLarge { .. } => ReasonCode::PacketTooLarge,
+            // 0x8B is not for CONNACK (table 2-6).
+            Self::Unavailable { .. } | Self::ShuttingDown => ReasonCode::ServerUnavailable,
+        }
+    }
+
+    /// Who decided, where that is known.
+    #[must_use]
+    pub fn by(&self) -> Option<&str> {
+        match self {
+            Self::IdentifierPolicy { by }
+            | Self::NotAuthorized { by }
+            | Self::BadUserNameOrPassword { by }
+            | Self::Banned { by, .. }
+            | Self::Unavailable { by }
+            | Self::WillDenied { by } => by.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyConnections { limit } => write!(
+                f,
+                "{limit} connections are open, which is the limit (max_connections)"
+            ),
+            Self::Version { asked } => write!(
+                f,
+                "this listener does not speak {asked} (accept_protocol_versions)"
+            ),
+            Self::ClientIdRequired => f.write_str(
+                "the client identifier is empty, which needs MQTT 3.1.1 with a clean session, or 5.0",
+            ),
+            Self::IdentifierPolicy { .. } => {
+                f.write_str("this client may not use this client identifier")
+            }
+            Self::AuthenticationMethod => {
+                f.write_str("an authentication method was asked for that is not offered")
+            }
+            Self::Anonymous => f.write_str(
+                "it named no user, and nobody is let in without (allow_anonymous)",
+            ),
+            Self::NotAuthorized { .. } => f.write_str("not authorized"),
+            Self::BadUserNameOrPassword { .. } => f.write_str("bad user name or password"),
+            Self::Token { why } => write!(f, "its token is not valid: {why}"),
+            Self::Banned { seconds: Some(seconds), .. } => write!(f, "banned for {seconds} s more"),
+            Self::Banned { seconds: None, .. } => f.write_str("banned"),
+            Self::Flapping { times, within, seconds } => write!(
+                f,
+                "it came {times} times in {within} s, so it is banned for {seconds} s more"
+            ),
+            Self::Unavailable { .. } => f.write_str("who decides about it cannot be asked now"),
+            Self::KeepAlive { asked, limit } => write!(
+                f,
+                "a keep alive of {asked} s is above the limit of {limit} s (max_keepalive)"
+            ),
+            Self::WillTooLarge { size, limit } => write!(
+                f,
+                "the will of {size} bytes does not fit into a packet of {limit} bytes (max_packet_size)"
+            ),
+            Self::WillTopic => f.write_str("clients may not publish to the topic of the will"),
+            Self::WillDenied { .. } => f.write_str("it may not publish to the topic of its will"),
+            Self::ShuttingDown => f.write_str("the broker is stopping"),
+        }
+    }
+}
