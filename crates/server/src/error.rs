@@ -58,6 +58,9 @@ pub enum StartError {
         /// What cannot be done.
         what: String,
     },
+    /// What was to be done before the store is opened failed.
+    #[error("{0}")]
+    Prepare(io::Error),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -75,6 +78,13 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Whether the configuration is wrong, or a file that it names: then a change of it helps, and
+    /// nothing else does.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        matches!(self, Self::NoListener | Self::Tls { .. } | Self::Setting { .. })
+    }
+
     /// The error of binding `place`, told apart where there is something to advise.
     pub(crate) fn listener(place: &Place, cause: io::Error) -> Self {
         let place = place.clone();

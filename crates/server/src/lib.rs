@@ -17,6 +17,7 @@ mod inherited;
 mod layered;
 mod limits;
 mod listener;
+mod log;
 mod mailbox;
 mod notify;
 mod options;
@@ -35,7 +36,8 @@ mod turn;
 pub use dunlin_broker::Settings;
 pub use entrance::{ListenerOptions, ListenerReport, Place, ProxyOptions};
 pub use error::{RunError, StartError};
-pub use options::{Durability, OnDamage, ServerOptions, StoreOptions};
+pub use log::{Logger, PreparedLog};
+pub use options::{Before, Durability, OnDamage, ServerOptions, StoreOptions};
 pub use start::{Handle, start};
 pub use transport::{
     CertificateFiles, ClientCertificates, ClientTrust, ProxyVersion, TlsError, TlsOptions,

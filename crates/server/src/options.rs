@@ -1,13 +1,17 @@
 //! What a server is started with.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use dunlin_broker::Settings;
+use dunlin_config::Config;
+use dunlin_config::model::{DamagePolicy, DurabilityPolicy, Persistence};
 pub use dunlin_store::OnDamage;
 
 use crate::entrance::ListenerOptions;
+use crate::error::StartError;
 
 /// Everything [`crate::start`] needs to know. Every field has a default that works.
 #[derive(Debug)]
@@ -37,6 +41,47 @@ pub struct ServerOptions {
     pub store: Option<StoreOptions>,
     /// How long a graceful stop waits for output to be taken by its readers. Default: 2 s.
     pub stop_grace: Duration,
+    /// What is done when all addresses are taken and all files of the listeners read, before the store
+    /// is opened and before there are threads: to become another user, for example. Default: nothing.
+    pub before_store: Option<Before>,
+}
+
+/// Something to be done once.
+pub struct Before(pub Box<dyn FnOnce() -> io::Result<()> + Send>);
+
+impl std::fmt::Debug for Before {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Before(..)")
+    }
+}
+
+impl ServerOptions {
+    /// What is configured.
+    ///
+    /// # Errors
+    /// Something that is asked for is not served, or a host name stands for no address.
+    pub fn from_config(config: &Config) -> Result<Self, StartError> {
+        let server = &config.server;
+        let defaults = Self::default();
+        Ok(Self {
+            listeners: ListenerOptions::from_config(config)?,
+            shards: server.shards.map_or(defaults.shards, usize::from),
+            settings: config.settings(),
+            max_connections: config.limits.connections.get().map(to_usize),
+            pacing_cap: server.pacing_cap,
+            sys_interval: server.sys_interval,
+            store: config
+                .persistence
+                .enabled
+                .then(|| StoreOptions::from_config(&config.persistence)),
+            stop_grace: server.stop_grace,
+            ..defaults
+        })
+    }
+}
+
+fn to_usize(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 impl Default for ServerOptions {
@@ -52,6 +97,7 @@ impl Default for ServerOptions {
             mailbox_bytes: 16 * 1024 * 1024,
             store: None,
             stop_grace: Duration::from_secs(2),
+            before_store: None,
         }
     }
 }
@@ -78,6 +124,20 @@ pub enum Durability {
 }
 
 impl StoreOptions {
+    fn from_config(persistence: &Persistence) -> Self {
+        Self {
+            directory: persistence.directory.clone(),
+            durability: match persistence.durability {
+                DurabilityPolicy::Always => Durability::Always,
+                DurabilityPolicy::Interval => Durability::Interval(persistence.sync_interval),
+            },
+            on_damage: match persistence.on_damage {
+                DamagePolicy::SetAside => OnDamage::SetAside,
+                DamagePolicy::Refuse => OnDamage::Refuse,
+            },
+        }
+    }
+
     /// Everything is on the disk when it is acknowledged, and what cannot be read is set aside.
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>) -> Self {

@@ -3,8 +3,9 @@
 use std::mem;
 use std::time::Duration;
 
-use dunlin_broker::{Level, Stats, Time, View};
+use dunlin_broker::{Stats, Time, View};
 
+use crate::log;
 use crate::pacer::Pacer;
 use crate::shard::Shard;
 use crate::shared::Shared;
@@ -93,12 +94,6 @@ impl Shard<'_> {
 
     pub(crate) fn log_events(&mut self) {
         self.broker.take_events(&mut self.lists.log);
-        for event in self.lists.log.drain(..) {
-            match event.level() {
-                Level::Debug => tracing::debug!("{event}"),
-                Level::Info => tracing::info!("{event}"),
-                Level::Warn => tracing::warn!("{event}"),
-            }
-        }
+        self.lists.log.drain(..).for_each(|event| log::tell(&event));
     }
 }

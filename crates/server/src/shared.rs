@@ -55,6 +55,13 @@ pub(crate) enum Parcel {
     Mail(Mail),
     /// Listeners to open and to close.
     Listeners(Box<Change>),
+    /// Something to publish below `$SYS`.
+    System {
+        /// Where.
+        topic: Box<str>,
+        /// What.
+        payload: Box<[u8]>,
+    },
     /// A connection whose session is at home there.
     Connection(Box<Moving>),
     /// Stored messages that one of its sessions has waited for, from the store thread.

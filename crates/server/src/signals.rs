@@ -1,32 +1,61 @@
-//! SIGTERM and SIGINT: the first asks for a graceful stop, the second ends at once.
+//! SIGTERM and SIGINT: the first asks for a graceful stop, the second ends at once. SIGHUP reloads, if
+//! there is something to reload.
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use crate::shared::{Shared, Stop};
 
+/// What is done for SIGHUP.
+pub(crate) type Reload = Box<dyn FnMut() + Send>;
+
 /// Watches for signals on a thread of its own, which sleeps until one comes. (SIGPIPE needs no
 /// care: Rust programs ignore it from the start.)
-pub(crate) fn watch(shared: Arc<Shared>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+pub(crate) fn watch(shared: Arc<Shared>, mut reload: Option<Reload>) -> io::Result<()> {
+    // Scripts made for Mosquitto send SIGUSR1 and SIGUSR2, and nobody wants to die of them.
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGUSR2])?;
+    if reload.is_some() {
+        signals.add_signal(SIGHUP)?;
+    }
     thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in &mut signals {
-            let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
-            match shared.stop_state() {
-                Stop::Running => {
-                    tracing::info!("{name}: stopping; once more to stop at once");
-                    shared.stop(Stop::Graceful);
+            match signal {
+                SIGHUP => {
+                    if let Some(reload) = &mut reload {
+                        reload();
+                    }
                 }
-                Stop::Graceful | Stop::Now => {
-                    tracing::info!("{name}: stopping at once");
-                    shared.stop(Stop::Now);
+                SIGUSR1 if shared.store.is_some() => {
+                    tracing::info!(
+                        "SIGUSR1: nothing to save, since what counts as kept is written already"
+                    );
                 }
+                SIGUSR1 => tracing::warn!("SIGUSR1: nothing is saved, since persistence is off"),
+                SIGUSR2 => tracing::info!(
+                    "SIGUSR2: {} connections",
+                    shared.connections.load(Ordering::Relaxed)
+                ),
+                signal => stop(&shared, if signal == SIGINT { "SIGINT" } else { "SIGTERM" }),
             }
         }
     })?;
     Ok(())
+}
+
+fn stop(shared: &Shared, name: &str) {
+    match shared.stop_state() {
+        Stop::Running => {
+            tracing::info!("{name}: stopping; once more to stop at once");
+            shared.stop(Stop::Graceful);
+        }
+        Stop::Graceful | Stop::Now => {
+            tracing::info!("{name}: stopping at once");
+            shared.stop(Stop::Now);
+        }
+    }
 }

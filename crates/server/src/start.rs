@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -9,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use dunlin_broker::{Broker, Numbers};
 use dunlin_store::{Log, RealDisk, WriteError};
 use mio::{Poll, Waker};
+use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::entrance::{Doors, ListenerOptions, ListenerReport, Planned};
@@ -17,7 +19,7 @@ use crate::limits;
 use crate::listener::Listener;
 use crate::mailbox::Mailbox;
 use crate::notify::Manager;
-use crate::options::{Durability, ServerOptions};
+use crate::options::{Before, Durability, ServerOptions};
 use crate::shard::{MAILBOX, Shard};
 use crate::shared::{Parcel, Shared, Stop, Tuning};
 use crate::signals;
@@ -28,9 +30,16 @@ const MAX_SHARDS: usize = 1024;
 
 /// A server that runs. Dropping the handle does not stop it.
 pub struct Handle {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
-    doors: Doors,
+    pub(crate) doors: Doors,
+    /// Behind a lock so that those who operate the server can share the handle with who waits for its end.
+    threads: Mutex<Threads>,
+}
+
+/// The threads that have to end.
+#[derive(Default)]
+struct Threads {
     shards: Vec<JoinHandle<io::Result<()>>>,
     store: Option<JoinHandle<Result<(), WriteError>>>,
 }
@@ -44,6 +53,9 @@ pub fn start(mut options: ServerOptions) -> Result<Handle, StartError> {
         return Err(StartError::NoListener);
     }
     let planned = Planned::new(&options.listeners)?;
+    if let Some(Before(prepare)) = options.before_store.take() {
+        prepare().map_err(StartError::Prepare)?;
+    }
     let clock = Clock::start();
     let kept = options.store.as_ref().map(|store| store::open(store, clock)).transpose()?;
     let (log, state) = kept.map_or_else(Default::default, |(log, state)| (Some(log), state));
@@ -59,10 +71,10 @@ pub fn start(mut options: ServerOptions) -> Result<Handle, StartError> {
     store::restore(&shared, &mut brokers, state);
     let addresses = planned.addresses();
     let (doors, listeners) = planned.listen()?;
-    let mut handle = Handle { shared, addresses, doors, shards: Vec::new(), store: None };
+    let mut handle = Handle { shared, addresses, doors, threads: Mutex::default() };
     if let (Some(log), Some(store)) = (log, &options.store) {
         let thread = keep(&handle.shared, log, store.durability);
-        handle.store = Some(thread.map_err(StartError::StoreThread)?);
+        handle.threads.get_mut().store = Some(thread.map_err(StartError::StoreThread)?);
     }
     handle.serve(polls, brokers, listeners)?;
     for address in &handle.addresses {
@@ -118,8 +130,8 @@ impl Handle {
 
     /// Shard threads.
     #[must_use]
-    pub const fn shards(&self) -> usize {
-        self.shards.len()
+    pub fn shards(&self) -> usize {
+        self.shared.mailboxes.len()
     }
 
     /// Connections it has room for.
@@ -144,23 +156,50 @@ impl Handle {
     /// # Errors
     /// The system refuses the handlers or the thread that waits for them.
     pub fn stop_on_signals(&self) -> io::Result<()> {
-        signals::watch(Arc::clone(&self.shared))
+        signals::watch(Arc::clone(&self.shared), None)
+    }
+
+    /// The same, and SIGHUP calls `reload`, which is to return soon.
+    ///
+    /// # Errors
+    /// The system refuses the handlers or the thread that waits for them.
+    pub fn obey_signals(&self, reload: impl FnMut() + Send + 'static) -> io::Result<()> {
+        signals::watch(Arc::clone(&self.shared), Some(Box::new(reload)))
+    }
+
+    /// Publishes to a topic below `$SYS`, for those who are subscribed at this moment. While shards are
+    /// behind with their mail it is left out.
+    pub fn publish_system(&self, topic: &str, payload: &[u8]) {
+        let Some(mailbox) = self.shared.mailboxes.first().filter(|mailbox| !mailbox.is_full())
+        else {
+            return;
+        };
+        let bytes = topic.len() + payload.len();
+        mailbox.post(Parcel::System { topic: topic.into(), payload: payload.into() }, bytes);
+        mailbox.ring();
+    }
+
+    /// Whether nobody has asked for a stop yet.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.shared.stop_state() == Stop::Running
     }
 
     /// Waits until the server has stopped.
     ///
     /// # Errors
-    /// It did not stop because it was asked to.
-    pub fn join(self) -> Result<(), RunError> {
+    /// It did not stop because it was asked to. A second call finds nothing to wait for.
+    pub fn join(&self) -> Result<(), RunError> {
+        let Threads { shards, store } = mem::take(&mut *self.threads.lock());
         let mut result = Ok(());
-        for (shard, thread) in self.shards.into_iter().enumerate() {
+        for (shard, thread) in shards.into_iter().enumerate() {
             let ended = match thread.join() {
                 Ok(ended) => ended.map_err(|cause| RunError::Shard { shard, cause }),
                 Err(_) => Err(RunError::Panicked { shard }),
             };
             result = result.and(ended);
         }
-        let kept = match self.store.map(JoinHandle::join) {
+        let kept = match store.map(JoinHandle::join) {
             None | Some(Ok(Ok(()))) => Ok(()),
             Some(Ok(Err(cause))) => Err(RunError::Store(cause)),
             Some(Err(_)) => Err(RunError::StorePanicked),
@@ -177,10 +216,10 @@ impl Handle {
     ) -> Result<(), StartError> {
         for ((number, poll), broker) in (0u16..).zip(polls).zip(brokers) {
             // Shard 0 accepts for all.
-            let listeners = std::mem::take(&mut listeners);
+            let listeners = mem::take(&mut listeners);
             let started = spawn(Arc::clone(&self.shared), number, poll, listeners, broker);
             match started {
-                Ok(thread) => self.shards.push(thread),
+                Ok(thread) => self.threads.get_mut().shards.push(thread),
                 Err(cause) => {
                     self.shared.stop(Stop::Now);
                     self.leave_from(usize::from(number));
