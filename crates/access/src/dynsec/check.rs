@@ -59,6 +59,16 @@ impl Dynsec {
         self.clients.contains_key(user)
     }
 
+    /// Whether the user may log in here with the same password as in another state: a connection may then
+    /// stay.
+    #[must_use]
+    pub fn same_login(&self, other: &Self, user: &str) -> bool {
+        match (self.clients.get(user), other.clients.get(user)) {
+            (Some(left), Some(right)) => !left.disabled && left.password == right.password,
+            _ => false,
+        }
+    }
+
     /// Whether clients without a user name have a group of their own.
     #[must_use]
     pub const fn has_anonymous_group(&self) -> bool {

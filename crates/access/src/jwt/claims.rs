@@ -106,6 +106,18 @@ impl Policy {
     }
 }
 
+impl Grants {
+    /// Reads what a token, or a service that speaks for one, grants: an object with the lists `publish`,
+    /// `subscribe` and `all` (or `pub`, `sub`).
+    ///
+    /// # Errors
+    /// It is something else, or a filter is none.
+    pub fn parse(json: &str) -> Result<Self, JwtFault> {
+        let value = serde_json::from_str(json);
+        grants(&value.map_err(|_| JwtFault::BadClaim("the topic filters"))?)
+    }
+}
+
 fn time(claims: &Object, name: &'static str) -> Result<Option<UnixSeconds>, JwtFault> {
     match claims.get(name) {
         None => Ok(None),

@@ -4,6 +4,10 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
+use ring::hmac;
+use zeroize::Zeroizing;
+
+use crate::Secret;
 use crate::fault::{Fault, numbered};
 use crate::password::{Cost, Hash};
 use crate::scram::Keys;
@@ -127,6 +131,21 @@ impl Attempt {
     #[must_use]
     pub fn cost(&self) -> Cost {
         self.hash.as_ref().map_or(Cost::Light, |hash| hash.cost())
+    }
+
+    /// What stands for this password of this user while it is remembered that they belong together: an HMAC
+    /// with a key of the process, over the hash and the password, so that neither another password nor a
+    /// new hash is taken for it. `None` for what is not worth it, because the check is light or fails anyway.
+    #[must_use]
+    pub fn token(&self, key: &Secret, user: &str, password: &[u8]) -> Option<[u8; 32]> {
+        let hash = self.hash.as_ref().filter(|hash| self.known && hash.cost() == Cost::Heavy)?;
+        let hash = Zeroizing::new(hash.encode());
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key.reveal()));
+        for part in [user.as_bytes(), hash.as_bytes(), password] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        context.sign().as_ref().try_into().ok()
     }
 
     /// Whether the user exists and this is the password. A CONNECT without a password is no reason to

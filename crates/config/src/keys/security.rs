@@ -21,6 +21,14 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "What a client identifier must begin with: one of these. Default: anything.";
     "security.scram" security.scram, "", NewConnections,
         "Whether SCRAM-SHA-256 is offered to 5.0 clients. Off: the password file must hold SCRAM keys.";
+    "security.client_id_user" security.client_id_user, "", NewConnections,
+        "How client identifiers and user names belong together: `equal`, or `begins` so that a user has several clients. `free`: devices have identifiers of their own.";
+    "security.logins.threads" security.logins.threads, "threads", Restart,
+        "Threads that check passwords, tokens and proofs beside the traffic. Default: half of the cores, at least one.";
+    "security.logins.queue" security.logins.queue, "logins", AtOnce,
+        "How many logins may wait for them; further ones are refused as busy. 10000: all devices of a large site at once.";
+    "security.logins.remember" security.logins.remember, "time", AtOnce,
+        "How long a password is remembered that was right, as a keyed hash in memory, so that clients that come back cost nothing; 0 for not at all. 5m: outlasts a failure of the network.";
     "security.denied_publish" security.denied_publish, "", AtOnce,
         "What a publish that is not allowed does to a client before 5.0, which cannot be told a reason. It is acknowledged and goes nowhere, as in Mosquitto.";
     "security.denied_subscribe" security.denied_subscribe, "", AtOnce,
@@ -34,6 +42,8 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "Public keys of tokens, JWKS. Default: none.";
     "security.jwt.jwks_url" security.jwt.jwks_url, "", AtOnce,
         "Where public keys of tokens are fetched from, JWKS. Default: nowhere.";
+    "security.jwt.jwks_refresh" security.jwt.jwks_refresh, "time", AtOnce,
+        "Between two fetches; if one fails, the last keys go on being used. 5m: how soon a new key is known.";
     "security.jwt.issuer" security.jwt.issuer, "", AtOnce,
         "What the claim `iss` must be. Default: anything.";
     "security.jwt.audience" security.jwt.audience, "", AtOnce,
@@ -49,6 +59,8 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "A service that is asked who may connect. Default: none.";
     "security.http.timeout" security.http.timeout, "time", AtOnce,
         "How long it may take; after that the client is refused. 5s: shorter than the patience of clients.";
+    "security.http.connections" security.http.connections, "questions", Restart,
+        "How many questions it is asked at once. 8: enough for a thousand logins a second at 8 ms each.";
     "security.http.token" security.http.token, "", AtOnce,
         "What is sent to it as `Authorization: Bearer`. Default: nothing.";
 

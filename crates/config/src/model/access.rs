@@ -57,6 +57,10 @@ pub struct Security {
     pub access: Access,
     /// Whether SCRAM-SHA-256 is offered.
     pub scram: bool,
+    /// How client identifiers and user names belong together.
+    pub client_id_user: ClientIdUser,
+    /// How passwords are checked.
+    pub logins: Logins,
     /// What a denied publish does to a client that cannot be told.
     pub denied_publish: DeniedPublish,
     /// What a denied subscription is answered with.
@@ -93,6 +97,37 @@ words! {
     }
 }
 
+words! {
+    /// How client identifiers and user names belong together.
+    #[derive(Default)]
+    ClientIdUser {
+        /// Not at all.
+        #[default]
+        Free = "free",
+        /// The identifier is the user name.
+        Equal = "equal",
+        /// It begins with the user name, and does not go on with a letter or digit.
+        Begins = "begins",
+    }
+}
+
+/// How passwords are checked: it is slow by design, and done beside the traffic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Logins {
+    /// Threads that check; none for half of the cores.
+    pub threads: Option<u16>,
+    /// Logins that may wait for one.
+    pub queue: u32,
+    /// How long a password is remembered that was right; zero for not at all.
+    pub remember: Duration,
+}
+
+impl Default for Logins {
+    fn default() -> Self {
+        Self { threads: None, queue: 10_000, remember: Duration::from_secs(300) }
+    }
+}
+
 /// Tokens in place of passwords.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Jwt {
@@ -104,6 +139,8 @@ pub struct Jwt {
     pub jwks_file: Option<PathBuf>,
     /// Where public keys are fetched from, JWKS.
     pub jwks_url: Option<String>,
+    /// Between two fetches.
+    pub jwks_refresh: Duration,
     /// What `iss` must be.
     pub issuer: Option<String>,
     /// What `aud` must hold.
@@ -123,6 +160,7 @@ impl Default for Jwt {
             public_key_file: None,
             jwks_file: None,
             jwks_url: None,
+            jwks_refresh: Duration::from_secs(300),
             issuer: None,
             audience: None,
             leeway: Duration::from_secs(30),
@@ -139,13 +177,15 @@ pub struct HttpHook {
     pub url: Option<String>,
     /// How long an answer may take.
     pub timeout: Duration,
+    /// Questions at once.
+    pub connections: u16,
     /// What is sent as `Authorization: Bearer`.
     pub token: Option<Secret>,
 }
 
 impl Default for HttpHook {
     fn default() -> Self {
-        Self { url: None, timeout: Duration::from_secs(5), token: None }
+        Self { url: None, timeout: Duration::from_secs(5), connections: 8, token: None }
     }
 }
 

@@ -12,7 +12,9 @@ mod settings;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use access::{Access, Bans, DeniedPublish, DeniedSubscribe, HttpHook, Jwt, Security};
+pub use access::{
+    Access, Bans, ClientIdUser, DeniedPublish, DeniedSubscribe, HttpHook, Jwt, Logins, Security,
+};
 pub use bridge::{
     AddressChoice, Bridge, BridgeBounds, BridgeTls, BridgeTopic, BridgeVersion, Direction, Habits,
     Login, Notify, Reconnect, ReloadType, StartType,
