@@ -20,6 +20,7 @@ use crate::connection::{
 };
 use crate::entry::{Certified, Entry};
 use crate::event::{End, Event};
+use crate::fights::Fights;
 use crate::guard::{Control, Guarded};
 use crate::hub::Hub;
 use crate::lifecycle::ReadyWill;
@@ -70,6 +71,7 @@ pub struct Broker {
     /// Client identifiers whose session ended.
     pub(crate) left: Vec<Arc<str>>,
     pub(crate) due: Vec<u32>,
+    pub(crate) fights: Fights,
 }
 
 /// What handling one packet means for the rest of the input.
@@ -107,6 +109,7 @@ impl Broker {
             leaving_home: VecDeque::new(),
             left: Vec::new(),
             due: Vec::new(),
+            fights: Fights::default(),
         }
     }
 
@@ -360,6 +363,11 @@ impl Broker {
 
     /// Adds what is worth a line in the log.
     pub fn take_events(&mut self, into: &mut Vec<Event>) {
+        for event in &self.hub.events {
+            if !event.tallied() {
+                self.hub.stats.causes.add(event.cause(), 1);
+            }
+        }
         into.append(&mut self.hub.events);
     }
 

@@ -13,7 +13,7 @@ use dunlin_proto::{QoS, Time, Violation};
 
 use crate::broker::{Broker, Flow};
 use crate::commons::View;
-use crate::connection::{Admitted, Next, Question, Stage, Verdict};
+use crate::connection::{Admitted, Next, Question, Stage, Takes, Verdict};
 use crate::durable::What;
 use crate::event::{End, Event};
 use crate::guard::Identity;
@@ -245,7 +245,7 @@ impl Broker {
         let client_id = &*who.client_id;
         let known = self.session_of(client_id);
         if let Some(session) = known {
-            self.take_over(now, session);
+            self.take_over(now, session, slot);
             // What was due by now has happened, though its timer was not looked at yet.
             self.session_due(now, session);
         }
@@ -271,7 +271,7 @@ impl Broker {
             session.ends_at = Time::MAX;
             // [MQTT-3.1.3-9]: back before the delay was over, so the old will is not sent.
             session.will = will;
-            session.told = 0;
+            session.told = None;
             // Before anything new comes in, so that it stays behind what is to be sent again.
             if let Some(outbound) = &mut session.outbound {
                 outbound.window.restart();
@@ -389,7 +389,12 @@ impl Broker {
         let aliases = connection.engine.alias_out.maximum();
         let ours = connection.entry.topic_alias_maximum_out;
         let ours = ours.unwrap_or(self.hub.settings.topic_alias_maximum_out);
-        connection.engine.alias_out = AliasOut::new(aliases.min(ours));
+        let aliases = aliases.min(ours);
+        connection.engine.alias_out = AliasOut::new(aliases);
+        connection.takes = match aliases {
+            0 if !connection.mounted => Takes::as_it_came(connect.version.is_v5()),
+            _ => Takes::None,
+        };
         match connection.engine.deadline() {
             Time::MAX => self.connection_timers.clear(slot),
             deadline => self.connection_timers.set(slot, deadline),

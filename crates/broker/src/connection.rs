@@ -101,6 +101,10 @@ pub(crate) struct Connection {
     pub(crate) window: u16,
     /// Whether reason strings are sent to it.
     pub(crate) explain: bool,
+    /// Whether its listener has a mount point.
+    pub(crate) mounted: bool,
+    /// Which frames it takes as they came from others.
+    pub(crate) takes: Takes,
     /// Answers that wait until something is durable.
     pub(crate) waiting: u32,
     /// Messages to it among them.
@@ -112,6 +116,25 @@ pub(crate) struct Connection {
     pub(crate) entry: Arc<Entry>,
     pub(crate) certificate: Option<Arc<Certified>>,
     pub(crate) stage: Stage,
+}
+
+/// Which frames can be sent on as they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// Those of versions before 5.0.
+    Before5,
+    /// Those of 5.0.
+    Version5,
+    /// None: its topics are named by aliases, or are told without a mount point.
+    None,
+}
+
+impl Takes {
+    /// Who takes a frame of this family of versions.
+    #[inline]
+    pub(crate) const fn as_it_came(v5: bool) -> Self {
+        if v5 { Self::Version5 } else { Self::Before5 }
+    }
 }
 
 /// What a connection waits for, besides its next packet.
@@ -209,6 +232,8 @@ impl Connection {
             session: NONE,
             window: 0,
             explain: false,
+            mounted: peer.entry.mount_point.is_some(),
+            takes: Takes::None,
             waiting: 0,
             withheld: 0,
             route: NONE,

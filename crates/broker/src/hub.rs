@@ -9,7 +9,7 @@ use dunlin_proto::qos::QoS;
 use dunlin_proto::topic::TopicName;
 
 use crate::commons::View;
-use crate::connection::{ConnId, Connection};
+use crate::connection::{ConnId, Connection, Takes};
 use crate::durable::{Load, Retention, Waiting, Writer};
 use crate::event::{Drop, Event};
 use crate::frame::{Shapes, append_head};
@@ -317,8 +317,7 @@ impl Hub {
         if form.qos != m.qos
             || form.identifier != 0
             || form.retain
-            || engine.version().is_v5() != wire.v5
-            || engine.alias_out.maximum() != 0
+            || connection.takes != Takes::as_it_came(wire.v5)
             || wire.frame.len() > engine.maximum_packet_size() as usize
             || m.is_shared()
             || output.pending() + wire.frame.len() > self.settings.maximum_output
@@ -357,7 +356,7 @@ impl Hub {
         let limit = self.settings.maximum_output;
         if pending + m.payload.len() > limit && pending > 0 {
             self.stats.dropped_slow_reader += 1;
-            self.drop_message(slot, m.topic, Drop::SlowReader { pending, limit });
+            self.drop_message(now, slot, m.topic, Drop::SlowReader { pending, limit });
             return;
         }
         self.write(now, slot, form, m);
@@ -369,8 +368,22 @@ impl Hub {
         self.write(now, slot, form, m)
     }
 
+    /// Forgets the encodings of the previous message.
+    pub(crate) fn clear_shapes(&mut self) {
+        self.shapes.clear();
+    }
+
     /// Appends a PUBLISH to the output of a connection, in the form that this receiver gets.
     pub(crate) fn write(&mut self, now: Time, slot: u32, form: Form, m: &Incoming<'_>) -> bool {
+        if self.connections.at(slot).is_some_and(|connection| connection.mounted) {
+            return self.write_unmounted(now, slot, form, m);
+        }
+        self.write_as(now, slot, form, m)
+    }
+
+    /// The same, with the topic as it is.
+    #[inline]
+    pub(crate) fn write_as(&mut self, now: Time, slot: u32, form: Form, m: &Incoming<'_>) -> bool {
         let Some(connection) = self.connections.at_mut(slot) else { return false };
         let v5 = connection.engine.version().is_v5();
         if !connection.output.has_buffer() {
@@ -401,7 +414,7 @@ impl Hub {
         if size > limit as usize {
             connection.output.buffer().truncate(before);
             self.stats.dropped_too_large += 1;
-            self.drop_message(slot, m.topic, Drop::TooLarge { size, limit });
+            self.drop_message(now, slot, m.topic, Drop::TooLarge { size, limit });
             return false;
         }
         if shared {
@@ -441,26 +454,10 @@ impl Hub {
         Some(connection.output.buffer())
     }
 
-    /// Counts a message that the client of a connection should have had, and says so once.
-    fn drop_message(&mut self, connection: u32, topic: &Arc<str>, cause: Drop) {
+    /// Counts a message that the client of a connection should have had.
+    fn drop_message(&mut self, now: Time, connection: u32, topic: &Arc<str>, cause: Drop) {
         let session = self.connections.at(connection).map_or(NONE, |connection| connection.session);
-        self.drop_for_session(session, topic, cause);
-    }
-
-    pub(crate) fn drop_for_session(&mut self, slot: u32, topic: &Arc<str>, cause: Drop) {
-        self.stats.publish_dropped += 1;
-        let Some(session) = self.sessions.at_mut(slot) else { return };
-        let bit = match cause {
-            Drop::SlowReader { .. } => 1,
-            Drop::QueueFull { .. } => 2,
-            Drop::QueueBytes { .. } => 4,
-            Drop::TooLarge { .. } => 8,
-        };
-        if session.told & bit == 0 {
-            session.told |= bit;
-            let client = Arc::clone(&session.who.client_id);
-            self.events.push(Event::Dropping { client, topic: Arc::clone(topic), cause });
-        }
+        self.drop_for_session(now, session, topic, cause);
     }
 }
 

@@ -147,13 +147,14 @@ impl Broker {
     }
 
     /// A newer connection uses the same client identifier [MQTT-3.1.4-3].
-    pub(crate) fn take_over(&mut self, now: Time, session: u32) {
+    pub(crate) fn take_over(&mut self, now: Time, session: u32, by: u32) {
         let Some(connection) = self.hub.sessions.at(session).map(|session| session.connection)
         else {
             return;
         };
         if connection != NONE {
             self.hub.stats.takeovers += 1;
+            self.note_fight(now, session, [connection, by]);
             self.say_goodbye(connection, ReasonCode::SessionTakenOver, &End::TakenOver);
             self.finish(now, connection, End::TakenOver);
         }

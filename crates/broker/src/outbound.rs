@@ -82,7 +82,7 @@ impl Hub {
         let bytes = copy.message.bytes();
         if let Some(full) = self.make_room(now, slot, bytes) {
             self.stats.dropped_queue_full += 1;
-            self.drop_for_session(slot, &copy.message.topic, full);
+            self.drop_for_session(now, slot, &copy.message.topic, full);
             return false;
         }
         let crowded = self.stats.queued_bytes >= self.settings.maximum_queue_memory as u64;
@@ -107,7 +107,7 @@ impl Hub {
         let bytes = m.bytes();
         if let Some(full) = self.make_room(now, slot, bytes) {
             self.stats.dropped_queue_full += 1;
-            self.drop_for_session(slot, m.topic, full);
+            self.drop_for_session(now, slot, m.topic, full);
             return false;
         }
         let Some(session) = self.sessions.at_mut(slot) else { return false };
@@ -153,7 +153,7 @@ impl Hub {
             self.stats.dropped_queue_full += 1;
             self.stats.queued_messages -= 1;
             self.stats.queued_bytes -= oldest.message.bytes() as u64;
-            self.drop_for_session(slot, &oldest.message.topic, full);
+            self.drop_for_session(now, slot, &oldest.message.topic, full);
         }
         if number != 0 {
             // It may wait on disk.

@@ -18,10 +18,11 @@ use crate::commons::{Commons, View};
 use crate::connection::{Next, Stage};
 use crate::control::CONTROL;
 use crate::durable::Retention;
-use crate::event::Event;
+use crate::event::{Cause, Event};
 use crate::hub::Hub;
 use crate::incoming::{Incoming, Wire};
 use crate::journal::{self, Held};
+use crate::limits::{Limit, Reached};
 use crate::message::Message;
 use crate::router::SessionKey;
 use crate::routes::Route;
@@ -257,9 +258,11 @@ impl Hub {
             Retention::Set(commons.retain(topic, Arc::clone(message)))
         } else {
             self.stats.retained_refused += 1;
+            self.stats.causes.add(Cause::RetainedFull, 1);
             if !mem::replace(&mut self.told_retained_full, true) {
                 let topic = Arc::clone(&message.topic);
-                self.events.push(Event::RetainedFull { topic, limit });
+                let reached = Reached::new(Limit::Retained, commons.retained_count(), limit);
+                self.events.push(Event::RetainedFull { topic, reached });
             }
             Retention::None
         }

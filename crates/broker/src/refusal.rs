@@ -6,6 +6,9 @@ use std::sync::Arc;
 use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::version::Version;
 
+use crate::event::Cause;
+use crate::limits::{Limit, Reached};
+
 /// Who decided, for the log: `file:line`, the name of a list, or the address of a service. Clients are
 /// not told.
 pub type By = Option<Arc<str>>;
@@ -13,11 +16,8 @@ pub type By = Option<Arc<str>>;
 /// Why a CONNECT is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// As many connections as are allowed are open.
-    TooManyConnections {
-        /// The limit.
-        limit: usize,
-    },
+    /// A limit was reached.
+    Limit(Reached),
     /// The listener does not speak this version.
     Version {
         /// The one that was asked for.
@@ -100,7 +100,10 @@ impl Refusal {
     #[must_use]
     pub const fn reason(&self) -> ReasonCode {
         match self {
-            Self::TooManyConnections { .. } => ReasonCode::QuotaExceeded,
+            Self::Limit(Reached {
+                limit: Limit::ConnectRate | Limit::AddressConnectRate, ..
+            }) => ReasonCode::ConnectionRateExceeded,
+            Self::Limit(_) => ReasonCode::QuotaExceeded,
             Self::ClientIdRequired | Self::IdentifierPolicy { .. } | Self::KeepAlive { .. } => {
                 ReasonCode::ClientIdentifierNotValid
             }
@@ -116,6 +119,40 @@ impl Refusal {
             Self::WillTooLarge { .. } => ReasonCode::PacketTooLarge,
             // 0x8B is not for CONNACK (table 2-6).
             Self::Unavailable { .. } | Self::ShuttingDown => ReasonCode::ServerUnavailable,
+        }
+    }
+
+    /// By which name counters know it.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        match self {
+            Self::Limit(reached) => reached.limit.cause(),
+            Self::Version { .. } => Cause::Version,
+            Self::ClientIdRequired => Cause::ClientIdRequired,
+            Self::IdentifierPolicy { .. } => Cause::ClientIdNotAllowed,
+            Self::AuthenticationMethod => Cause::AuthMethod,
+            Self::Anonymous => Cause::Anonymous,
+            Self::NotAuthorized { .. } => Cause::NotAuthorized,
+            Self::BadUserNameOrPassword { .. } => Cause::BadPassword,
+            Self::Token { .. } => Cause::BadToken,
+            Self::Banned { .. } => Cause::Banned,
+            Self::Flapping { .. } => Cause::Flapping,
+            Self::Unavailable { .. } => Cause::AuthUnavailable,
+            Self::KeepAlive { .. } => Cause::KeepAliveTooLong,
+            Self::WillTooLarge { .. } => Cause::WillTooLarge,
+            Self::WillTopic | Self::WillDenied { .. } => Cause::WillDenied,
+            Self::ShuttingDown => Cause::Stopping,
+        }
+    }
+
+    /// The limit behind it, if there is one.
+    #[must_use]
+    pub const fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::Limit(reached) => Some(reached.limit),
+            Self::KeepAlive { .. } => Some(Limit::KeepAlive),
+            Self::WillTooLarge { .. } => Some(Limit::PacketSize),
+            _ => None,
         }
     }
 
@@ -137,10 +174,7 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooManyConnections { limit } => write!(
-                f,
-                "{limit} connections are open, which is the limit (max_connections)"
-            ),
+            Self::Limit(reached) => reached.fmt(f),
             Self::Version { asked } => write!(
                 f,
                 "this listener does not speak {asked} (accept_protocol_versions)"
@@ -169,11 +203,13 @@ impl fmt::Display for Refusal {
             Self::Unavailable { .. } => f.write_str("who decides about it cannot be asked now"),
             Self::KeepAlive { asked, limit } => write!(
                 f,
-                "a keep alive of {asked} s is above the limit of {limit} s (max_keepalive)"
+                "a keep alive of {asked} s is above the limit of {limit} s (setting {})",
+                Limit::KeepAlive
             ),
             Self::WillTooLarge { size, limit } => write!(
                 f,
-                "the will of {size} bytes does not fit into a packet of {limit} bytes (max_packet_size)"
+                "the will of {size} bytes is above the limit of {limit} bytes (setting {})",
+                Limit::PacketSize
             ),
             Self::WillTopic => f.write_str("clients may not publish to the topic of the will"),
             Self::WillDenied { .. } => f.write_str("it may not publish to the topic of its will"),

@@ -9,6 +9,7 @@ use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::window;
 
 use crate::durable::{Spill, Spilled};
+use crate::event::Tally;
 use crate::guard::Identity;
 use crate::journal::Target;
 use crate::message::Message;
@@ -43,8 +44,8 @@ pub(crate) struct Session {
     /// Retained messages still to be sent for new subscriptions.
     #[expect(clippy::box_collection, reason = "one word in a session that is sent none")]
     pub(crate) replays: Option<Box<VecDeque<Replay>>>,
-    /// Causes of drops already told about since it connected, a bit for each.
-    pub(crate) told: u8,
+    /// What was told of it since it connected.
+    pub(crate) told: Option<Box<Tally>>,
 }
 
 /// A subscription as its session remembers it.
@@ -123,7 +124,7 @@ impl Session {
             inbound_bytes: 0,
             will: None,
             replays: None,
-            told: 0,
+            told: None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Counters of one shard.
 
+use crate::event::Causes;
+
 /// What a shard has done since it started, and what it holds now.
 #[derive(Debug, Clone, Default)]
 pub struct Stats {
@@ -49,4 +51,6 @@ pub struct Stats {
     pub queued_messages: u64,
     /// Bytes of these.
     pub queued_bytes: u64,
+    /// Events, told or not, by their cause.
+    pub causes: Causes,
 }

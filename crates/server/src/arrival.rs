@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use dunlin_broker::{Admission, CloseCause, ConnId, Peer, Refusal, Time, View};
+use dunlin_broker::{
+    Admission, CloseCause, ConnId, Limit, Peer, Reached, Refusal, Time, View,
+};
 use mio::Interest;
 use mio::net::TcpStream;
 
@@ -71,11 +73,16 @@ impl Shard<'_> {
             },
         };
         let open = self.shared.connections.fetch_add(1, Ordering::Relaxed);
-        let limits =
-            [(open, Some(self.shared.tuning.max_connections)), (before, rules.maximum_connections)];
-        let reached = limits.into_iter().find_map(|(open, limit)| limit.filter(|at| open >= *at));
-        let admission = reached.map_or(Admission::Admit, |limit| {
-            Admission::Refuse(Refusal::TooManyConnections { limit })
+        let limits = [
+            (Limit::Connections, open, Some(self.shared.tuning.max_connections)),
+            (Limit::ListenerConnections, before, rules.maximum_connections),
+        ];
+        let reached = limits.into_iter().find_map(|(limit, open, allowed)| {
+            let allowed = allowed.filter(|allowed| open >= *allowed)?;
+            Some(Reached::new(limit, open, allowed))
+        });
+        let admission = reached.map_or(Admission::Admit, |reached| {
+            Admission::Refuse(Refusal::Limit(reached))
         });
         let peer = Peer { admission, entry: Arc::clone(&rules.entry), ..Peer::new(address) };
         let socket = Socket { stream, transport, pass };

@@ -1,15 +1,19 @@
 //! CONNECTs that are refused: with which bytes, and what is left of them (3.2.2.2).
 
-use dunlin_broker::{Admission, Admitted, End, Event, ReasonStrings, Refusal, Settings, Verdict};
+use dunlin_broker::{
+    Admission, Admitted, End, Event, Limit, Reached, ReasonStrings, Refusal, Settings, Verdict,
+};
 use dunlin_proto::property::Property;
 use dunlin_proto::qos::QoS;
 use dunlin_proto::version::Version;
 
 use crate::world::{Client, Options, World};
 
+const FULL: Reached = Reached { limit: Limit::Connections, value: 7, allowed: 7 };
+
 /// Every refusal with its reason code in 5.0 and its return code before.
 const REFUSALS: [(Refusal, u8, u8); 9] = [
-    (Refusal::TooManyConnections { limit: 7 }, 0x97, 3),
+    (Refusal::Limit(FULL), 0x97, 3),
     (Refusal::ClientIdRequired, 0x85, 2),
     (Refusal::AuthenticationMethod, 0x8C, 5),
     (Refusal::NotAuthorized { by: None }, 0x87, 5),

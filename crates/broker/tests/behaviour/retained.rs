@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dunlin_broker::{Event, Settings};
+use dunlin_broker::{Event, Reached, Settings};
 use dunlin_proto::packet::{RetainHandling, SubscribeOptions};
 use dunlin_proto::property::Property;
 use dunlin_proto::qos::QoS;
@@ -349,5 +349,8 @@ fn no_more_topics_are_retained_than_allowed_but_those_there_are_may_change() {
     assert_eq!(world.take(client), ["live/a 2 retained", "live/e 1 retained"]);
     assert_eq!(world.sum(|stats| stats.retained_refused), 2);
     let told = world.events();
-    assert!(matches!(&told[..], [Event::RetainedFull { limit: 2, .. }]), "{told:?}");
+    assert!(
+        matches!(&told[..], [Event::RetainedFull { reached: Reached { allowed: 2, .. }, .. }]),
+        "{told:?}"
+    );
 }

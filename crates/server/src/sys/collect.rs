@@ -109,5 +109,6 @@ fn add(sum: &mut Stats, shard: &Stats) {
         sessions,
         queued_messages,
         queued_bytes,
+        causes,
     );
 }
