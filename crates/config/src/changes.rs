@@ -84,13 +84,17 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
 
 fn compare_listeners(old: &Config, new: &Config, changes: &mut Vec<Change>) {
     let find = |config: &'_ Config, wanted: &Listener| {
-        config.listeners.iter().position(|listener| same_socket(listener, wanted))
+        let same = |listener: &Listener| !listener.is_retired() && same_socket(listener, wanted);
+        config.listeners.iter().position(same)
     };
-    for listener in old.listeners.iter().filter(|listener| find(new, listener).is_none()) {
+    let open = |config: &'_ Config| -> Vec<Listener> {
+        config.listeners.iter().filter(|listener| !listener.is_retired()).cloned().collect()
+    };
+    for listener in open(old).iter().filter(|listener| find(new, listener).is_none()) {
         let what = What::ListenerRemoved { listener: listener.label() };
         changes.push(Change { what, effect: Effect::AtOnce, place: None });
     }
-    for listener in &new.listeners {
+    for listener in &open(new) {
         let place = listener.place().cloned();
         let Some(before) = find(old, listener).and_then(|index| old.listeners.get(index)) else {
             let what = What::ListenerAdded { listener: listener.label() };
@@ -113,7 +117,7 @@ fn compare_listeners(old: &Config, new: &Config, changes: &mut Vec<Change>) {
 }
 
 /// Whether a listener can keep the socket of another: when this differs, another one has to be opened.
-fn same_socket(one: &Listener, other: &Listener) -> bool {
+pub(crate) fn same_socket(one: &Listener, other: &Listener) -> bool {
     keys::listener()
         .filter(|key| key.effect == Effect::Reopen)
         .all(|key| key.get(one) == key.get(other))

@@ -16,7 +16,7 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
     "server.pid_file" server.pid_file, "", Restart,
         "Where the process identifier is written. Default: nowhere; service managers know it.";
     "server.user" server.user, "", Restart,
-        "Who the process becomes when it is started as root, after opening what only root may read. Default: `dunlin`, else `mosquitto`, else `nobody`.";
+        "Who the process becomes when it is started as root, after opening what only root may read. Default with a configuration file: `dunlin`, else `mosquitto`, else `nobody`; without one it stays root.";
     "server.daemon" server.daemon, "", Restart,
         "Whether the process leaves the terminal once it listens. Off: service managers and containers want it in front.";
     "server.tls_keylog" server.tls_keylog, "", Restart,
@@ -25,6 +25,10 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "Whether `$CONTROL/broker/v1` answers, to those whom the access rules allow it. Off, as Mosquitto.";
     "server.tcp_nodelay" server.tcp_nodelay, "", NewConnections,
         "Whether small writes leave at once. On: a turn writes each connection once, so there is nothing to gather.";
+    "server.watch" server.watch, "time", AtOnce,
+        "Between two looks at the files of the configuration, certificates, passwords and rules: if one has changed, all are reloaded. 0, which turns it off: what is half written is not read unless somebody says so. 2s is a good value.";
+    "server.admin_socket" server.admin_socket, "", Restart,
+        "The unix socket on which `dunlin ctl` reaches the broker, for its user and root only. Default: `admin.sock` in the data directory, none if nothing is kept; an empty text turns it off.";
 
     "persistence.enabled" persistence.enabled, "", Restart,
         "Whether sessions, their messages and retained messages outlive the process. On: what was acknowledged is not lost.";

@@ -61,8 +61,19 @@ pub struct Listener {
     pub access: Access,
     /// Where the values come from.
     pub places: Places,
-    /// Nobody asked for it: it is there because there must be one.
-    pub(crate) implied: bool,
+    /// Why it is here.
+    pub(crate) standing: Standing,
+}
+
+/// Why a listener is among the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Somebody asked for it.
+    Asked,
+    /// Nobody did: it is there because there must be one.
+    Implied,
+    /// It was there before a reload and is no longer.
+    Retired,
 }
 
 impl Default for Listener {
@@ -93,7 +104,7 @@ impl Default for Listener {
             username_as_client_id: false,
             access: Access::default(),
             places: Places::default(),
-            implied: false,
+            standing: Standing::Asked,
         }
     }
 }
@@ -102,13 +113,19 @@ impl Listener {
     /// The one that is there if nobody asks for any: this machine only.
     #[must_use]
     pub fn implied(port: u16) -> Self {
-        Self { port, address: Address::Loopback, implied: true, ..Self::default() }
+        Self { port, address: Address::Loopback, standing: Standing::Implied, ..Self::default() }
     }
 
     /// Whether nobody asked for it.
     #[must_use]
     pub fn is_implied(&self) -> bool {
-        self.implied
+        self.standing == Standing::Implied
+    }
+
+    /// Whether nobody is to listen here any more; see [`crate::Config::follow`].
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
+        self.standing == Standing::Retired
     }
 
     /// Encryption, if there is a certificate.

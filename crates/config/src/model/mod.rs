@@ -28,6 +28,7 @@ pub use listener::{
 };
 pub use log::{Log, LogType, LogTypes, SyslogFacility, Timestamps};
 
+use crate::changes;
 use crate::place::Places;
 use crate::value::{Secret, words};
 
@@ -84,7 +85,32 @@ impl Config {
     /// Whether only this machine can connect, because no listener was configured.
     #[must_use]
     pub fn is_local_only(&self) -> bool {
-        self.listeners.iter().all(Listener::is_implied)
+        let mut open = self.listeners.iter().filter(|listener| !listener.is_retired());
+        open.all(Listener::is_implied)
+    }
+
+    /// Where `dunlin ctl` reaches the broker; nowhere if nothing is configured and nothing is kept.
+    #[must_use]
+    pub fn admin_socket(&self) -> Option<PathBuf> {
+        let kept = self.persistence.enabled.then(|| self.persistence.directory.join("admin.sock"));
+        self.server.admin_socket.clone().or(kept).filter(|path| !path.as_os_str().is_empty())
+    }
+
+    /// Puts the listeners into the order in which `before` had them, since what a running broker knows about
+    /// them goes by their number. Those that are gone stay in their place, retired: nobody listens there, but
+    /// connections that came in by them are still judged by their rules.
+    pub fn follow(&mut self, before: &Self) {
+        let mut new = std::mem::take(&mut self.listeners);
+        for old in &before.listeners {
+            let stays = new
+                .iter()
+                .position(|listener| !old.is_retired() && changes::same_socket(old, listener));
+            self.listeners.push(match stays {
+                Some(place) => new.remove(place),
+                None => Listener { standing: listener::Standing::Retired, ..old.clone() },
+            });
+        }
+        self.listeners.append(&mut new);
     }
 
     /// What holds for the clients of a listener: its own settings, and those of all for the rest.
@@ -124,6 +150,10 @@ pub struct Server {
     pub control_api: bool,
     /// Whether small writes leave at once, `TCP_NODELAY`.
     pub tcp_nodelay: bool,
+    /// Between two looks at the files of the configuration, whose change is a reason to reload; zero for none.
+    pub watch: Duration,
+    /// The unix socket of `dunlin ctl`; none for `admin.sock` in the data directory.
+    pub admin_socket: Option<PathBuf>,
 }
 
 impl Default for Server {
@@ -139,6 +169,8 @@ impl Default for Server {
             tls_keylog: None,
             control_api: false,
             tcp_nodelay: true,
+            watch: Duration::ZERO,
+            admin_socket: None,
         }
     }
 }
