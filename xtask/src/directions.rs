@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &[&str], World)] = &[
     ("dunlin-access", &["dunlin-proto"], World::Pure),
     // Its disk is a trait; the implementation beside it is what makes it free.
     ("dunlin-config", &["dunlin-proto", "dunlin-broker"], World::Free),
+    ("dunlin-kit", &["dunlin-proto", "dunlin-access", "dunlin-config"], World::Free),
     ("dunlin-lab", &["dunlin-proto"], World::Pure),
     ("dunlin-store", &["dunlin-proto", "dunlin-broker"], World::Free),
     ("dunlin-client", &["dunlin-proto"], World::Free),
@@ -38,6 +39,7 @@ const ALLOWED: &[(&str, &[&str], World)] = &[
             "dunlin-broker",
             "dunlin-access",
             "dunlin-config",
+            "dunlin-kit",
             "dunlin-store",
             "dunlin-server",
             "dunlin-client",

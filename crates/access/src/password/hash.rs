@@ -154,6 +154,23 @@ impl Hash {
         }
     }
 
+    /// A new PBKDF2 hash with so many iterations, for files that a machine with little power reads too.
+    ///
+    /// # Errors
+    /// One login would take longer than it may.
+    pub fn with_iterations(
+        password: &[u8],
+        iterations: NonZeroU32,
+        random: &mut Random<'_>,
+    ) -> Result<Self, HashFault> {
+        if iterations.get() > PBKDF2_ITERATIONS_MAX {
+            return Err(HashFault::CostOutOfRange);
+        }
+        let mut salt = vec![0; MOSQUITTO_SALT];
+        random(&mut salt);
+        Ok(Self::pbkdf2_of(password, salt, iterations))
+    }
+
     /// PBKDF2 with a given salt and number of iterations.
     pub(crate) fn pbkdf2_of(password: &[u8], salt: Vec<u8>, iterations: NonZeroU32) -> Self {
         let mut digest = [0; 64];
