@@ -2,6 +2,8 @@
 
 mod cmd;
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -20,6 +22,9 @@ const FAILED: u8 = 1;
 const MISUSED: u8 = 3;
 
 fn main() -> ExitCode {
+    if is_mosquitto() {
+        return cmd::run_as_mosquitto();
+    }
     match cmd::Cli::try_parse() {
         Ok(cli) => match cmd::run(cli) {
             Ok(status) => status,
@@ -37,4 +42,10 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// Whether it was started by a link that has the name of Mosquitto's broker.
+fn is_mosquitto() -> bool {
+    let name = std::env::args_os().next().unwrap_or_default();
+    Path::new(&name).file_name() == Some(OsStr::new("mosquitto"))
 }

@@ -23,6 +23,7 @@ mod notify;
 mod options;
 mod pacer;
 mod read;
+mod reload;
 mod report;
 mod shard;
 mod shared;
@@ -38,6 +39,7 @@ pub use entrance::{ListenerOptions, ListenerReport, Place, ProxyOptions};
 pub use error::{RunError, StartError};
 pub use log::{Logger, PreparedLog};
 pub use options::{Before, Durability, OnDamage, ServerOptions, StoreOptions};
+pub use reload::{Reloader, check};
 pub use start::{Handle, start};
 pub use transport::{
     CertificateFiles, ClientCertificates, ClientTrust, ProxyVersion, TlsError, TlsOptions,

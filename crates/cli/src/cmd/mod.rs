@@ -4,6 +4,7 @@ mod bench;
 mod broker;
 mod client;
 mod ctl;
+mod mosquitto;
 mod pub_;
 mod sub;
 
@@ -44,11 +45,16 @@ enum Command {
 /// Does what was typed.
 pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command.unwrap_or(Command::Broker(cli.broker)) {
-        Command::Broker(args) => broker::run(&args)?,
+        Command::Broker(args) => return Ok(broker::run(&args)),
         Command::Pub(options) => return Ok(pub_::run(*options)),
         Command::Sub(options) => return Ok(sub::run(*options)),
         Command::Bench(args) => bench::run(args)?,
         Command::Ctl(args) => return ctl::run(&args),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The same under the name of Mosquitto's broker.
+pub(crate) fn run_as_mosquitto() -> ExitCode {
+    mosquitto::run()
 }

@@ -32,7 +32,8 @@ impl ListenerOptions {
     /// A network is none, a host name stands for no address, or the protocol is not served.
     pub fn from_config(config: &Config) -> Result<Vec<Self>, StartError> {
         let mut all = Vec::new();
-        for (number, listener) in (0u16..).zip(&config.listeners) {
+        let numbered = (0u16..).zip(&config.listeners);
+        for (number, listener) in numbered.filter(|(_, listener)| !listener.is_retired()) {
             let wrong = |what| StartError::Setting { listener: listener.label(), what };
             let mut options = Self::new(Place::Inherited { name: String::new() });
             options.name.clone_from(&listener.name);

@@ -146,6 +146,11 @@ impl Entrance {
     }
 }
 
+/// Reads all files that listeners need, and takes no address.
+pub(crate) fn check_listeners(listeners: &[ListenerOptions]) -> Result<(), StartError> {
+    listeners.iter().try_for_each(|listener| rules(listener).map(drop))
+}
+
 fn open(listener: &ListenerOptions, inherited: &mut Inherited) -> Result<Door, StartError> {
     // What it needs besides its port, it needs at once.
     let entrance = Entrance::new(listener.label(), rules(listener)?);

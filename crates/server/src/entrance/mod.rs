@@ -16,7 +16,7 @@ use mio::net::TcpStream;
 use parking_lot::{Mutex, RwLock};
 
 pub use doors::ListenerReport;
-pub(crate) use doors::{Change, Doors, Planned};
+pub(crate) use doors::{Change, Doors, Planned, check_listeners};
 pub use options::{ListenerOptions, Place, ProxyOptions};
 pub(crate) use pass::Pass;
 

@@ -53,6 +53,15 @@ fn read_dunlin(file: &Path, mut sink: impl FnMut(&mut Vec<u8>) -> Result<()>) ->
 }
 
 fn from_mosquitto(directory: &Path, file: &Path) -> Result<Counts> {
+    let (counts, left_out) = take_over(directory, file)?;
+    for (count, what) in left_out.told() {
+        eprintln!("dunlin: left out: {count} {what}");
+    }
+    Ok(counts)
+}
+
+/// Makes a store of what Mosquitto has kept; its file stays as it is. The directory is new or empty.
+pub(super) fn take_over(directory: &Path, file: &Path) -> Result<(Counts, LeftOut)> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let converted = mosquitto::read(file, now.as_secs())?;
     let name = || file.display().to_string();
@@ -60,8 +69,7 @@ fn from_mosquitto(directory: &Path, file: &Path) -> Result<Counts> {
     install(directory, counts, |writer: &mut Writer| {
         write_converted(&converted, |records| writer.take(records)).map(drop)
     })?;
-    tell(&converted.left_out);
-    Ok(counts)
+    Ok((counts, converted.left_out))
 }
 
 fn write_converted(
@@ -84,16 +92,16 @@ fn write_converted(
     Ok(checker.counts())
 }
 
-fn tell(left_out: &LeftOut) {
-    let LeftOut { sessions, qos0, strays, malformed } = left_out;
-    for (count, what) in [
-        (sessions, "sessions that ended with their connections"),
-        (qos0, "QoS 0 messages that waited in queues"),
-        (strays, "entries of clients or messages that are not in the file (expired, perhaps)"),
-        (malformed, "entries that MQTT does not allow"),
-    ] {
-        if *count > 0 {
-            eprintln!("dunlin: left out: {count} {what}");
-        }
+impl LeftOut {
+    /// What there was of it, in words.
+    pub(super) fn told(&self) -> impl Iterator<Item = (u64, &'static str)> {
+        let Self { sessions, qos0, strays, malformed } = *self;
+        let all = [
+            (sessions, "sessions that ended with their connections"),
+            (qos0, "QoS 0 messages that waited in queues"),
+            (strays, "entries of clients or messages that are not in the file (expired, perhaps)"),
+            (malformed, "entries that MQTT does not allow"),
+        ];
+        all.into_iter().filter(|(count, _)| *count > 0)
     }
 }

@@ -10,7 +10,7 @@ mod open;
 mod overlay;
 mod stats;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -95,4 +95,19 @@ pub(crate) fn run(args: &CtlArgs) -> Result<ExitCode> {
             import::run(&directory.data_dir, *from, file)
         }
     }
+}
+
+/// Whether a file is Mosquitto's database.
+pub(super) fn is_mosquitto_snapshot(file: &Path) -> bool {
+    mosquitto::is_snapshot(file)
+}
+
+/// Makes a store of what Mosquitto has kept, and says in words what that is.
+pub(super) fn take_over_mosquitto(directory: &Path, file: &Path) -> Result<String> {
+    let (counts, left_out) = import::take_over(directory, file)?;
+    let mut summary = format!("{} sessions, {} messages", counts.sessions, counts.messages);
+    for (count, what) in left_out.told() {
+        summary.push_str(&format!("; left out: {count} {what}"));
+    }
+    Ok(summary)
 }

@@ -10,12 +10,20 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
 pub(super) use convert::{Converted, LeftOut};
+
+/// Whether the file is a `mosquitto.db`.
+pub(super) fn is_snapshot(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(64).read_to_end(&mut start));
+    read.is_ok() && db::is_one(&start)
+}
 
 /// Reads a file of Mosquitto; `now` is in seconds since 1970.
 pub(super) fn read(path: &Path, now: u64) -> Result<Converted> {

@@ -1,0 +1,147 @@
+//! The files of the process: its number, its store, and what takes the place of Mosquitto's database.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use dunlin_config::Config;
+use dunlin_store::{OpenError, RealDisk};
+
+use super::owner::Owner;
+use crate::cmd::ctl;
+
+/// What makes a directory a store.
+const VERSION: &str = "VERSION";
+
+/// A file in the store that remembers which file stands for it where Mosquitto had its database.
+const MARK: &str = "mosquitto-file";
+
+/// What the name of a store gets that was set aside.
+const SET_ASIDE: &str = "removed";
+
+/// Everything outside of the process that has to be in order before it serves.
+pub(super) struct Files {
+    pid_file: Option<PathBuf>,
+    log_file: Option<PathBuf>,
+    /// The directory of the store, if anything is kept.
+    store: Option<PathBuf>,
+    /// Mosquitto's database.
+    database: Option<PathBuf>,
+    owner: Option<Owner>,
+}
+
+impl Files {
+    pub(super) fn new(config: &Config, has_file: bool) -> Result<Self, String> {
+        let persistence = &config.persistence;
+        Ok(Self {
+            pid_file: config.server.pid_file.clone(),
+            log_file: config.log.file.clone(),
+            store: persistence.enabled.then(|| persistence.directory.clone()),
+            database: persistence.mosquitto_file.clone(),
+            owner: Owner::wanted(config, has_file)?,
+        })
+    }
+
+    /// When ports are taken and keys are read: the last moment in which root is root.
+    pub(super) fn prepare(&self) -> io::Result<()> {
+        if let Some(path) = &self.pid_file {
+            fs::write(path, format!("{}\n", std::process::id()))
+                .map_err(|cause| named("write the pid file", path, &cause))?;
+        }
+        if let (Some(store), Some(database)) = (&self.store, &self.database) {
+            prepare_database(store, database)?;
+        }
+        let Some(owner) = &self.owner else { return Ok(()) };
+        if let Some(store) = &self.store {
+            if !store.exists() {
+                let made = DirBuilder::new().recursive(true).mode(0o700).create(store);
+                made.map_err(|cause| named("make", store, &cause))?;
+            }
+            owner.give(store).map_err(|cause| named("hand over", store, &cause))?;
+        }
+        for path in self.log_file.iter().chain(&self.database) {
+            owner.give(path).map_err(|cause| named("hand over", path, &cause))?;
+        }
+        owner.become_it(self.store.as_deref())
+    }
+
+    /// When the store is open.
+    pub(super) fn after_start(&self) {
+        if let (Some(store), Some(database)) = (&self.store, &self.database) {
+            let text = format!("{}\n", database.display());
+            if let Err(cause) = fs::write(store.join(MARK), text) {
+                tracing::warn!("{}: {cause}", store.join(MARK).display());
+            }
+        }
+    }
+
+    /// When the server has ended.
+    pub(super) fn after_end(&self) {
+        if let Some(path) = &self.pid_file {
+            // The directory may be root's, as `/run` is; then the file stays, as Mosquitto's does.
+            drop(fs::remove_file(path));
+        }
+    }
+}
+
+/// Takes over what Mosquitto has kept, once; and has a file where its database would be, for scripts that look
+/// for it or remove it.
+fn prepare_database(store: &Path, database: &Path) -> io::Result<()> {
+    if store.join(MARK).exists() && !database.exists() {
+        set_aside(store, database)?;
+    }
+    if !database.exists() {
+        return fs::write(database, stand_in(store))
+            .map_err(|cause| named("write", database, &cause));
+    }
+    if store.join(VERSION).exists() || !ctl::is_mosquitto_snapshot(database) {
+        return Ok(());
+    }
+    let taken = ctl::take_over_mosquitto(store, database);
+    let summary = taken.map_err(|cause| {
+        let text = format!(
+            "cannot take over what Mosquitto has kept in {}: {cause:#}; to start without it, move the file away",
+            database.display()
+        );
+        io::Error::other(text)
+    })?;
+    tracing::info!("taken over from {}, which stays as it is: {summary}", database.display());
+    Ok(())
+}
+
+/// Whoever removes Mosquitto's database wants to begin anew. The store may still be of value.
+fn set_aside(store: &Path, database: &Path) -> io::Result<()> {
+    // Not under the feet of a broker that uses it.
+    match RealDisk::open(store, false) {
+        Ok(disk) => drop(disk),
+        Err(error @ OpenError::Locked(_)) => return Err(io::Error::other(error)),
+        // What is wrong with it is told when it is opened.
+        Err(_) => return Ok(()),
+    }
+    let mut name = store.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{SET_ASIDE}"));
+    let aside = store.with_file_name(name);
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(|cause| named("remove", &aside, &cause))?;
+    }
+    fs::rename(store, &aside).map_err(|cause| named("set aside", store, &cause))?;
+    tracing::warn!(
+        "{} was removed, so the broker begins anew; what it had kept is in {} until that happens again",
+        database.display(),
+        aside.display()
+    );
+    Ok(())
+}
+
+fn stand_in(store: &Path) -> String {
+    format!(
+        "This is not a database of Mosquitto. What the broker keeps is in the directory\n{}\nRemove this file while the \
+         broker is not running to have it begin anew.\n",
+        store.display()
+    )
+}
+
+fn named(what: &str, path: &Path, cause: &io::Error) -> io::Error {
+    io::Error::new(cause.kind(), format!("cannot {what} {}: {cause}", path.display()))
+}

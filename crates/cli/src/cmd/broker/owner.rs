@@ -1,0 +1,90 @@
+//! Who the broker becomes when root starts it: nobody who can do harm.
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::lchown;
+use std::path::Path;
+
+use dunlin_config::Config;
+use nix::unistd::{Gid, Uid, User, initgroups, setegid, seteuid, setgid, setuid};
+
+/// Users that services like this run as, best first.
+const USUAL: [&str; 3] = ["dunlin", "mosquitto", "nobody"];
+
+/// A user of this machine to become.
+#[derive(Debug, Clone)]
+pub(super) struct Owner {
+    user: User,
+    /// Nobody asked for this one: if it cannot use the store, root serves.
+    implied: bool,
+}
+
+impl Owner {
+    /// Whom the configuration asks for; none if this process is not root, or is to stay it. Without a
+    /// configuration file, somebody tries something out, and stays who he is.
+    pub(super) fn wanted(config: &Config, has_file: bool) -> Result<Option<Self>, String> {
+        if !Uid::effective().is_root() {
+            return Ok(None);
+        }
+        match config.server.user.as_deref() {
+            Some("root") => Ok(None),
+            // As in Mosquitto, whose example says so and is copied to machines without this user.
+            Some("mosquitto") | None if config.server.user.is_some() || has_file => {
+                let asked = config.server.user.as_deref();
+                let users = asked.into_iter().chain(USUAL);
+                let user = users.filter_map(|name| User::from_name(name).ok().flatten()).next();
+                Ok(user.map(|user| Self { user, implied: true }))
+            }
+            None => Ok(None),
+            Some(name) => {
+                let known =
+                    User::from_name(name).map_err(|cause| format!("user `{name}`: {cause}"))?;
+                let place = config.places.get("server.user");
+                let place = place.map_or_else(String::new, |place| format!("{place}: "));
+                let user = known.ok_or_else(|| {
+                    format!("{place}there is no user `{name}` on this machine; make one, or leave `user` out")
+                })?;
+                Ok(Some(Self { user, implied: false }))
+            }
+        }
+    }
+
+    /// Gives it a file or directory with all that is in it. What is not there is not missed.
+    pub(super) fn give(&self, path: &Path) -> io::Result<()> {
+        let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
+        if metadata.is_dir() {
+            for entry in fs::read_dir(path)? {
+                self.give(&entry?.path())?;
+            }
+        }
+        lchown(path, Some(self.user.uid.as_raw()), Some(self.user.gid.as_raw()))
+    }
+
+    /// Becomes it, for good. `store` is the directory it has to be able to use.
+    pub(super) fn become_it(&self, store: Option<&Path>) -> io::Result<()> {
+        let name = CString::new(self.user.name.as_str())?;
+        if self.implied && store.is_some_and(|store| !self.can_list(store)) {
+            tracing::warn!(
+                "the broker stays root, since the user {} cannot use the data directory; name a user with `user`, and a \
+                 directory that it can reach",
+                self.user.name
+            );
+            return Ok(());
+        }
+        initgroups(&name, self.user.gid)?;
+        setgid(self.user.gid)?;
+        setuid(self.user.uid)?;
+        tracing::info!("the broker goes on as the user {}", self.user.name);
+        Ok(())
+    }
+
+    fn can_list(&self, directory: &Path) -> bool {
+        let tried = setegid(self.user.gid)
+            .and_then(|()| seteuid(self.user.uid))
+            .map(|()| fs::read_dir(directory).is_ok());
+        // Back to root; if that fails, so does everything after it.
+        let back = seteuid(Uid::from_raw(0)).and_then(|()| setegid(Gid::from_raw(0)));
+        tried.unwrap_or(false) && back.is_ok()
+    }
+}
