@@ -26,6 +26,7 @@ use crate::hub::Hub;
 use crate::lifecycle::ReadyWill;
 use crate::mail::Mail;
 use crate::output::Output;
+use crate::pace::Held;
 use crate::pending::Pending;
 use crate::router::{Index, SessionKey};
 use crate::routes::Routes;
@@ -58,6 +59,8 @@ pub struct Broker {
     pub(crate) random: u64,
     /// Properties of the PUBLISH at hand that travel on.
     pub(crate) forwarded: PropertyBuf,
+    /// The topic of the PUBLISH at hand with the mount point of its listener.
+    pub(crate) whole_topic: String,
     pub(crate) stopping: bool,
     /// Wills whose time has come.
     pub(crate) wills: Vec<ReadyWill>,
@@ -72,6 +75,8 @@ pub struct Broker {
     pub(crate) left: Vec<Arc<str>>,
     pub(crate) due: Vec<u32>,
     pub(crate) fights: Fights,
+    /// Connections that publish faster than they may.
+    pub(crate) held: Held,
 }
 
 /// What handling one packet means for the rest of the input.
@@ -102,6 +107,7 @@ impl Broker {
             parked: Vec::new(),
             random: seed,
             forwarded: PropertyBuf::new(),
+            whole_topic: String::new(),
             stopping: false,
             wills: Vec::new(),
             leaving: Vec::new(),
@@ -110,6 +116,7 @@ impl Broker {
             left: Vec::new(),
             due: Vec::new(),
             fights: Fights::default(),
+            held: Held::default(),
         }
     }
 
@@ -128,7 +135,11 @@ impl Broker {
         if self.hub.connections.get(id.slot, id.epoch).is_none() {
             return Progress { consumed: bytes.len(), next: Next::Close };
         }
-        let progress = self.take_packets(now, id, bytes, view);
+        let progress = if self.hub.paced {
+            self.take_paced(now, id, bytes, view)
+        } else {
+            self.take_packets(now, id, bytes, view)
+        };
         self.settle(now, view);
         progress
     }
@@ -148,7 +159,13 @@ impl Broker {
 
     /// Deals with the packet at the front of `bytes`.
     #[inline]
-    fn step(&mut self, now: Time, slot: u32, bytes: &[u8], view: &View<'_>) -> (usize, Flow) {
+    pub(crate) fn step(
+        &mut self,
+        now: Time,
+        slot: u32,
+        bytes: &[u8],
+        view: &View<'_>,
+    ) -> (usize, Flow) {
         let Some(connection) = self.hub.connections.at_mut(slot) else {
             return (bytes.len(), Flow::Stop(Next::Close));
         };
@@ -342,6 +359,7 @@ impl Broker {
         };
         self.end(now, id.slot, end);
         self.connection_timers.clear(id.slot);
+        self.uncount_user(id.slot, view.commons);
         self.hub.connections.remove(id.slot);
         self.settle(now, view);
     }
@@ -349,10 +367,9 @@ impl Broker {
     /// When to call [`Self::tick`] at the latest.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        match (self.connection_timers.next(), self.session_timers.next()) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        }
+        let deadlines =
+            [self.connection_timers.next(), self.session_timers.next(), self.held.next()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Counters.

@@ -50,11 +50,17 @@ impl Broker {
         let Some(connection) = self.hub.connections.at(slot) else { return 0 };
         let Some(route) = self.routes.current(connection.route, view.index) else { return 0 };
         let all_qos = connection.entry.maximum_qos == QoS::ExactlyOnce;
-        if !publishable(&route.topic) || self.hub.journal.full || !all_qos {
+        if !publishable(&route.topic)
+            || self.hub.journal.full
+            || self.hub.memory.is_some()
+            || !all_qos
+        {
             return 0;
         }
         let (version, session) = (connection.engine.version(), connection.session);
-        let limit = self.hub.settings.maximum_packet_size as usize;
+        // Beyond either, the ordinary way says what is wrong.
+        let settings = &self.hub.settings;
+        let limit = (settings.maximum_packet_size as usize).min(settings.maximum_payload);
         let publisher = Some(self.hub.key(session));
         let topic = route.topic.as_bytes();
         let (mut consumed, mut count, mut payloads) = (0, 0, 0);

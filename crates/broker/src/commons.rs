@@ -69,4 +69,14 @@ pub trait Commons {
     fn numbers(&self) -> &Numbers;
     /// Number of retained messages.
     fn retained_count(&self) -> usize;
+    /// The same, and what they count for in limits, in bytes.
+    fn retained_usage(&self) -> (usize, usize) {
+        (self.retained_count(), 0)
+    }
+    /// One more connection of a user, unless there are as many as are allowed: then how many there are.
+    fn user_came(&self, _user: &str, _allowed: usize) -> Result<(), usize> {
+        Ok(())
+    }
+    /// One connection of a user fewer.
+    fn user_left(&self, _user: &str) {}
 }

@@ -14,6 +14,7 @@ use dunlin_proto::{QoS, Time, Violation};
 use crate::broker::{Broker, Flow};
 use crate::commons::View;
 use crate::connection::{Admitted, Next, Question, Stage, Takes, Verdict};
+use crate::declined::too_many_user_properties;
 use crate::durable::What;
 use crate::event::{End, Event};
 use crate::guard::Identity;
@@ -21,7 +22,7 @@ use crate::journal::{self, Record};
 use crate::message::{Message, Stored};
 use crate::numbers::Numbers;
 use crate::pending::Pending;
-use crate::publish::{forwardable, publishable};
+use crate::publish::forwardable;
 use crate::refusal::Refusal;
 use crate::session::{NEVER, Session, Will};
 use crate::settings::ReasonStrings;
@@ -71,8 +72,14 @@ impl Broker {
         };
         let who = self.identify(slot, client_id, admitted);
         let assigned = assigned.as_ref().map(|_| client_id);
+        if let Err(refusal) = self.count_user(slot, &who, view.commons) {
+            self.left.push(client_id.into());
+            self.refuse(now, slot, connect.version, client_id, refusal);
+            return Flow::Stop(Next::Close);
+        }
         let session_present = self.attach(now, slot, connect, &who);
         self.accept(slot, connect, assigned, session_present);
+        self.note_downgrades(now, slot, connect);
         self.settle(now, view);
         // Last, since a will that was just published is the one of the session's time before.
         let recorded = self.record_session(slot, view.commons.numbers());
@@ -151,16 +158,13 @@ impl Broker {
         if !connect.version.is_v5() && (asked > limit || asked == 0 && limit < u16::MAX) {
             return Err(Refusal::KeepAlive { asked, limit });
         }
-        if let Some(will) = &connect.will {
-            if !publishable(will.topic.as_str()) {
-                return Err(Refusal::WillTopic);
-            }
-            let limit = settings.maximum_packet_size;
-            if frame.len() > limit as usize {
-                return Err(Refusal::WillTooLarge { size: frame.len(), limit });
-            }
+        if let Some(reached) = too_many_user_properties(connect.properties, settings) {
+            return Err(Refusal::Limit(reached));
         }
-        Ok(())
+        match &connect.will {
+            Some(will) => self.admit_will(slot, will, frame.len()),
+            None => Ok(()),
+        }
     }
 
     /// The client identifier that the answer puts in the place of the one that was sent.
@@ -263,7 +267,7 @@ impl Broker {
             None => (self.new_session(who), false),
         };
         let expiry = self.expiry_of(connect);
-        let will = connect.will.as_ref().map(|will| Box::new(self.arm(will)));
+        let will = connect.will.as_ref().map(|will| Box::new(self.arm(slot, will)));
         if let Some(session) = self.hub.sessions.at_mut(session) {
             session.who = Arc::clone(who);
             session.connection = slot;
@@ -345,13 +349,13 @@ impl Broker {
     }
 
     /// [MQTT-3.1.2-7]: the will is kept with the session while the connection lives.
-    fn arm(&mut self, will: &ConnectWill<'_>) -> Will {
+    fn arm(&mut self, slot: u32, will: &ConnectWill<'_>) -> Will {
         let expiry = will.properties.message_expiry_interval();
         forwardable(will.properties, &mut self.forwarded);
         let delay = will.properties.will_delay_interval().unwrap_or(0);
         Will {
             message: Arc::new(Message {
-                topic: will.topic.as_str().into(),
+                topic: self.whole_topic(slot, will.topic.as_str()).unwrap_or_default().into(),
                 payload: will.payload.into(),
                 properties: self.forwarded.clone(),
                 expires: Time::MAX,
@@ -414,7 +418,7 @@ impl Broker {
     }
 
     /// [MQTT-3.1.2-21]: the server's keep alive is the one that counts.
-    fn agreed_keep_alive(&self, connect: &Connect<'_>) -> u16 {
+    pub(crate) fn agreed_keep_alive(&self, connect: &Connect<'_>) -> u16 {
         let limit = self.hub.settings.maximum_keep_alive;
         if connect.keep_alive == 0 && limit < u16::MAX {
             limit

@@ -9,6 +9,7 @@ use dunlin_proto::{Time, server};
 
 use crate::entry::{Certified, Entry};
 use crate::output::Output;
+use crate::pace::Metered;
 use crate::refusal::Refusal;
 use crate::slab::NONE;
 
@@ -116,6 +117,8 @@ pub(crate) struct Connection {
     pub(crate) entry: Arc<Entry>,
     pub(crate) certificate: Option<Arc<Certified>>,
     pub(crate) stage: Stage,
+    /// What is counted of it, where that has a limit.
+    pub(crate) metered: Option<Box<Metered>>,
 }
 
 /// Which frames can be sent on as they came.
@@ -241,6 +244,7 @@ impl Connection {
             address: peer.address,
             entry: Arc::clone(&peer.entry),
             certificate: peer.certificate.clone(),
+            metered: None,
             stage: match &peer.admission {
                 Admission::Admit => Stage::Open,
                 Admission::Admitted(who) => {

@@ -15,9 +15,12 @@ use crate::event::{Drop, Event};
 use crate::frame::{Shapes, append_head};
 use crate::incoming::{Form, Incoming};
 use crate::journal::{Origin, Target as Kept};
+use crate::limits::Reached;
 use crate::mail::{Mail, Target};
 use crate::message::Message;
+use crate::pace::is_paced;
 use crate::pool::{Pool, Spare};
+use crate::retain::Aged;
 use crate::router::{GroupId, SessionKey, Subscriber};
 use crate::routes::Route;
 use crate::session::{Copy, Session};
@@ -43,6 +46,12 @@ pub(crate) struct Hub {
     pub(crate) returned: Vec<Returned>,
     /// That there is no room for more retained messages was said, and is still so.
     pub(crate) told_retained_full: bool,
+    /// The retained message of the PUBLISH at hand, if it is recorded by itself.
+    pub(crate) aged: Option<Aged>,
+    /// Whether clients have a rate to keep.
+    pub(crate) paced: bool,
+    /// The process has as much memory as it may.
+    pub(crate) memory: Option<Reached>,
     pub(crate) pool: Pool,
     pub(crate) journal: Writer,
     /// In the order of their tokens.
@@ -63,7 +72,7 @@ pub(crate) struct Returned {
 
 impl Hub {
     pub(crate) fn new(settings: Arc<Settings>, shard: u16, shards: u16) -> Self {
-        let keep = settings.keep;
+        let (keep, paced) = (settings.keep, is_paced(&settings));
         Self {
             shard,
             settings,
@@ -75,6 +84,9 @@ impl Hub {
             events: Vec::new(),
             returned: Vec::new(),
             told_retained_full: false,
+            aged: None,
+            paced,
+            memory: None,
             pool: Pool::default(),
             journal: Writer::new(keep),
             waiting: VecDeque::new(),

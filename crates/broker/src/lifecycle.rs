@@ -329,6 +329,7 @@ impl Broker {
 
     /// Deals with every deadline that has come.
     pub fn tick(&mut self, now: Time, view: &View<'_>) {
+        self.release_held(now);
         let mut due = mem::take(&mut self.due);
         self.connection_timers.expire(now, &mut due);
         for slot in due.drain(..) {
@@ -351,7 +352,7 @@ impl Broker {
         match connection.engine.deadline() {
             Time::MAX => {}
             // It is silent because it is not read.
-            _ if matches!(connection.stage, Stage::Parked) => {
+            _ if matches!(connection.stage, Stage::Parked) || self.is_held(slot) => {
                 let again = now
                     .saturating_add(Duration::from_secs(u64::from(connection.engine.keep_alive())));
                 self.connection_timers.set(slot, again);

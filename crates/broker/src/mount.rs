@@ -10,12 +10,12 @@ use std::sync::Arc;
 use dunlin_proto::Time;
 use dunlin_proto::topic::{TopicFilter, TopicName};
 
+use crate::broker::Broker;
 use crate::hub::Hub;
 use crate::incoming::{Form, Incoming};
 use crate::pending::unshare;
 
 /// Writes the whole name of a topic; `None` if there can be no such topic.
-#[expect(dead_code, reason = "publishers come next")]
 pub(crate) fn topic<'a>(mount: &str, name: &str, whole: &'a mut String) -> Option<&'a str> {
     whole.clear();
     whole.push_str(mount);
@@ -25,7 +25,6 @@ pub(crate) fn topic<'a>(mount: &str, name: &str, whole: &'a mut String) -> Optio
 
 /// The whole form of a filter, behind its `$share/GROUP/` where it has one; `None` if there can be no such
 /// filter.
-#[expect(dead_code, reason = "subscribers come next")]
 pub(crate) fn filter(mount: &str, filter: &str) -> Option<Box<str>> {
     let whole = match unshare(filter) {
         (Some(group), rest) => format!("$share/{group}/{mount}{rest}"),
@@ -33,6 +32,27 @@ pub(crate) fn filter(mount: &str, filter: &str) -> Option<Box<str>> {
     };
     TopicFilter::new(&whole).ok()?;
     Some(whole.into())
+}
+
+impl Broker {
+    /// A filter as a client of this connection sent it, with the mount point of its listener; `None` if
+    /// there can be no such filter.
+    pub(crate) fn whole_filter(&self, slot: u32, sent: &str) -> Option<Box<str>> {
+        let connection = self.hub.connections.at(slot)?;
+        match &connection.entry.mount_point {
+            Some(mount) => filter(mount, sent),
+            None => Some(sent.into()),
+        }
+    }
+
+    /// The same for a topic.
+    pub(crate) fn whole_topic(&self, slot: u32, sent: &str) -> Option<String> {
+        let connection = self.hub.connections.at(slot)?;
+        let Some(mount) = &connection.entry.mount_point else { return Some(sent.into()) };
+        let mut whole = String::new();
+        topic(mount, sent, &mut whole)?;
+        Some(whole)
+    }
 }
 
 impl Hub {

@@ -68,7 +68,7 @@ impl Broker {
     ) {
         match change {
             Pending::Subscribe { connection, session, packet_id, wishes } => {
-                let (reasons, replays) = self.apply_subscribe(session, wishes, index);
+                let (reasons, replays) = self.apply_subscribe(now, session, wishes, index);
                 let view = View { index, commons, guard };
                 let answer = |ack| What::SubAck(Box::new((ack, session, replays)));
                 self.answer_change(now, (connection, packet_id), reasons, answer, &view);
@@ -108,6 +108,7 @@ impl Broker {
 
     fn apply_subscribe(
         &mut self,
+        now: Time,
         key: SessionKey,
         wishes: Vec<Wish>,
         index: &mut Index,
@@ -123,7 +124,9 @@ impl Broker {
             }
             let (group, filter) = unshare(&wish.filter);
             if session.subscriptions.len() >= limit && !session.holds(&wish.filter) {
+                let held = session.subscriptions.len();
                 reasons.push(ReasonCode::QuotaExceeded);
+                self.note_refused(now, key.slot, &wish.filter, (held, limit));
                 continue;
             }
             session.hold(&wish.filter, group.is_some());

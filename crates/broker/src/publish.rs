@@ -1,6 +1,5 @@
 //! PUBLISH and its acknowledgements, in both directions (3.3 to 3.7, 4.3).
 
-use core::mem;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -9,23 +8,23 @@ use dunlin_proto::packet::{Delivery, Publish};
 use dunlin_proto::property::{Properties, Property, PropertyBuf};
 use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::reason::ReasonCode;
-use dunlin_proto::topic::{TopicFilter, TopicName};
 use dunlin_proto::version::Version;
 use dunlin_proto::{Time, Violation};
 
 use crate::broker::{Broker, Flow};
-use crate::commons::{Commons, View};
-use crate::connection::{Next, Stage};
+use crate::commons::View;
 use crate::control::CONTROL;
 use crate::durable::Retention;
-use crate::event::{Cause, Event};
+use crate::event::NotTaken;
 use crate::hub::Hub;
 use crate::incoming::{Incoming, Wire};
 use crate::journal::{self, Held};
 use crate::limits::{Limit, Reached};
 use crate::message::Message;
+use crate::mount;
 use crate::router::SessionKey;
 use crate::routes::Route;
+use crate::slab::NONE;
 
 impl Broker {
     /// PUBLISH from a client.
@@ -48,16 +47,29 @@ impl Broker {
             (Some(topic), None) => topic,
             (topic, alias) => connection.engine.alias_in.resolve(topic, alias)?,
         };
-        let route = self.routes.find(topic.as_str(), connection.route, view);
+        let mounted = connection.mounted;
+        let (session, delivery) = (connection.session, publish.delivery);
+        let origin = Origin { connection: slot, session, version, delivery };
+        let route = if mounted {
+            let mount = connection.entry.mount_point.as_deref().unwrap_or_default();
+            let Some(whole) = mount::topic(mount, topic.as_str(), &mut self.whole_topic) else {
+                let topic = topic.as_str().into();
+                self.hub.decline(now, origin, &topic, NotTaken::Mounted);
+                return Ok(Flow::Continue);
+            };
+            self.routes.find(whole, NONE, view)
+        } else {
+            self.routes.find(topic.as_str(), connection.route, view)
+        };
         if route != connection.route {
             let maximum = self.hub.settings.maximum_topic_levels;
             let levels = topic.level_count();
             if levels > maximum {
                 return Err(Violation::TopicTooDeep { levels, maximum });
             }
-            connection.route = route;
+            // What follows in a burst is compared with the route, which for these has another topic.
+            connection.route = if mounted { NONE } else { route };
         }
-        let session = connection.session;
         self.hub.stats.publish_received += 1;
         self.hub.stats.publish_bytes_received += publish.payload.len() as u64;
 
@@ -68,17 +80,22 @@ impl Broker {
                 self.control(slot, &topic, publish.delivery, publish.payload);
                 return Ok(Flow::Continue);
             }
-            self.hub.deny(slot, version, publish.delivery);
+            self.hub.decline(now, origin, &route.topic, NotTaken::Reserved);
             return Ok(Flow::Continue);
         }
-        if self.hub.journal.full && self.hub.is_to_be_kept(session, route, publish) {
-            return Ok(self.no_room(slot, version, publish.delivery));
+        if let Some(why) = self.hub.objection(publish) {
+            self.hub.decline(now, origin, &route.topic, why);
+            return Ok(Flow::Continue);
+        }
+        if let Some(why) = self.hub.shortage(session, route, publish) {
+            let topic = Arc::clone(&route.topic);
+            return Ok(self.no_room(now, origin, &topic, why));
         }
         let mut incoming =
             Incoming::new(&route.topic, publish.delivery.qos(), publish.retain, publish.payload);
-        if plain {
+        if plain && !mounted {
             incoming.wire = Wire::of(frame, publish, version);
-        } else {
+        } else if !plain {
             forwardable(properties, &mut self.forwarded);
             incoming.properties = self.forwarded.as_properties();
             if let Some(seconds) = properties.message_expiry_interval() {
@@ -86,36 +103,8 @@ impl Broker {
             }
         }
         incoming.publisher = Some(self.hub.key(session));
-        let origin = Origin { connection: slot, session, version, delivery: publish.delivery };
         self.hub.take(now, origin, route, &incoming, view);
         Ok(Flow::Continue)
-    }
-
-    /// The disk has no room for this message. 5.0 can be told so; earlier clients are not read on until
-    /// there is room, which loses nothing.
-    fn no_room(&mut self, slot: u32, version: Version, delivery: Delivery) -> Flow {
-        let (kind, packet_id) = match delivery {
-            Delivery::AtMostOnce => return Flow::Continue,
-            Delivery::AtLeastOnce { packet_id, .. } => (AckKind::PubAck, packet_id),
-            Delivery::ExactlyOnce { packet_id, .. } => (AckKind::PubRec, packet_id),
-        };
-        if version.is_v5() {
-            self.hub.stats.publish_dropped += 1;
-            self.hub.answer(slot, kind, packet_id, ReasonCode::QuotaExceeded, false);
-            return Flow::Continue;
-        }
-        let id = self.hub.id(slot);
-        if let Some(connection) = self.hub.connections.at_mut(slot) {
-            connection.stage = Stage::Parked;
-            // It is offered again.
-            connection.engine.inbound_acknowledged();
-            if self.parked.len() as u64 > 2 * self.hub.stats.clients_connected + 64 {
-                let connections = &self.hub.connections;
-                self.parked.retain(|id| connections.get(id.slot, id.epoch).is_some());
-            }
-            self.parked.push(id);
-        }
-        Flow::Again(Next::Wait)
     }
 
     /// Sends a message that exists already to everybody who is subscribed, and retains it if it says so.
@@ -141,8 +130,9 @@ impl Broker {
         let retention =
             if message.retain { self.hub.keep(now, message, true, view) } else { Retention::None };
         self.hub.send(now, route, &incoming, view);
-        self.hub.journal.is_noting()
-            && self.hub.journal.finish(&incoming, origin, retention, released)
+        let stored = self.hub.journal.is_noting()
+            && self.hub.journal.finish(&incoming, origin, retention, released);
+        self.hub.record_aged(view) || stored
     }
 }
 
@@ -181,7 +171,10 @@ impl Hub {
                 let reason = outcome(route.is_empty(), from.version);
                 self.answer(from.connection, AckKind::PubRec, packet_id, reason, promises);
             } else {
-                self.stats.publish_dropped += 1;
+                let held = self.sessions.at(from.session).map_or(0, |held| held.inbound_bytes);
+                let reached =
+                    Reached::new(Limit::HeldBytes, held, self.settings.maximum_held_bytes);
+                self.not_taken(now, from.session, m.topic, NotTaken::Limit(reached));
                 if from.version.is_v5() {
                     let reason = ReasonCode::QuotaExceeded;
                     self.answer(from.connection, AckKind::PubRec, packet_id, reason, false);
@@ -196,8 +189,11 @@ impl Hub {
             retention = self.keep(now, &message, false, view);
         }
         self.send(now, route, m, view);
-        let promises = self.journal.is_noting()
+        let mut promises = self.journal.is_noting()
             && self.journal.finish(m, journal::Origin::Client, retention, None);
+        if m.retain {
+            promises |= self.record_aged(view);
+        }
         if let Delivery::AtLeastOnce { packet_id, .. } = from.delivery {
             let reason = outcome(route.is_empty(), from.version);
             let promises = promises || self.journal.is_awaited();
@@ -216,7 +212,7 @@ impl Hub {
     }
 
     /// Whether a message would have to be stored, and is not already.
-    fn is_to_be_kept(&self, session: u32, route: &Route, publish: &Publish<'_>) -> bool {
+    pub(crate) fn is_to_be_kept(&self, session: u32, route: &Route, publish: &Publish<'_>) -> bool {
         match publish.delivery {
             Delivery::AtMostOnce => false,
             Delivery::AtLeastOnce { .. } => route.stored || publish.retain,
@@ -228,44 +224,9 @@ impl Hub {
     }
 
     /// Whether a QoS 2 message waits for its release.
-    fn holds(&self, session: u32, packet_id: PacketId) -> bool {
+    pub(crate) fn holds(&self, session: u32, packet_id: PacketId) -> bool {
         let inbound = self.sessions.at(session).and_then(|session| session.inbound.as_ref());
         inbound.is_some_and(|inbound| inbound.get(packet_id).is_some())
-    }
-
-    /// Replaces or removes the retained message of the topic [MQTT-3.3.1-5], [MQTT-3.3.1-6]; another
-    /// topic gets one only while there is room. One that was `accepted` before is not refused because the
-    /// disk has become full since.
-    fn keep(
-        &mut self,
-        now: Time,
-        message: &Arc<Message>,
-        accepted: bool,
-        view: &View<'_>,
-    ) -> Retention {
-        let (commons, topic) = (view.commons, message.topic());
-        let limit = self.settings.maximum_retained;
-        // A shorter record than any, so there is room for it.
-        if message.payload.is_empty() {
-            return Retention::Cleared(commons.unretain(topic));
-        }
-        if self.journal.full && !accepted && !message.topic.starts_with("$SYS/") {
-            self.stats.retained_refused += 1;
-            return Retention::None;
-        }
-        if commons.retained_count() < limit || has_retained(topic, now, commons) {
-            self.told_retained_full = false;
-            Retention::Set(commons.retain(topic, Arc::clone(message)))
-        } else {
-            self.stats.retained_refused += 1;
-            self.stats.causes.add(Cause::RetainedFull, 1);
-            if !mem::replace(&mut self.told_retained_full, true) {
-                let topic = Arc::clone(&message.topic);
-                let reached = Reached::new(Limit::Retained, commons.retained_count(), limit);
-                self.events.push(Event::RetainedFull { topic, reached });
-            }
-            Retention::None
-        }
     }
 
     /// Keeps a QoS 2 message until it is released, once [MQTT-4.3.3-10]; `None` if there is no room. It is
@@ -316,30 +277,6 @@ impl Hub {
         session.inbound.get_or_insert_default().accept(packet_id, message);
         Some(number != 0)
     }
-
-    /// Clients may not publish here: said where the version has a way to say it.
-    fn deny(&mut self, slot: u32, version: Version, delivery: Delivery) {
-        self.stats.publish_dropped += 1;
-        let reason = if version.is_v5() { ReasonCode::NotAuthorized } else { ReasonCode::Success };
-        match delivery {
-            Delivery::AtMostOnce => {}
-            Delivery::AtLeastOnce { packet_id, .. } => {
-                self.answer(slot, AckKind::PubAck, packet_id, reason, false);
-            }
-            Delivery::ExactlyOnce { packet_id, .. } => {
-                self.answer(slot, AckKind::PubRec, packet_id, reason, false);
-            }
-        }
-    }
-}
-
-/// Whether a topic has a retained message.
-fn has_retained(topic: TopicName<'_>, now: Time, commons: &dyn Commons) -> bool {
-    let mut found = Vec::new();
-    if let Ok(filter) = TopicFilter::new(topic.as_str()) {
-        commons.retained_page(filter, None, 1, now, &mut found);
-    }
-    !found.is_empty()
 }
 
 /// What 5.0 publishers are told when nobody is subscribed.

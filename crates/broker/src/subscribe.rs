@@ -2,11 +2,13 @@
 
 use dunlin_proto::packet::{Subscribe, Unsubscribe};
 use dunlin_proto::property::Property;
+use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::topic::Subscription;
 use dunlin_proto::{QoS, Time, Violation};
 
 use crate::broker::{Broker, Flow};
 use crate::connection::{Next, Stage};
+use crate::declined::too_many_user_properties;
 use crate::pending::{Pending, Wish};
 use crate::router::SessionKey;
 use crate::slab::NONE;
@@ -25,6 +27,8 @@ impl Broker {
             .unwrap_or(0);
         let entry = self.hub.connections.at(slot).map(|connection| &connection.entry);
         let maximum_qos = entry.map_or(QoS::ExactlyOnce, |entry| entry.maximum_qos);
+        let refused = too_many_user_properties(packet.properties, &self.hub.settings);
+        let refused = refused.map(|_| ReasonCode::QuotaExceeded);
         let mut wishes = Vec::with_capacity(packet.filters.len());
         for (filter, options) in &packet.filters {
             let parsed = match Subscription::new(*filter, version) {
@@ -44,11 +48,18 @@ impl Broker {
                 Self::subscriber(session, options.qos.min(maximum_qos), identifier);
             subscriber.no_local = options.no_local;
             subscriber.retain_as_published = options.retain_as_published;
+            let filter = self.whole_filter(slot, filter.as_str());
+            // Too long with the mount point: there can be no such topic.
+            let invalid = filter.is_none().then_some(ReasonCode::TopicFilterInvalid);
+            let filter = filter.unwrap_or_default();
+            if options.qos > maximum_qos {
+                self.note_lower_qos(now, session.slot, &filter, (options.qos, maximum_qos));
+            }
             wishes.push(Wish {
-                filter: filter.as_str().into(),
+                filter,
                 subscriber,
                 retain_handling: options.retain_handling,
-                refused: None,
+                refused: refused.or(invalid),
             });
         }
         let connection = self.hub.id(slot);
@@ -65,7 +76,12 @@ impl Broker {
                 return self.stop(now, slot, violation);
             }
         }
-        let filters = packet.filters.iter().map(|filter| filter.as_str().into()).collect();
+        // One that is too long with the mount point was never subscribed to.
+        let filters = packet
+            .filters
+            .iter()
+            .map(|filter| self.whole_filter(slot, filter.as_str()).unwrap_or_default())
+            .collect();
         let connection = self.hub.id(slot);
         let packet_id = packet.packet_id;
         self.pending.push(Pending::Unsubscribe { connection, session, packet_id, filters });

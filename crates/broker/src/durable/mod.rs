@@ -14,7 +14,6 @@ use dunlin_proto::Time;
 
 use crate::broker::Broker;
 use crate::commons::{Commons, View};
-use crate::connection::Stage;
 use crate::journal::SessionState;
 use crate::message::Message;
 use crate::router::{Index, SessionKey};
@@ -94,17 +93,7 @@ impl Broker {
     /// The disk has become full, or has room again.
     pub fn set_storage(&mut self, storage: Storage) {
         self.hub.journal.full = storage == Storage::Full;
-        if storage == Storage::Full {
-            return;
-        }
-        for slot in core::mem::take(&mut self.parked) {
-            if let Some(connection) = self.hub.connections.get_mut(slot.slot, slot.epoch)
-                && matches!(connection.stage, Stage::Parked)
-            {
-                connection.stage = Stage::Open;
-                self.resumed.push(slot);
-            }
-        }
+        self.unpark();
     }
 
     /// Adds the stored messages that sessions wait for; to be called after [`Self::take_journal`], since they

@@ -281,6 +281,7 @@ impl Event {
                 | Self::Denied { .. }
                 | Self::SubscriptionRefused { .. }
                 | Self::Slowed { .. }
+                | Self::Downgraded { .. }
                 | Self::RetainedFull { .. }
         )
     }

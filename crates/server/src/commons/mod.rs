@@ -108,4 +108,9 @@ impl Commons for SharedCommons {
     fn retained_count(&self) -> usize {
         self.retained.read().count()
     }
+
+    fn retained_usage(&self) -> (usize, usize) {
+        let retained = self.retained.read();
+        (retained.count(), retained.bytes())
+    }
 }
