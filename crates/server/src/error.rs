@@ -2,6 +2,7 @@
 
 use std::io;
 
+use dunlin_access::Fault;
 use dunlin_store::{OpenError, WriteError};
 
 use crate::entrance::Place;
@@ -61,6 +62,9 @@ pub enum StartError {
     /// What was to be done before the store is opened failed.
     #[error("{0}")]
     Prepare(io::Error),
+    /// Files that say who may connect and what they may do cannot be used.
+    #[error("{}", lines(.0))]
+    Access(Vec<Fault>),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -95,6 +99,12 @@ impl StartError {
             _ => Self::Listener { place, cause },
         }
     }
+}
+
+/// All that is wrong, a line each.
+fn lines(faults: &[Fault]) -> String {
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 fn in_use(place: &Place) -> String {

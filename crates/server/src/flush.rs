@@ -8,6 +8,7 @@ use std::time::Duration;
 use dunlin_broker::{Broker, CloseCause, ConnId, Time, View};
 use mio::Interest;
 
+use crate::access::guarded;
 use crate::connection::{Connection, Outbound, Phase};
 use crate::layered::write_layers;
 use crate::shard::{Shard, token_of};
@@ -92,8 +93,9 @@ impl Shard<'_> {
     /// Lets what waited for room follow, and closes what is done.
     fn after_writing(&mut self, now: Time, broken: &[(ConnId, io::ErrorKind)]) {
         let shared = self.shared;
+        let book = shared.accesses.guard();
         let index = shared.index.read();
-        let view = View::new(&index, &shared.commons);
+        let view = View::new(&index, &shared.commons).guarded(guarded(book.as_ref()));
         for (id, kind) in broken {
             self.close(now, *id, CloseCause::Error(*kind), &view);
         }

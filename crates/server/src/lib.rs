@@ -6,6 +6,7 @@
 //! survive the process goes through `store/` before it is acknowledged.
 #![forbid(unsafe_code)]
 
+mod access;
 mod arrival;
 mod clock;
 mod commons;
@@ -34,6 +35,7 @@ mod sys;
 mod transport;
 mod turn;
 
+pub use access::{Banned, Fault, World};
 pub use dunlin_broker::Settings;
 pub use entrance::{ListenerOptions, ListenerReport, Place, ProxyOptions};
 pub use error::{RunError, StartError};

@@ -10,6 +10,7 @@ use dunlin_config::Config;
 use dunlin_config::model::{DamagePolicy, DurabilityPolicy, Persistence};
 pub use dunlin_store::OnDamage;
 
+use crate::access::World;
 use crate::entrance::ListenerOptions;
 use crate::error::StartError;
 
@@ -41,6 +42,8 @@ pub struct ServerOptions {
     pub store: Option<StoreOptions>,
     /// How long a graceful stop waits for output to be taken by its readers. Default: 2 s.
     pub stop_grace: Duration,
+    /// Who may connect and what they may do. Default: everybody, everything.
+    pub access: Option<World>,
     /// What is done when all addresses are taken and all files of the listeners read, before the store
     /// is opened and before there are threads: to become another user, for example. Default: nothing.
     pub before_store: Option<Before>,
@@ -59,7 +62,8 @@ impl ServerOptions {
     /// What is configured.
     ///
     /// # Errors
-    /// Something that is asked for is not served, or a host name stands for no address.
+    /// A file of users or rules cannot be used, something that is asked for is not served, or a host name
+    /// stands for no address.
     pub fn from_config(config: &Config) -> Result<Self, StartError> {
         let server = &config.server;
         let defaults = Self::default();
@@ -75,6 +79,7 @@ impl ServerOptions {
                 .enabled
                 .then(|| StoreOptions::from_config(&config.persistence)),
             stop_grace: server.stop_grace,
+            access: Some(World::load(config).map_err(StartError::Access)?),
             ..defaults
         })
     }
@@ -97,6 +102,7 @@ impl Default for ServerOptions {
             mailbox_bytes: 16 * 1024 * 1024,
             store: None,
             stop_grace: Duration::from_secs(2),
+            access: None,
             before_store: None,
         }
     }

@@ -8,12 +8,13 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dunlin_broker::{Broker, ConnId, Event, Time, View};
+use dunlin_broker::{Broker, ConnId, Control, Event, Question, Time, View};
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 use rustix::thread::{NanosleepRelativeResult, nanosleep};
 use rustix::time::Timespec;
 
+use crate::access::guarded;
 use crate::connection::{Connections, Inbound, Outbound};
 use crate::layered::LayerBuffers;
 use crate::limits;
@@ -89,6 +90,8 @@ pub(crate) struct Lists {
     pub(crate) flushing: Vec<ConnId>,
     pub(crate) flushed: Vec<ConnId>,
     pub(crate) log: Vec<Event>,
+    pub(crate) questions: Vec<Question>,
+    pub(crate) controls: Vec<Control>,
 }
 
 impl<'s> Shard<'s> {
@@ -297,8 +300,11 @@ impl<'s> Shard<'s> {
     /// First step of a graceful stop.
     fn publish_wills(&mut self, now: Time) {
         self.listeners.clear();
-        let index = self.shared.index.read();
-        self.broker.publish_wills(now, &View::new(&index, &self.shared.commons));
+        let shared = self.shared;
+        let book = shared.accesses.guard();
+        let index = shared.index.read();
+        let view = View::new(&index, &shared.commons).guarded(guarded(book.as_ref()));
+        self.broker.publish_wills(now, &view);
         drop(index);
         self.hand_over();
         self.shared.note_wills();
@@ -308,8 +314,9 @@ impl<'s> Shard<'s> {
     fn say_goodbye(&mut self, now: Time) {
         self.told = true;
         let shared = self.shared;
+        let book = shared.accesses.guard();
         let index = shared.index.read();
-        let view = View::new(&index, &shared.commons);
+        let view = View::new(&index, &shared.commons).guarded(guarded(book.as_ref()));
         self.take_parcels(now, &view);
         self.broker.shutdown(now, &view);
     }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dunlin_broker::{Index, Mail, Message, Numbers, SessionKey, Settings};
+use dunlin_broker::{ConnId, Index, Mail, Message, Numbers, SessionKey, Settings, Verdict};
 use parking_lot::{Mutex, RwLock};
 
+use crate::access::{Accesses, Expulsion};
 use crate::clock::Clock;
 use crate::commons::{Loads, SharedCommons};
 use crate::connection::Moving;
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) mailboxes: Vec<Mailbox<Parcel>>,
     /// The way to the store; `None` if nothing is kept.
     pub(crate) store: Option<Desk>,
+    /// Who may connect and what they may do.
+    pub(crate) accesses: Arc<Accesses>,
     /// Counters of each shard as it last left them here.
     pub(crate) snapshots: Vec<Mutex<Snapshot>>,
     /// Open sockets of clients.
@@ -64,6 +67,24 @@ pub(crate) enum Parcel {
     },
     /// A connection whose session is at home there.
     Connection(Box<Moving>),
+    /// Whether one of its connections may come in.
+    Answer {
+        /// Which.
+        connection: ConnId,
+        /// Whether.
+        verdict: Box<Verdict>,
+    },
+    /// The answer to a command of one of its connections.
+    Reply {
+        /// Which.
+        connection: ConnId,
+        /// Where it expects the answer.
+        topic: &'static str,
+        /// The answer.
+        payload: Vec<u8>,
+    },
+    /// Connections to end.
+    Expel(Expulsion),
     /// Stored messages that one of its sessions has waited for, from the store thread.
     Loaded {
         /// Whose they are.
@@ -96,12 +117,14 @@ impl Shared {
         numbers: Numbers,
         seed: u64,
     ) -> Self {
+        let patience = settings.connect_timeout;
         let shards = mailboxes.len();
         let loads = Loads::new(u16::try_from(shards).unwrap_or(u16::MAX), tuning.sessions_ahead);
         Self {
             clock,
             store: settings.keep.then(|| Desk::new(shards)),
             settings: Arc::new(settings),
+            accesses: Arc::new(Accesses::open(clock, patience)),
             tuning,
             index: RwLock::new(Index::new(seed)),
             commons: SharedCommons::new(loads, clock, numbers, seed),
@@ -138,6 +161,9 @@ impl Shared {
     /// Goes on to this state of a stop, or stays if it is further already.
     pub(crate) fn stop(&self, wanted: Stop) {
         self.stop.fetch_max(wanted as u8, Ordering::AcqRel);
+        if wanted != Stop::Running {
+            self.accesses.close();
+        }
         for mailbox in &self.mailboxes {
             mailbox.rouse();
         }

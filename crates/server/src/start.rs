@@ -12,6 +12,7 @@ use dunlin_store::{Log, RealDisk, WriteError};
 use mio::{Poll, Waker};
 use parking_lot::Mutex;
 
+use crate::access::Accesses;
 use crate::clock::Clock;
 use crate::entrance::{Doors, ListenerOptions, ListenerReport, Planned};
 use crate::error::{RunError, StartError};
@@ -64,9 +65,12 @@ pub fn start(mut options: ServerOptions) -> Result<Handle, StartError> {
     let (polls, mailboxes) = pollers(count, options.mailbox_bytes)?;
     let seed = RandomState::new().hash_one("dunlin");
     options.settings.keep = log.is_some();
+    let accesses = Accesses::new(options.access.take(), clock, &mut options.settings)?;
     let numbers = Numbers::after(&state);
-    let shared = Shared::new(clock, options.settings, tuning, mailboxes, numbers, seed);
+    let mut shared = Shared::new(clock, options.settings, tuning, mailboxes, numbers, seed);
+    shared.accesses = Arc::new(accesses);
     let shared = Arc::new(shared);
+    shared.accesses.begin(&shared);
     let mut brokers = brokers(&shared, seed);
     store::restore(&shared, &mut brokers, state);
     let addresses = planned.addresses();

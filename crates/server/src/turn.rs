@@ -5,6 +5,7 @@ use std::mem;
 
 use dunlin_broker::{CloseCause, ConnId, Time, View};
 
+use crate::access::guarded;
 use crate::connection::Inbound;
 use crate::layered::HANDSHAKES;
 use crate::shard::Shard;
@@ -25,8 +26,9 @@ impl Shard<'_> {
     /// Everything that has come in, under one guard of the index.
     fn handle(&mut self, now: Time) {
         let shared = self.shared;
+        let book = shared.accesses.guard();
         let index = shared.index.read();
-        let view = View::new(&index, &shared.commons);
+        let view = View::new(&index, &shared.commons).guarded(guarded(book.as_ref()));
         self.hear_store(now, &view);
         self.take_parcels(now, &view);
         if self.broker.next_deadline().is_some_and(|due| due <= now) {
@@ -41,6 +43,7 @@ impl Shard<'_> {
         if !self.congested {
             self.read_all(now, &view);
         }
+        self.ask_about_clients(now, &view);
     }
 
     pub(crate) fn take_parcels(&mut self, now: Time, view: &View<'_>) {
@@ -54,6 +57,13 @@ impl Shard<'_> {
                     mailbox.settle(mail.bytes());
                 }
                 Parcel::Connection(moving) => self.adopt(now, *moving, view),
+                Parcel::Answer { connection, verdict } => {
+                    self.broker.answer(connection, *verdict);
+                }
+                Parcel::Reply { connection, topic, payload } => {
+                    self.broker.answer_control(now, connection, topic, &payload, view);
+                }
+                Parcel::Expel(whom) => self.broker.disconnect_where(now, &*whom, view),
                 Parcel::Listeners(change) => self.replace_listeners(*change),
                 Parcel::System { topic, payload } => {
                     self.broker.publish_system(now, &topic, &payload, view);
@@ -77,7 +87,7 @@ impl Shard<'_> {
     }
 
     /// Offers the unread bytes of connections that waited for an answer.
-    fn resume(&mut self, now: Time, view: &View<'_>) {
+    pub(crate) fn resume(&mut self, now: Time, view: &View<'_>) {
         let mut resumed = mem::take(&mut self.lists.resumed);
         self.broker.take_resumed(&mut resumed);
         for id in resumed.drain(..) {
@@ -90,16 +100,18 @@ impl Shard<'_> {
     /// that; they may have further changes.
     fn commit(&mut self, now: Time) {
         let shared = self.shared;
+        let book = shared.accesses.guard();
         while self.broker.needs_commit() || !self.lists.committing.is_empty() {
             let mut index = shared.index.write();
-            self.broker.commit(now, &mut index, &shared.commons, None);
+            self.broker.commit(now, &mut index, &shared.commons, guarded(book.as_ref()));
             drop(index);
             let mut waiting = mem::take(&mut self.lists.committing);
             let index = shared.index.read();
-            let view = View::new(&index, &shared.commons);
+            let view = View::new(&index, &shared.commons).guarded(guarded(book.as_ref()));
             for id in waiting.drain(..) {
                 self.offer(now, id, &view);
             }
+            self.ask_about_clients(now, &view);
             if self.lists.committing.is_empty() {
                 self.lists.committing = waiting;
             }
@@ -142,8 +154,9 @@ impl Shard<'_> {
     /// The process ends: nobody is told, but sessions and counters are left in order.
     pub(crate) fn drop_everybody(&mut self, now: Time) {
         let shared = self.shared;
+        let book = shared.accesses.guard();
         let index = shared.index.read();
-        let view = View::new(&index, &shared.commons);
+        let view = View::new(&index, &shared.commons).guarded(guarded(book.as_ref()));
         for id in self.connections.ids() {
             self.close(now, id, CloseCause::Shutdown, &view);
         }

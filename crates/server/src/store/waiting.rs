@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dunlin_broker::{Load, Storage, Time, View};
 
+use crate::access::guarded;
 use crate::shard::Shard;
 
 /// What a shard knows of the store.
@@ -91,8 +92,10 @@ impl Shard<'_> {
     /// A turn that only sends what has become durable.
     fn release(&mut self, now: Time) {
         let shared = self.shared;
+        let book = shared.accesses.guard();
         let index = shared.index.read();
-        self.hear_store(now, &View::new(&index, &shared.commons));
+        let view = View::new(&index, &shared.commons).guarded(guarded(book.as_ref()));
+        self.hear_store(now, &view);
         drop(index);
         self.hand_over();
         self.flush(now);

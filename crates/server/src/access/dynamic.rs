@@ -1,0 +1,109 @@
+//! Commands that change users, groups and roles at run time (`$CONTROL/dynamic-security/v1`).
+
+use std::sync::Arc;
+
+use dunlin_access::dynsec::{COMMAND_TOPIC, Dynsec, Kick, RESPONSE_TOPIC};
+use dunlin_broker::{Control, End, Identity};
+use serde_json::Value;
+
+use super::work::Task;
+use super::{Accesses, Expulsion, files, random};
+use crate::shared::Parcel;
+
+/// What is answered in place of success when a change cannot be kept.
+const NOT_KEPT: &str = "The change could not be written to the disk";
+
+impl Accesses {
+    /// Takes a command; the answer comes as a parcel.
+    pub(crate) fn take_control(self: &Arc<Self>, shard: u16, control: Control) {
+        if *control.topic == *COMMAND_TOPIC {
+            self.send_to_desk(Task::Control { shard, control });
+        } else {
+            tracing::debug!("client {:?}: nobody serves {}", control.who.client_id, control.topic);
+        }
+    }
+
+    /// Runs commands. What they change is on the disk when they are answered.
+    pub(super) fn control(&self, shard: u16, control: &Control) {
+        let changing = self.changing.lock();
+        let book = self.book();
+        let gate = book.world.gate(control.who.listener);
+        let place = gate.and_then(|gate| gate.dynamic).and_then(|index| {
+            let (file, state) = book.world.dynamics.get(index).zip(book.dynamics.get(index))?;
+            Some((index, file, state))
+        });
+        let Some((index, file, state)) = place else {
+            let client = &control.who.client_id;
+            return tracing::debug!("client {client:?}: this listener has no dynamic security");
+        };
+        let mut state = Dynsec::clone(state);
+        let mut outcome = state.handle(&control.payload, &mut random::fill);
+        for line in &outcome.log {
+            tracing::info!("client {:?}: {line}", control.who.client_id);
+        }
+        if outcome.changed {
+            match files::replace(&file.path, state.to_json().as_bytes()) {
+                Ok(()) => {
+                    let mut dynamics = book.dynamics.clone();
+                    dynamics[index] = Arc::new(state);
+                    self.turn_page(Arc::clone(&book.world), dynamics);
+                }
+                Err(cause) => {
+                    tracing::error!("{} cannot be written: {cause}", file.path.display());
+                    outcome.kicks.clear();
+                    outcome.response = failed(&outcome.response);
+                }
+            }
+        }
+        drop(changing);
+        let (connection, payload) = (control.connection, outcome.response.into_bytes());
+        self.post(shard, Parcel::Reply { connection, topic: RESPONSE_TOPIC, payload });
+        if !outcome.kicks.is_empty() {
+            let (kicks, listeners) = (outcome.kicks, listeners_of(&book.world.gates, index));
+            let kicked = move |who: &Identity| {
+                let here = listeners.contains(&who.listener);
+                (here && is_kicked(&kicks, who)).then_some(End::Administrative)
+            };
+            let whom: Expulsion = Arc::new(kicked);
+            self.expel(&whom);
+        }
+    }
+}
+
+/// The listeners that use this state.
+fn listeners_of(gates: &[super::world::Gate], index: usize) -> Vec<u16> {
+    let numbered = (0u16..).zip(gates);
+    numbered.filter(|(_, gate)| gate.dynamic == Some(index)).map(|(number, _)| number).collect()
+}
+
+fn is_kicked(kicks: &[Kick], who: &Identity) -> bool {
+    kicks.iter().any(|kick| match kick {
+        Kick::User(user) => who.username.as_deref() == Some(user),
+        Kick::Anonymous => who.username.is_none(),
+    })
+}
+
+/// The answers, where no command has succeeded that changes something.
+fn failed(response: &str) -> String {
+    let Ok(mut value) = serde_json::from_str::<Value>(response) else { return response.into() };
+    let answers = value.get_mut("responses").and_then(Value::as_array_mut);
+    for answer in answers.into_iter().flatten().filter_map(Value::as_object_mut) {
+        if !answer.contains_key("error") && !answer.contains_key("data") {
+            answer.insert("error".into(), NOT_KEPT.into());
+        }
+    }
+    value.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_kept_has_not_succeeded() {
+        let response = r#"{"responses":[{"command":"createRole"},{"command":"listRoles","data":{}},{"command":"x","error":"Unknown command"}]}"#;
+        let answered = failed(response);
+        assert_eq!(answered.matches(NOT_KEPT).count(), 1);
+        assert_eq!(answered.matches("Unknown command").count(), 1);
+    }
+}

@@ -1,0 +1,171 @@
+//! What whoever runs the server can do about access while it runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dunlin_access::ban::{Ban, BanFault, Target};
+use dunlin_access::dynsec::Dynsec;
+use dunlin_broker::{End, Identity, Refusal};
+use dunlin_config::Config;
+
+use super::bans::Banned;
+use super::book::{Book, Way, pass_of};
+use super::load::read;
+use super::work::Task;
+use super::world::DynamicFile;
+use super::{Accesses, Expulsion, Fault, World, bans, unix_now};
+use crate::start::Handle;
+
+impl Handle {
+    /// Reads everything anew that says who may connect and what they may do, and lets it hold, all at
+    /// once. Connections that would not be let in any more are closed with the reason.
+    ///
+    /// # Errors
+    /// All that is wrong, with file and line; then everything stays as it was.
+    pub fn replace_access(&self, config: &Config) -> Result<(), Vec<Fault>> {
+        self.install_access(World::load(config)?);
+        Ok(())
+    }
+
+    /// The second half of [`Self::replace_access`], for who has loaded the world before, to be sure that
+    /// everything else can be applied too.
+    pub fn install_access(&self, world: World) {
+        self.shared.accesses.replace(world);
+    }
+
+    /// Keeps a client out: `client:ID`, `user:NAME` or `address:RANGE`, for a time or for ever. Those who are
+    /// connected by that name are disconnected; connections from an address stay until they end.
+    ///
+    /// # Errors
+    /// The target is none, or there are too many bans.
+    pub fn ban(
+        &self,
+        target: &str,
+        reason: &str,
+        duration: Option<Duration>,
+    ) -> Result<(), String> {
+        let target = parse(target)?;
+        self.shared.accesses.ban(target, reason, duration)
+    }
+
+    /// Lifts a ban; false if there was none.
+    ///
+    /// # Errors
+    /// The target is none.
+    pub fn unban(&self, target: &str) -> Result<bool, String> {
+        let target = parse(target)?;
+        let accesses = &self.shared.accesses;
+        let removed = accesses.bans.lock().remove(&target);
+        if removed {
+            accesses.save_bans();
+        }
+        Ok(removed)
+    }
+
+    /// All bans that have not ended.
+    #[must_use]
+    pub fn bans(&self) -> Vec<Banned> {
+        self.shared.accesses.bans.lock().all(unix_now())
+    }
+}
+
+impl Accesses {
+    /// The bans are written soon.
+    pub(super) fn save_bans(&self) {
+        if let Some(shared) = self.shared.get().and_then(std::sync::Weak::upgrade) {
+            shared.accesses.send_to_desk(Task::SaveBans);
+        }
+    }
+
+    fn ban(&self, target: Target, reason: &str, duration: Option<Duration>) -> Result<(), String> {
+        let now = unix_now();
+        let until = duration.map(|duration| now.saturating_add(duration.as_secs().max(1)));
+        let ban = Ban { reason: reason.into(), until };
+        let mut bans = self.bans.lock();
+        bans.insert(target.clone(), ban, now)?;
+        drop(bans);
+        self.save_bans();
+        let seconds = until.map(|until| u32::try_from(until - now).unwrap_or(u32::MAX));
+        let refusal = Refusal::Banned { seconds, by: bans::by(reason) };
+        let kicked = move |who: &Identity| {
+            let is_meant = match &target {
+                Target::ClientId(id) => **id == *who.client_id,
+                Target::User(name) => who.username.as_deref() == Some(name),
+                Target::Address(_) => false,
+            };
+            is_meant.then(|| End::Refused(refusal.clone()))
+        };
+        let whom: Expulsion = Arc::new(kicked);
+        self.expel(&whom);
+        Ok(())
+    }
+
+    /// What a file of dynamic security holds: a command may have changed it since it was loaded.
+    fn latest(old: &Book, file: &DynamicFile) -> Arc<Dynsec> {
+        let known = old.world.dynamics.iter().any(|known| known.path == file.path);
+        let read = known.then(|| read(&file.path).ok()).flatten();
+        let read = read.and_then(|text| Dynsec::parse("", &text).ok());
+        read.map_or_else(|| Arc::clone(&file.state), |(state, _)| Arc::new(state))
+    }
+
+    /// Another world holds from now on.
+    fn replace(self: &Arc<Self>, world: World) {
+        let changing = self.changing.lock();
+        let old = self.book();
+        if let (Some(new), Some(old)) = (&world.tokens, &old.world.tokens)
+            && let (Some(new), Some(old)) = (&new.remote, &old.remote)
+        {
+            new.inherit(old);
+        }
+        let mut bans = self.bans.lock();
+        bans.set_limits(world.flapping);
+        bans.set_file(world.bans.clone());
+        drop(bans);
+        for fault in world.warnings() {
+            tracing::warn!("{fault}");
+        }
+        let dynamics = world.dynamics.iter().map(|file| Self::latest(&old, file)).collect();
+        self.turn_page(Arc::new(world), dynamics);
+        drop(changing);
+        self.remembered.forget();
+        let new = self.book();
+        self.fetch_keys(&new.world);
+        self.ended.notify_all();
+        let whom: Expulsion = Arc::new(move |who| outdated(&old, &new, who));
+        self.expel(&whom);
+    }
+}
+
+fn parse(target: &str) -> Result<Target, String> {
+    target.parse().map_err(|why: BanFault| why.to_string())
+}
+
+/// Why a connection cannot stay that was let in under an older book.
+fn outdated(old: &Book, new: &Book, who: &Identity) -> Option<End> {
+    let not_any_more = |why: &str| Some(End::Refused(Refusal::NotAuthorized { by: bans::by(why) }));
+    let Some(gate) = new.world.gate(who.listener) else {
+        return not_any_more("its listener is not configured any more");
+    };
+    let before = old.world.gate(who.listener);
+    let way = pass_of(who).map_or(Way::Open, |pass| pass.way);
+    let Some(user) = who.username.as_deref() else {
+        let stays = gate.anonymous || !matches!(way, Way::Open);
+        return if stays { None } else { Some(End::Refused(Refusal::Anonymous)) };
+    };
+    let stays = match way {
+        Way::Open => gate.anonymous && gate.passwords.is_none() && gate.dynamic.is_none(),
+        Way::Password => {
+            let before = before.and_then(|gate| gate.passwords.as_ref());
+            let now = gate.passwords.as_ref();
+            before.zip(now).is_some_and(|(before, now)| before.file.same_password(&now.file, user))
+        }
+        Way::Dynamic => {
+            let (before, now) = (old.dynamic(who.listener), new.dynamic(who.listener));
+            before.zip(now).is_some_and(|(before, now)| now.same_login(before, user))
+        }
+        Way::Certificate => before.is_some_and(|before| before.identity == gate.identity),
+        Way::Token => new.world.tokens.is_some(),
+        Way::Hook => new.world.hook.is_some(),
+    };
+    if stays { None } else { not_any_more("its login does not hold any more") }
+}

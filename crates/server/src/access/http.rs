@@ -1,0 +1,244 @@
+//! Services that are asked by HTTP: one that decides about logins, and those that give out keys.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dunlin_access::Fault;
+use dunlin_access::acl::Grants;
+use dunlin_broker::Question;
+use dunlin_config::model::HttpHook;
+use dunlin_config::value::Secret;
+use serde_json::{Value, json};
+use ureq::Agent;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
+
+use super::load::error_at;
+
+/// Where systems keep the authorities that they trust.
+const AUTHORITIES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// An answer to a login beyond this size is none.
+const LARGEST_ANSWER: u64 = 64 * 1024;
+
+/// A service that decides who may connect.
+pub(super) struct Hook {
+    pub(super) url: Arc<str>,
+    /// Questions at once.
+    pub(super) connections: usize,
+    token: Option<Secret>,
+    agent: Agent,
+}
+
+/// What the service said.
+pub(super) enum Answer {
+    /// It may come in.
+    Allow(Allowed),
+    /// It may not.
+    Deny,
+}
+
+/// What a service grants.
+#[derive(Default)]
+pub(super) struct Allowed {
+    /// The user name that the rules go by, if it is not the one that was sent.
+    pub(super) username: Option<String>,
+    /// Whether it may do everything.
+    pub(super) superuser: bool,
+    pub(super) groups: Vec<String>,
+    pub(super) roles: Vec<String>,
+    pub(super) grants: Option<Grants>,
+}
+
+impl Hook {
+    pub(super) fn new(settings: &HttpHook, faults: &mut Vec<Fault>) -> Option<Self> {
+        let url = settings.url.as_ref()?;
+        if !is_url(url) {
+            faults.push(error_at(None, format!("security.http.url: `{url}` is no URL")));
+        }
+        let connections = usize::from(settings.connections.max(1));
+        Some(Self {
+            url: url.as_str().into(),
+            connections,
+            token: settings.token.clone(),
+            agent: agent(url, settings.timeout, connections),
+        })
+    }
+
+    /// Asks about a login. An answer that is not understood is none.
+    pub(super) fn ask(&self, question: &Question, listener: &str) -> Result<Answer, String> {
+        let body = describe(question, listener).to_string();
+        let mut request = self.agent.post(&*self.url).content_type("application/json");
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {}", token.expose()));
+        }
+        let mut response = request.send(body).map_err(|cause| cause.to_string())?;
+        match response.status().as_u16() {
+            200 => {}
+            401 | 403 => return Ok(Answer::Deny),
+            status => return Err(format!("it answered with the status {status}")),
+        }
+        let body = response.body_mut().with_config().limit(LARGEST_ANSWER).read_to_string();
+        let body = body.map_err(|cause| cause.to_string())?;
+        understand(&body).map_err(Into::into)
+    }
+}
+
+/// Fetches a text.
+pub(super) fn get(url: &str, timeout: Duration, largest: u64) -> Result<String, String> {
+    let mut response = agent(url, timeout, 1).get(url).call().map_err(|cause| cause.to_string())?;
+    if response.status().as_u16() != 200 {
+        return Err(format!("the status is {}", response.status().as_u16()));
+    }
+    let body = response.body_mut().with_config().limit(largest).read_to_string();
+    body.map_err(|cause| cause.to_string())
+}
+
+/// Whether it is a URL of a kind that can be asked.
+pub(super) fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
+}
+
+fn agent(url: &str, timeout: Duration, connections: usize) -> Agent {
+    let mut config = Agent::config_builder()
+        .timeout_global(Some(timeout))
+        .http_status_as_error(false)
+        // A redirection would take passwords to where nobody has sent them.
+        .max_redirects(0)
+        .max_idle_connections_per_host(connections)
+        .user_agent("dunlin");
+    if url.starts_with("https://") {
+        let provider = rustls::crypto::ring::default_provider();
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(Arc::new(provider))
+            .root_certs(authorities());
+        config = config.tls_config(tls.build());
+    }
+    config.build().into()
+}
+
+/// The authorities that this system trusts, or the file that `SSL_CERT_FILE` names.
+fn authorities() -> RootCerts {
+    let named = std::env::var("SSL_CERT_FILE").ok();
+    let paths = named.iter().map(String::as_str).chain(AUTHORITIES);
+    let pem = paths.into_iter().find_map(|path| fs::read(path).ok()).unwrap_or_default();
+    let items = parse_pem(&pem).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    });
+    RootCerts::Specific(Arc::new(items.collect()))
+}
+
+/// What the service is told about a login.
+fn describe(question: &Question, listener: &str) -> Value {
+    let password = question.password.as_deref().map(String::from_utf8_lossy);
+    let mut value = json!({
+        "client_id": &*question.client_id,
+        "username": question.username.as_deref(),
+        "password": password,
+        "address": question.address.ip().to_string(),
+        "port": question.address.port(),
+        "listener": listener,
+    });
+    if let Some(shown) = &question.certificate {
+        value["certificate"] = json!({
+            "common_name": shown.common_name.as_deref(),
+            "subject": &*shown.subject,
+            "alternative_name": shown.alternative_name.as_deref(),
+        });
+    }
+    value
+}
+
+/// Reads an answer. What is not what it should be is refused as a whole, so that a mistyped restriction is
+/// not taken for none.
+fn understand(body: &str) -> Result<Answer, &'static str> {
+    let value: Value = serde_json::from_str(body).map_err(|_| "the answer is not JSON")?;
+    match value.get("result").and_then(Value::as_str) {
+        Some("allow") => {}
+        Some("deny") => return Ok(Answer::Deny),
+        _ => return Err("`result` is neither `allow` nor `deny`"),
+    }
+    let mut allowed = Allowed::default();
+    allowed.username = match value.get("username") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) if !name.is_empty() => Some(name.clone()),
+        Some(_) => return Err("`username` is no name"),
+    };
+    allowed.superuser = match value.get("superuser") {
+        None => false,
+        Some(Value::Bool(flag)) => *flag,
+        Some(_) => return Err("`superuser` is neither true nor false"),
+    };
+    allowed.groups = names(value.get("groups"))?;
+    allowed.roles = names(value.get("roles"))?;
+    allowed.grants = match value.get("acl") {
+        None | Some(Value::Null) => None,
+        Some(acl) => Some(Grants::parse(&acl.to_string()).map_err(|_| "`acl` is not usable")?),
+    };
+    Ok(Answer::Allow(allowed))
+}
+
+fn names(value: Option<&Value>) -> Result<Vec<String>, &'static str> {
+    const WRONG: &str = "`groups` and `roles` are lists of names";
+    match value {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(list)) => {
+            let names = list.iter().map(|name| name.as_str().map(Into::into).ok_or(WRONG));
+            names.collect()
+        }
+        Some(_) => Err(WRONG),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(body: &str) -> Allowed {
+        match understand(body) {
+            Ok(Answer::Allow(allowed)) => allowed,
+            Ok(Answer::Deny) => panic!("denied: {body}"),
+            Err(why) => panic!("{why}: {body}"),
+        }
+    }
+
+    #[test]
+    fn an_answer_says_who_it_is_and_what_it_may() {
+        let answer = allowed(
+            r#"{"result":"allow","username":"anna","superuser":false,"groups":["a"],"roles":["b"],"acl":{"publish":["x/#"]}}"#,
+        );
+        assert_eq!(answer.username.as_deref(), Some("anna"));
+        assert!(!answer.superuser);
+        assert_eq!((answer.groups, answer.roles), (vec!["a".into()], vec!["b".into()]));
+        assert_eq!(answer.grants.unwrap().publish, ["x/#"]);
+        assert!(allowed(r#"{"result":"allow","superuser":true}"#).superuser);
+    }
+
+    #[test]
+    fn what_is_not_understood_lets_nobody_in() {
+        for body in [
+            "",
+            "allow",
+            "{}",
+            r#"{"result":true}"#,
+            r#"{"result":"ALLOW"}"#,
+            r#"{"result":"allow","acl":{"publishh":["x"]}}"#,
+            r#"{"result":"allow","acl":{"publish":["x/#/y"]}}"#,
+            r#"{"result":"allow","superuser":"no"}"#,
+            r#"{"result":"allow","groups":"a"}"#,
+        ] {
+            assert!(understand(body).is_err(), "{body}");
+        }
+        assert!(matches!(understand(r#"{"result":"deny"}"#), Ok(Answer::Deny)));
+    }
+
+    #[test]
+    fn urls_are_those_of_http() {
+        assert!(is_url("http://127.0.0.1:8080/login") && is_url("https://example.com"));
+        assert!(!is_url("ftp://example.com") && !is_url("https://") && !is_url("example.com"));
+    }
+}

@@ -1,0 +1,169 @@
+//! Worker threads for what a shard must not wait for.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+/// A thread that finds nothing to do for so long ends; the next job starts another.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// How much these threads yield to the shards. At 10 they get a tenth of the share of a shard that
+/// wants the same core, and more than enough of a core that is idle.
+const NICENESS: i32 = 10;
+
+/// A queue of jobs and the threads that do them, started as they are needed.
+///
+/// A lock and not a channel: threads come and go, and the queue has a limit that a reload may change.
+pub(super) struct Lane<T> {
+    name: &'static str,
+    state: Mutex<State<T>>,
+    filled: Condvar,
+}
+
+struct State<T> {
+    jobs: VecDeque<T>,
+    threads: usize,
+    idle: usize,
+    closed: bool,
+}
+
+/// What a lane may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) threads: usize,
+    pub(super) queue: usize,
+}
+
+impl<T: Send + 'static> Lane<T> {
+    pub(super) const fn new(name: &'static str) -> Self {
+        let state = State { jobs: VecDeque::new(), threads: 0, idle: 0, closed: false };
+        Self { name, state: Mutex::new(state), filled: Condvar::new() }
+    }
+
+    /// Leaves a job; gives it back if as many wait as may, or no thread can be had. Threads that have to be
+    /// started run `work`.
+    pub(super) fn push<F>(self: &Arc<Self>, job: T, bounds: Bounds, work: F) -> Result<(), T>
+    where
+        F: Fn(T) + Send + 'static,
+    {
+        let mut state = self.state.lock();
+        if state.closed || state.jobs.len() >= bounds.queue {
+            return Err(job);
+        }
+        if state.idle <= state.jobs.len() && state.threads < bounds.threads {
+            let lane = Arc::clone(self);
+            let started = thread::Builder::new().name(self.name.into()).spawn(move || {
+                step_back();
+                lane.serve(work);
+            });
+            match started {
+                Ok(_) => state.threads += 1,
+                Err(cause) => {
+                    tracing::warn!("no thread for {}: {cause}", self.name);
+                    if state.threads == 0 {
+                        return Err(job);
+                    }
+                }
+            }
+        }
+        state.jobs.push_back(job);
+        drop(state);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Drops what waits, and ends the threads when they are done with what they do.
+    pub(super) fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.jobs.clear();
+        drop(state);
+        self.filled.notify_all();
+    }
+
+    fn serve(&self, work: impl Fn(T)) {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                drop(state);
+                work(job);
+                state = self.state.lock();
+                continue;
+            }
+            if state.closed {
+                break;
+            }
+            state.idle += 1;
+            let timed_out = self.filled.wait_for(&mut state, IDLE).timed_out();
+            state.idle -= 1;
+            if timed_out && state.jobs.is_empty() {
+                break;
+            }
+        }
+        state.threads -= 1;
+    }
+}
+
+/// Lets the shards go first.
+fn step_back() {
+    // On Linux this is about the calling thread alone.
+    if let Err(cause) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!("this thread does not yield to others: {cause}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    #[test]
+    fn jobs_are_done_by_no_more_threads_than_allowed() {
+        let lane = Arc::new(Lane::new("test"));
+        let (done, results) = sync_channel(100);
+        let (busy, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        for number in 0..50 {
+            let (done, busy, most) = (done.clone(), Arc::clone(&busy), Arc::clone(&most));
+            let bounds = Bounds { threads: 2, queue: 100 };
+            let pushed = lane.push(number, bounds, move |number| {
+                most.fetch_max(busy.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                thread::yield_now();
+                busy.fetch_sub(1, Ordering::SeqCst);
+                done.send(number).unwrap();
+            });
+            assert!(pushed.is_ok());
+        }
+        let mut numbers: Vec<i32> = results.iter().take(50).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..50).collect::<Vec<_>>());
+        assert!(most.load(Ordering::SeqCst) <= 2);
+    }
+
+    #[test]
+    fn a_full_queue_and_a_closed_lane_take_nothing() {
+        let lane = Arc::new(Lane::new("test"));
+        let (go, wait) = sync_channel::<()>(0);
+        let (begun, first) = sync_channel::<()>(1);
+        let wait = Arc::new(Mutex::new(wait));
+        let bounds = Bounds { threads: 1, queue: 1 };
+        let push = |number: i32| {
+            let (wait, begun) = (Arc::clone(&wait), begun.clone());
+            lane.push(number, bounds, move |_| {
+                begun.send(()).unwrap();
+                wait.lock().recv().unwrap();
+            })
+        };
+        assert!(push(1).is_ok());
+        first.recv().unwrap();
+        assert!(push(2).is_ok());
+        assert_eq!(push(3), Err(3));
+        lane.close();
+        go.send(()).unwrap();
+        assert_eq!(push(4), Err(4));
+    }
+}

@@ -1,0 +1,221 @@
+//! Who may connect and what they may do: shards leave questions here and get verdicts.
+//!
+//! A [`World`] is what the configuration and its files say; a [`Book`] is that together with what dynamic
+//! security has become, and is what shards ask about topics. [`Accesses`] holds the present book and all
+//! that outlives it: bans, logins that are remembered, exchanges that are under way. What takes
+//! microseconds is answered at once (`judge.rs`); passwords, signatures and services that have to be asked go
+//! to worker threads (`lane.rs`, `work.rs`), and the verdict comes back to the shard as a parcel.
+
+mod bans;
+mod book;
+mod dynamic;
+mod exchanges;
+mod files;
+mod handle;
+mod http;
+mod judge;
+mod lane;
+mod load;
+mod random;
+mod remembered;
+mod shard;
+mod tokens;
+mod work;
+mod world;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use dunlin_access::UnixSeconds;
+use dunlin_access::dynsec::Dynsec;
+use dunlin_broker::{End, Identity, Settings};
+use parking_lot::{Condvar, Mutex, RwLock};
+
+pub use bans::Banned;
+pub use dunlin_access::Fault;
+pub(crate) use shard::guarded;
+pub use world::World;
+
+use crate::clock::Clock;
+use crate::error::StartError;
+use crate::shared::{Parcel, Shared};
+use bans::Bans;
+use book::{Book, Pass, Way};
+use exchanges::Exchanges;
+use lane::Lane;
+use remembered::Remembered;
+use tokens::Remote;
+use work::{Login, Task};
+
+/// Whose connections end, and why.
+pub(crate) type Expulsion = Arc<dyn Fn(&Identity) -> Option<End> + Send + Sync>;
+
+/// What all shards and workers share about clients.
+pub(crate) struct Accesses {
+    clock: Clock,
+    /// Where verdicts go.
+    shared: OnceLock<Weak<Shared>>,
+    /// A lock and not a message: it is read once a turn, and written by a reload or a command.
+    book: RwLock<Arc<Book>>,
+    /// Whether the book forbids anything.
+    guards: AtomicBool,
+    generations: AtomicU64,
+    /// Held while a book is made from the one before.
+    changing: Mutex<()>,
+    /// A lock and not a message: a CONNECT looks into it for a moment.
+    bans: Mutex<Bans>,
+    remembered: Remembered,
+    exchanges: Exchanges,
+    /// Clients without anything of their own share these.
+    passes: [Arc<Pass>; 4],
+    /// For what takes processor time.
+    logins: Arc<Lane<Login>>,
+    /// For what waits for others.
+    hooks: Arc<Lane<Login>>,
+    /// For changes, one after the other.
+    desk: Arc<Lane<Task>>,
+    /// Whether the server stops, for who sleeps.
+    ending: Mutex<bool>,
+    ended: Condvar,
+    /// How long the broker waits for a login.
+    patience: Duration,
+}
+
+impl Accesses {
+    /// What decides; without a world everybody may do everything, and nobody is asked who it is.
+    ///
+    /// # Errors
+    /// The file of bans cannot be used.
+    pub(crate) fn new(
+        world: Option<World>,
+        clock: Clock,
+        settings: &mut Settings,
+    ) -> Result<Self, StartError> {
+        // Asked even while all are let in: bans may come, and a reload may bring rules.
+        settings.authenticate |= world.is_some();
+        let world = world.unwrap_or_else(World::open);
+        let bans = Bans::load(world.bans.clone(), unix_now());
+        let bans = bans.map_err(|fault| StartError::Access(vec![fault]))?;
+        Ok(Self::with(world, bans, clock, settings.connect_timeout))
+    }
+
+    /// Everybody may do everything.
+    pub(crate) fn open(clock: Clock, patience: Duration) -> Self {
+        Self::with(World::open(), Bans::default(), clock, patience)
+    }
+
+    fn with(world: World, mut bans: Bans, clock: Clock, patience: Duration) -> Self {
+        bans.set_limits(world.flapping);
+        let restricts = world.restricts();
+        let dynamics = world.dynamics.iter().map(|file| Arc::clone(&file.state)).collect();
+        let book = Book { world: Arc::new(world), dynamics, generation: 1 };
+        Self {
+            clock,
+            shared: OnceLock::new(),
+            book: RwLock::new(Arc::new(book)),
+            guards: AtomicBool::new(restricts),
+            generations: AtomicU64::new(1),
+            changing: Mutex::default(),
+            bans: Mutex::new(bans),
+            remembered: Remembered::new(),
+            exchanges: Exchanges::new(),
+            passes: [Way::Open, Way::Password, Way::Dynamic, Way::Certificate]
+                .map(|way| Arc::new(Pass { way, ..Pass::default() })),
+            logins: Arc::new(Lane::new("logins")),
+            hooks: Arc::new(Lane::new("hooks")),
+            desk: Arc::new(Lane::new("access")),
+            ending: Mutex::new(false),
+            ended: Condvar::new(),
+            patience,
+        }
+    }
+
+    /// The shards are there: verdicts can be sent.
+    pub(crate) fn begin(self: &Arc<Self>, shared: &Arc<Shared>) {
+        if self.shared.set(Arc::downgrade(shared)).is_err() {
+            tracing::error!("a server was begun twice");
+        }
+        let book = self.book();
+        for fault in book.world.warnings() {
+            tracing::warn!("{fault}");
+        }
+        self.fetch_keys(&book.world);
+    }
+
+    /// The server stops: what waits is dropped.
+    pub(crate) fn close(&self) {
+        self.logins.close();
+        self.hooks.close();
+        self.desk.close();
+        *self.ending.lock() = true;
+        self.ended.notify_all();
+    }
+
+    /// The rules of the moment, if there are any.
+    pub(crate) fn guard(&self) -> Option<Arc<Book>> {
+        self.guards.load(Ordering::Acquire).then(|| self.book())
+    }
+
+    fn book(&self) -> Arc<Book> {
+        Arc::clone(&self.book.read())
+    }
+
+    /// Makes another book the present one. The caller holds `changing`.
+    fn turn_page(&self, world: Arc<World>, dynamics: Vec<Arc<Dynsec>>) {
+        let generation = self.generations.fetch_add(1, Ordering::AcqRel) + 1;
+        let restricts = world.restricts();
+        *self.book.write() = Arc::new(Book { world, dynamics, generation });
+        self.guards.store(restricts, Ordering::Release);
+    }
+
+    /// Leaves something for a shard, and wakes it.
+    fn post(&self, shard: u16, parcel: Parcel) {
+        let Some(shared) = self.shared.get().and_then(Weak::upgrade) else { return };
+        if let Some(mailbox) = shared.mailboxes.get(usize::from(shard)) {
+            mailbox.post(parcel, 0);
+            mailbox.ring();
+        }
+    }
+
+    /// Ends connections on all shards.
+    fn expel(&self, whom: &Expulsion) {
+        let Some(shared) = self.shared.get().and_then(Weak::upgrade) else { return };
+        for mailbox in &shared.mailboxes {
+            mailbox.post(Parcel::Expel(Arc::clone(whom)), 0);
+            mailbox.ring();
+        }
+    }
+
+    /// What a client is given that has nothing of its own.
+    fn pass(&self, way: Way) -> Arc<Pass> {
+        let known = self.passes.iter().find(|pass| pass.way == way);
+        known.map_or_else(|| Arc::new(Pass { way, ..Pass::default() }), Arc::clone)
+    }
+
+    /// Keeps the keys of tokens fresh for as long as the world holds that wants them.
+    fn fetch_keys(self: &Arc<Self>, world: &World) {
+        let Some(remote) = world.tokens.as_ref().and_then(|tokens| tokens.remote.as_ref()) else {
+            return;
+        };
+        let (remote, this) = (Arc::downgrade(remote), Arc::clone(self));
+        let started = thread::Builder::new().name("keys".into()).spawn(move || {
+            while let Some(wait) = remote.upgrade().map(|remote| Remote::fetch(&remote)) {
+                let mut ending = this.ending.lock();
+                if *ending || (!this.ended.wait_for(&mut ending, wait).timed_out() && *ending) {
+                    return;
+                }
+            }
+        });
+        if let Err(cause) = started {
+            tracing::error!("the keys of tokens are not fetched, for want of a thread: {cause}");
+        }
+    }
+}
+
+/// The time as tokens and bans count it: it follows the clock of the machine when that is set.
+fn unix_now() -> UnixSeconds {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}

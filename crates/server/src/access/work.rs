@@ -1,0 +1,177 @@
+//! What worker threads do.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use dunlin_access::password::Attempt;
+use dunlin_broker::{Control, Question, Refusal, Verdict};
+
+use super::bans::{by, save};
+use super::book::{Book, Pass, Way};
+use super::http::{Allowed, Answer};
+use super::judge::Entrant;
+use super::lane::Bounds;
+use super::{Accesses, unix_now};
+use crate::limits;
+use crate::shared::Parcel;
+
+/// Commands and changes of files that may wait. Each is at most one packet of an administrator.
+const TASKS: Bounds = Bounds { threads: 1, queue: 256 };
+
+/// A login that takes longer than a shard may wait.
+pub(super) struct Login {
+    pub(super) shard: u16,
+    pub(super) question: Question,
+    pub(super) book: Arc<Book>,
+    pub(super) proof: Proof,
+    pub(super) since: Instant,
+}
+
+/// What is to be found out.
+pub(super) enum Proof {
+    /// Whether the password fits the hash.
+    Password {
+        attempt: Attempt,
+        way: Way,
+        /// What it is remembered by, if it is right.
+        token: Option<[u8; 32]>,
+    },
+    /// Whether the token is signed.
+    Token,
+    /// What the service says.
+    Hook,
+}
+
+/// What is done one after the other.
+pub(super) enum Task {
+    /// Commands of an administrator.
+    Control { shard: u16, control: Control },
+    /// The list of bans has changed.
+    SaveBans,
+}
+
+impl Accesses {
+    /// Gives a login to the workers; if they have enough, why it is refused.
+    pub(super) fn send_to_work(self: &Arc<Self>, login: Login) -> Option<Refusal> {
+        let settings = &login.book.world.logins;
+        let queue = settings.queue as usize;
+        let (lane, threads) = match (&login.proof, &login.book.world.hook) {
+            (Proof::Hook, Some(hook)) => (&self.hooks, hook.connections),
+            _ => {
+                let threads = settings.threads.map(usize::from);
+                let half = || limits::usable_cores() / 2;
+                (&self.logins, threads.unwrap_or_else(half).max(1))
+            }
+        };
+        let this = Arc::clone(self);
+        let pushed = lane.push(login, Bounds { threads, queue }, move |login| this.work(login));
+        pushed.is_err().then(|| {
+            let why = format!("{queue} logins wait already (security.logins.queue)");
+            Refusal::Unavailable { by: by(&why) }
+        })
+    }
+
+    /// Leaves something for the one who does one thing after the other.
+    pub(super) fn send_to_desk(self: &Arc<Self>, task: Task) {
+        let this = Arc::clone(self);
+        if self.desk.push(task, TASKS, move |task| this.settle(task)).is_err() {
+            tracing::warn!("a command or a change was dropped: {} wait already", TASKS.queue);
+        }
+    }
+
+    fn work(self: &Arc<Self>, login: Login) {
+        let (shard, connection) = (login.shard, login.question.connection);
+        let waited = Instant::now().duration_since(login.since);
+        // The broker has closed the connection by now: what others are still waited for comes first.
+        let verdict = if waited > self.patience {
+            let why = format!("the login has waited for {} s", waited.as_secs());
+            Some(Verdict::Deny(Refusal::Unavailable { by: by(&why) }))
+        } else {
+            self.prove(login)
+        };
+        if let Some(verdict) = verdict {
+            let verdict = Box::new(verdict);
+            self.post(shard, Parcel::Answer { connection, verdict });
+        }
+    }
+
+    /// Finds the verdict; `None` if it will come later.
+    fn prove(self: &Arc<Self>, login: Login) -> Option<Verdict> {
+        let Login { shard, question, book, proof, .. } = login;
+        let password = question.password.as_deref();
+        let verdict = match proof {
+            Proof::Password { attempt, way, token } => {
+                let right = attempt.verify(password);
+                if let Some(token) = token.filter(|_| right) {
+                    self.remembered.keep(token, book.world.logins.remember);
+                }
+                if right && !self.still_holds(&book, &question, way) {
+                    return self.ask(shard, question);
+                }
+                self.verified(&book, &question, right, way)
+            }
+            Proof::Token => match (&book.world.tokens, password) {
+                (Some(tokens), Some(token)) => self.by_token(&book, &question, tokens, token),
+                _ => Verdict::Deny(Refusal::NotAuthorized { by: None }),
+            },
+            Proof::Hook => self.by_hook(&book, &question),
+        };
+        if Arc::ptr_eq(&book.world, &self.book().world) {
+            Some(verdict)
+        } else {
+            // Everything was read anew meanwhile.
+            self.ask(shard, question)
+        }
+    }
+
+    /// Whether the login was not changed while it was checked.
+    fn still_holds(&self, book: &Book, question: &Question, way: Way) -> bool {
+        if way != Way::Dynamic {
+            return true;
+        }
+        let (listener, now) = (question.entry.number, self.book());
+        let user = question.username.as_deref().unwrap_or_default();
+        match (now.dynamic(listener), book.dynamic(listener)) {
+            (Some(now), Some(then)) => Arc::ptr_eq(now, then) || now.same_login(then, user),
+            _ => false,
+        }
+    }
+
+    /// A service that cannot be asked lets nobody in.
+    fn by_hook(&self, book: &Book, question: &Question) -> Verdict {
+        let world = &book.world;
+        let (Some(hook), Some(gate)) = (&world.hook, world.gate(question.entry.number)) else {
+            return Verdict::Deny(Refusal::NotAuthorized { by: None });
+        };
+        match hook.ask(question, &gate.label) {
+            Ok(Answer::Allow(allowed)) => {
+                let Allowed { username, superuser, groups, roles, grants } = allowed;
+                let pass = Pass { way: Way::Hook, superuser, groups, roles, grants };
+                let username = username.as_deref().or(question.username.as_deref());
+                let entrant = Entrant::new(username.map(Arc::from), Arc::new(pass));
+                self.admit(book, question, entrant)
+            }
+            Ok(Answer::Deny) => {
+                Verdict::Deny(Refusal::NotAuthorized { by: Some(Arc::clone(&hook.url)) })
+            }
+            Err(why) => {
+                let by = by(&format!("{}: {why}", hook.url));
+                Verdict::Deny(Refusal::Unavailable { by })
+            }
+        }
+    }
+
+    fn settle(&self, task: Task) {
+        match task {
+            Task::Control { shard, control } => self.control(shard, &control),
+            Task::SaveBans => {
+                let to_save = self.bans.lock().to_save(unix_now());
+                if let Some((path, text)) = to_save
+                    && let Err(why) = save(&path, &text)
+                {
+                    tracing::error!("{why}; they hold until the broker is stopped");
+                }
+            }
+        }
+    }
+}
