@@ -120,6 +120,7 @@ fn is_used<D: Disk>(
 ) -> Result<bool, OpenError> {
     let io = || OpenError::io(format!("read {}", segment_name(id)));
     let mut frames = Frames::new(id, identity, found.bytes, PIECE);
+    frames.forgive();
     let mut first = match (frames.next(disk, &found.file).map_err(io())?, found.header) {
         (Some(_), Some(_)) => return Ok(true),
         // No header and no frame: never used.

@@ -13,7 +13,7 @@ use crate::format::damaged_name;
 use crate::index::Place;
 use crate::log::Log;
 use crate::options::Room;
-use crate::reader::{Frame, Frames};
+use crate::reader::{Frame, Frames, read_blocks};
 use crate::view::{MessageView, View, Views};
 
 /// Bytes that are copied beside one group, if that is not larger itself: a millisecond or less.
@@ -29,6 +29,9 @@ const PACE: usize = 3;
 /// Bytes read from the disk at once.
 const PIECE: usize = 256 << 10;
 
+/// What cannot be read so often is given up. The disk has tried for itself each time.
+const ATTEMPTS: u32 = 3;
+
 /// A segment that is being cleaned.
 pub(crate) struct Cleaning {
     segment: u32,
@@ -36,6 +39,8 @@ pub(crate) struct Cleaning {
     /// So many bytes of records of the next frame are done.
     done: usize,
     damaged: bool,
+    /// How often it could not be read.
+    refused: u32,
 }
 
 /// What may still be spent.
@@ -126,7 +131,7 @@ impl<D: Disk> Log<D> {
             return None;
         }
         let frames = Frames::new(segment.id, self.identity, segment.end, PIECE);
-        Some(Cleaning { segment: segment.id, frames, done: 0, damaged: false })
+        Some(Cleaning { segment: segment.id, frames, done: 0, damaged: false, refused: 0 })
     }
 
     /// Copies what lives in a segment; whether that was all.
@@ -136,10 +141,20 @@ impl<D: Disk> Log<D> {
         budget: &mut Budget,
     ) -> Result<bool, WriteError> {
         let at = self.cleaned.len();
-        let Cleaning { frames, done, damaged, .. } = cleaning;
+        let Cleaning { frames, done, damaged, refused, .. } = cleaning;
         while budget.copy > 0 && budget.read > 0 {
             let file = &self.segments[at].file;
-            let Some(frame) = frames.next(&mut self.disk, file)? else {
+            let next = match frames.next(&mut self.disk, file) {
+                Ok(next) => next,
+                Err(error) => {
+                    *refused += 1;
+                    if *refused == ATTEMPTS {
+                        frames.forgive();
+                    }
+                    return Err(error.into());
+                }
+            };
+            let Some(frame) = next else {
                 if frames.is_at_end() {
                     return Ok(true);
                 }
@@ -147,6 +162,8 @@ impl<D: Disk> Log<D> {
                     *damaged = true;
                     self.counters.damaged += 1;
                     self.keep_copy(at);
+                    // Not to be written again where it could not be read.
+                    self.segments[at].failed |= *refused > 0;
                 }
                 if frames.resync(&mut self.disk, &self.segments[at].file)?.is_none() {
                     return Ok(true);
@@ -294,7 +311,9 @@ fn fill_copy<D: Disk>(
     let mut piece = vec![0; PIECE];
     while offset < bytes {
         let length = (bytes - offset).min(PIECE as u64) as usize;
-        disk.read_at(file, offset, &mut piece[..length])?;
+        let into = &mut piece[..length];
+        disk.read_at(file, offset, into)
+            .or_else(|error| read_blocks(disk, file, offset, into, error))?;
         disk.write_at(copy, offset, &[&piece[..length]])?;
         offset += length as u64;
     }

@@ -39,6 +39,8 @@ struct Inner {
     changes: Vec<Change>,
     capacity: u64,
     failures: BTreeMap<Operation, u32>,
+    /// Pages of files that cannot be read until they are written again.
+    ruined: BTreeSet<(usize, usize)>,
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +75,7 @@ impl FaultyDisk {
             changes: Vec::new(),
             capacity: u64::MAX,
             failures: BTreeMap::new(),
+            ruined: BTreeSet::new(),
         };
         Self { inner: Arc::new(Mutex::new(inner)) }
     }
@@ -128,6 +131,14 @@ impl FaultyDisk {
             *byte ^= 1 << (bit & 7);
         }
         true
+    }
+
+    /// Makes the page of 4 KiB around a place in a file unreadable until it is written again. `false` if there
+    /// is no such file.
+    pub fn ruin(&mut self, name: &str, offset: u64) -> bool {
+        let mut inner = self.inner();
+        let Some(file) = inner.names.get(name).copied() else { return false };
+        inner.ruined.insert((file, offset as usize / PAGE))
     }
 
     /// Puts a file there, durably, as a restored backup would.
@@ -280,6 +291,10 @@ impl Disk for FaultyDisk {
         let content = &inner.files[*file].now;
         let from = content.get(offset as usize..).and_then(|rest| rest.get(..into.len()));
         into.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
+        let (first, last) = (offset as usize / PAGE, (offset as usize + into.len()).div_ceil(PAGE));
+        if inner.ruined.range((*file, first)..(*file, last)).next().is_some() {
+            return Err(io::Error::other("a page that cannot be read"));
+        }
         Ok(())
     }
 
@@ -295,6 +310,8 @@ impl Disk for FaultyDisk {
         // A write that fails may have been done in part.
         let mut done = if failed.is_ok() { length } else { inner.random.below(length + 1) };
         let mut offset = offset as usize;
+        let pages = offset / PAGE..(offset + done).div_ceil(PAGE);
+        inner.ruined.retain(|(at, page)| at != file || !pages.contains(page));
         for part in parts {
             let part = &part[..part.len().min(done)];
             inner.files[*file].write(offset, part);

@@ -183,6 +183,12 @@ impl<D: Disk> Log<D> {
         }
     }
 
+    /// Whether [`Log::prepare`] has more to do, so that it should be called again though nothing comes.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.index.is_swept()
+    }
+
     /// How the store is.
     #[must_use]
     pub fn status(&self) -> Status {

@@ -117,7 +117,8 @@ impl Reading {
     fn new(identity: Identity, on_damage: OnDamage) -> Self {
         let mut index = Index::new(identity.number as u64);
         index.begin_reading();
-        let frames = Frames::new(0, identity, 0, PIECE);
+        let mut frames = Frames::new(0, identity, 0, PIECE);
+        frames.forgive();
         Self { index, frames, on_damage, report: Report::default(), next: 1, tail: Tail::default() }
     }
 

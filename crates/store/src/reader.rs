@@ -16,6 +16,8 @@ pub(crate) struct Frames {
     /// Where the buffer begins, in the file.
     base: u64,
     piece: usize,
+    /// Blocks that the disk cannot read are taken for zeros, which no frame has: damage like any other.
+    forgiving: bool,
 }
 
 /// A frame that is whole.
@@ -38,13 +40,20 @@ impl Frames {
     /// Reads a segment that ends at `end`, so many bytes at a time.
     pub(crate) fn new(segment: u32, identity: Identity, end: u64, piece: usize) -> Self {
         let (at, base) = (SEGMENT_HEADER, SEGMENT_HEADER);
-        Self { segment, identity, at, end, buffer: Vec::new(), base, piece }
+        let forgiving = false;
+        Self { segment, identity, at, end, buffer: Vec::new(), base, piece, forgiving }
+    }
+
+    /// Goes on over what the disk cannot read.
+    pub(crate) const fn forgive(&mut self) {
+        self.forgiving = true;
     }
 
     /// Reads another segment from its begin on, with the same memory.
     pub(crate) fn begin(&mut self, segment: u32, end: u64) {
         let buffer = std::mem::take(&mut self.buffer);
-        *self = Self { buffer, ..Self::new(segment, self.identity, end, self.piece) };
+        let forgiving = self.forgiving;
+        *self = Self { buffer, forgiving, ..Self::new(segment, self.identity, end, self.piece) };
         self.buffer.clear();
     }
 
@@ -162,10 +171,41 @@ impl Frames {
         self.base = at;
         let wanted = (length.max(self.piece) as u64).min(self.end - at) as usize;
         self.buffer.resize(wanted.max(kept), 0);
-        let read = disk.read_at(file, at + kept as u64, &mut self.buffer[kept..]);
+        let (from, into) = (at + kept as u64, &mut self.buffer[kept..]);
+        let read = match disk.read_at(file, from, into) {
+            Err(error) if self.forgiving => read_blocks(disk, file, from, into, error),
+            read => read,
+        };
         if read.is_err() {
             self.buffer.truncate(kept);
         }
         read
     }
+}
+
+/// What the disk fails to read as a unit.
+const BLOCK: usize = 4096;
+
+/// Reads block by block what could not be read in one piece, with zeros for what cannot be read at all; the
+/// `error` if that is everything, which says more of the disk than of its blocks.
+pub(crate) fn read_blocks<D: Disk>(
+    disk: &mut D,
+    file: &D::File,
+    offset: u64,
+    into: &mut [u8],
+    error: io::Error,
+) -> io::Result<()> {
+    let mut readable = false;
+    let (mut done, length) = (0, into.len());
+    while done < length {
+        let at = offset + done as u64;
+        let whole = BLOCK - (at % BLOCK as u64) as usize;
+        let block = &mut into[done..length.min(done + whole)];
+        done += block.len();
+        match disk.read_at(file, at, block) {
+            Ok(()) => readable = true,
+            Err(_) => block.fill(0),
+        }
+    }
+    if readable { Ok(()) } else { Err(error) }
 }

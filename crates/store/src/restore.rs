@@ -31,6 +31,7 @@ pub(crate) fn restore<D: Disk>(
 ) -> Result<State, OpenError> {
     let mut building = Building::new(index, retained);
     let mut frames = Frames::new(0, identity, 0, PIECE);
+    frames.forgive();
     for Segment { id, file, end, .. } in log {
         if index.live.of(*id) == 0 {
             continue;

@@ -163,6 +163,54 @@ fn damage_that_appears_while_cleaning_costs_what_is_damaged() {
     assert_eq!((queue(&state).len(), report.damage.len()), (99, 0));
 }
 
+#[test]
+fn a_page_that_cannot_be_read_costs_what_lies_there() {
+    let mut disk = filled(100);
+    let segment = disk.names().into_iter().find(|name| name.ends_with(".seg")).expect("one");
+    assert!(disk.ruin(&segment, 4096 + 10 * 1050));
+    let refuse = Options { on_damage: OnDamage::Refuse, ..options() };
+    assert!(matches!(why(&disk, refuse), OpenError::Damaged { file, .. } if file == segment));
+    let (_, state, report) = open(&disk);
+    let [damage] = &report.damage[..] else { panic!("{report:?}") };
+    let lost = damage.next - damage.first;
+    assert!((4..=6).contains(&lost), "a page has room for four: {damage}");
+    assert_eq!(queue(&state).len() as u64, 100 - lost);
+    assert!(damage.copy.is_some(), "what can be read is kept");
+}
+
+#[test]
+fn a_disk_that_reads_nothing_is_no_damage() {
+    let mut disk = filled(100);
+    disk.fail(Operation::Read, u32::MAX);
+    assert!(Log::open(disk.clone(), options()).is_err());
+    disk.fail(Operation::Read, 0);
+    assert_eq!(queue(&open(&disk).1).len(), 100);
+}
+
+#[test]
+fn cleaning_goes_on_behind_a_page_that_cannot_be_read() {
+    let mut disk = filled(100);
+    let (mut log, ..) = open(&disk);
+    let segment = disk.names().into_iter().find(|name| name.ends_with(".seg")).expect("one");
+    assert!(disk.ruin(&segment, 4096 + 10 * 1050));
+    let (mut most, mut freed) = (0, 0);
+    for id in 101..1500 {
+        let done = written(&[Record::Done { id, target: target(1) }]);
+        log.append(&[&message(id, &[0; 1000], &[1], None), &done]).expect("append");
+        log.sync().expect("sync");
+        log.prepare().expect("prepare");
+        let status = log.status();
+        (most, freed) = (status.disk_bytes.max(most), status.freed);
+    }
+    assert!(freed > 5 && most <= 12 * SEGMENT, "{freed} freed, {most} bytes");
+    let left = log.status().messages;
+    assert!((94..=96).contains(&left), "{left} of 100 left");
+    assert_eq!(log.status().damaged, 1);
+    drop(log);
+    let (_, state, report) = open(&disk);
+    assert_eq!((queue(&state).len() as u64, report.damage.len()), (left, 0));
+}
+
 /// A session is away, and has some messages waiting that nobody takes, while others come and go.
 #[test]
 fn the_log_stays_within_twice_of_what_lives() {

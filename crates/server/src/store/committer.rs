@@ -101,8 +101,10 @@ impl<'s, D: Disk> Committer<'s, D> {
     /// When there is something to do though nothing is handed in.
     fn wake_at(&self) -> Option<Time> {
         // Loads wait for the disk as well while it refuses the messages they are about.
-        let loads = (!self.loads.is_empty() && !self.failing).then_some(Time::ZERO);
-        [self.sync_at.filter(|_| !self.failing), self.retry_at, loads].into_iter().flatten().min()
+        let loads = !self.loads.is_empty() && !self.failing;
+        let tidying = self.retry_at.is_none() && self.log.has_more();
+        let at_once = (loads || tidying).then_some(Time::ZERO);
+        [self.sync_at.filter(|_| !self.failing), self.retry_at, at_once].into_iter().flatten().min()
     }
 
     fn step(&mut self, now: Time) {

@@ -277,6 +277,11 @@ impl Index {
         }
     }
 
+    /// Whether [`Index::sweep`] has more to do.
+    pub(crate) fn is_swept(&self) -> bool {
+        self.sweep.is_over()
+    }
+
     /// Nothing in this segment can be read any more.
     pub(crate) fn forget(&mut self, segment: u32) {
         for slot in self.messages.slots() {

@@ -25,6 +25,11 @@ impl Sweep {
         self.next.insert(number);
     }
 
+    /// Whether there is nobody whose messages are to be found.
+    pub(super) fn is_over(&self) -> bool {
+        self.now.is_empty() && self.next.is_empty()
+    }
+
     /// The next message to be looked at, and the sessions that have ended.
     pub(super) fn next(&mut self, messages: &Messages) -> Option<(u32, &Numbers)> {
         if self.now.is_empty() {

@@ -233,7 +233,10 @@ impl Keeper {
             scene.trace(|| format!("store: prepare failed: {why}"));
             return Some(RETRY);
         }
-        (self.failing || self.log.status().room == Room::Full).then_some(RETRY)
+        if self.failing || self.log.status().room == Room::Full {
+            return Some(RETRY);
+        }
+        self.log.has_more().then_some(Duration::from_micros(5))
     }
 
     /// The messages of a load; `None` if they may be among what is still to be written.
