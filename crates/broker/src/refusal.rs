@@ -109,12 +109,13 @@ impl Refusal {
             }
             Self::Version { .. } => ReasonCode::UnsupportedProtocolVersion,
             Self::AuthenticationMethod => ReasonCode::BadAuthenticationMethod,
+            // 0x86 would say the same; what is sent is what clients know from Mosquitto.
             Self::Anonymous
             | Self::NotAuthorized { .. }
+            | Self::BadUserNameOrPassword { .. }
             | Self::Token { .. }
             | Self::WillTopic
             | Self::WillDenied { .. } => ReasonCode::NotAuthorized,
-            Self::BadUserNameOrPassword { .. } => ReasonCode::BadUserNameOrPassword,
             Self::Banned { .. } | Self::Flapping { .. } => ReasonCode::Banned,
             Self::WillTooLarge { .. } => ReasonCode::PacketTooLarge,
             // 0x8B is not for CONNACK (table 2-6).

@@ -17,7 +17,7 @@ const REFUSALS: [(Refusal, u8, u8); 9] = [
     (Refusal::ClientIdRequired, 0x85, 2),
     (Refusal::AuthenticationMethod, 0x8C, 5),
     (Refusal::NotAuthorized { by: None }, 0x87, 5),
-    (Refusal::BadUserNameOrPassword { by: None }, 0x86, 4),
+    (Refusal::BadUserNameOrPassword { by: None }, 0x87, 5),
     (Refusal::KeepAlive { asked: 9, limit: 8 }, 0x85, 2),
     (Refusal::WillTooLarge { size: 9, limit: 8 }, 0x95, 5),
     (Refusal::WillTopic, 0x87, 5),
