@@ -48,6 +48,7 @@ impl Broker {
                 let target = done.target(held.number, Some(packet_id));
                 self.hub.journal.done(done.message.id(), target);
             }
+            outbound.landed(&done.message);
             self.hub.pool.recycle(done.message);
             self.hub.stats.queued_messages -= 1;
             if outbound.waits() || held.replays.is_some() {
@@ -67,6 +68,7 @@ impl Broker {
                 let target = refused.target(held.number, Some(packet_id));
                 self.hub.journal.done(refused.message.id(), target);
             }
+            outbound.landed(&refused.message);
             self.hub.stats.queued_messages -= 1;
             self.go_on(now, session, view);
         }
@@ -83,6 +85,7 @@ impl Broker {
                 let (number, id) = (held.number, done.message.id());
                 self.hub.journal.write(&Record::Received { number, packet_id, id });
             }
+            outbound.landed(&done.message);
             self.hub.pool.recycle(done.message);
         }
         // Else a restart could send the message again after the client has forgotten it.

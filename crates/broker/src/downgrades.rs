@@ -7,7 +7,7 @@ use dunlin_proto::{QoS, Time};
 
 use crate::broker::Broker;
 use crate::event::{Cause, Downgrade, Event};
-use crate::limits::{Limit, Reached};
+use crate::limits::Reached;
 
 impl Broker {
     /// A subscription is granted a lower `QoS` than was asked for: `qos` has both.
@@ -42,16 +42,9 @@ impl Broker {
         }
     }
 
-    /// A session has as many subscriptions as it may: how many it has, and may have.
+    /// A subscription is refused because of a limit.
     #[cold]
-    pub(crate) fn note_refused(
-        &mut self,
-        now: Time,
-        session: u32,
-        filter: &str,
-        (held, allowed): (usize, usize),
-    ) {
-        let reached = Reached::new(Limit::Subscriptions, held, allowed);
+    pub(crate) fn note_refused(&mut self, now: Time, session: u32, filter: &str, reached: Reached) {
         self.hub.tell(now, session, reached.limit.cause(), |client, count| {
             Event::SubscriptionRefused { client, filter: filter.into(), reached, count }
         });

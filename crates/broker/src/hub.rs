@@ -11,7 +11,7 @@ use dunlin_proto::topic::TopicName;
 use crate::commons::View;
 use crate::connection::{ConnId, Connection, Takes};
 use crate::durable::{Load, Retention, Waiting, Writer};
-use crate::event::{Drop, Event};
+use crate::event::{Cause, Drop, Event};
 use crate::frame::{Shapes, append_head};
 use crate::incoming::{Form, Incoming};
 use crate::journal::{Origin, Target as Kept};
@@ -137,6 +137,7 @@ impl Hub {
         if copy.message.expired(now) {
             self.stats.dropped_expired += 1;
             self.stats.publish_dropped += 1;
+            self.stats.causes.add(Cause::MessageExpired, 1);
             return;
         }
         self.shapes.clear();

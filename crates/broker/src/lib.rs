@@ -38,6 +38,7 @@ mod pending;
 mod pool;
 mod publish;
 mod rate;
+mod reconfigure;
 mod refusal;
 mod replay;
 mod retain;

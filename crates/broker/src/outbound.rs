@@ -8,7 +8,7 @@ use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::window::Resend;
 
 use crate::durable::{Spilled, What};
-use crate::event::Drop;
+use crate::event::{Cause, Drop};
 use crate::hub::Hub;
 use crate::incoming::{Form, Incoming};
 use crate::journal::Target;
@@ -25,7 +25,7 @@ impl Hub {
         let outbound = session.outbound.get_or_insert_default();
         if connection != NONE && outbound.queue.is_empty() && outbound.spill.is_none() {
             let room = self.connections.at(connection).is_some_and(|connection| {
-                outbound.window.can_send(connection.window)
+                outbound.has_room(connection.window, &self.settings)
                     && connection.output.pending() < self.settings.maximum_output
             });
             if room {
@@ -50,6 +50,7 @@ impl Hub {
         let outbound = session.outbound.get_or_insert_default();
         let (qos, retain, identifier) = (copy.qos, copy.retain, copy.identifier);
         let stored = live.is_none().then(|| Arc::clone(&copy.message));
+        outbound.weigh(&copy.message, &self.settings);
         let packet_id = outbound.window.send(qos, copy);
         self.stats.queued_messages += 1;
         if let Some((id, target)) = kept
@@ -129,6 +130,7 @@ impl Hub {
                 journal.done(id, target);
             });
             self.stats.dropped_expired += messages;
+            self.stats.causes.add(Cause::MessageExpired, messages);
             self.stats.publish_dropped += messages;
             self.stats.queued_messages -= messages;
             self.stats.queued_bytes -= expired;
@@ -183,7 +185,7 @@ impl Hub {
                 self.send_again(now, slot, packet_id, copy);
                 continue;
             }
-            if !outbound.window.can_send(connection.window) {
+            if !outbound.has_room(connection.window, &self.settings) {
                 return;
             }
             let Some(copy) = outbound.pop() else {
@@ -194,7 +196,7 @@ impl Hub {
             self.stats.queued_bytes -= copy.message.bytes() as u64;
             if copy.message.expired(now) {
                 self.stats.dropped_expired += 1;
-                self.stats.publish_dropped += 1;
+                self.drop_for_session(now, slot, &copy.message.topic, Drop::Expired);
                 let number = self.number(slot);
                 self.journal.done(copy.message.id(), copy.target(number, None));
             } else {
@@ -240,7 +242,7 @@ impl Hub {
         let copy = copy.clone();
         if copy.message.expired(now) {
             self.stats.dropped_expired += 1;
-            self.stats.publish_dropped += 1;
+            self.drop_for_session(now, session, &copy.message.topic, Drop::Expired);
             self.give_up(session, packet_id);
             return;
         }
@@ -261,6 +263,7 @@ impl Hub {
                 .acknowledge(packet_id)
                 .or_else(|| outbound.window.refused(packet_id))
         {
+            outbound.landed(&copy.message);
             self.stats.queued_messages -= 1;
             self.journal.done(copy.message.id(), copy.target(number, Some(packet_id)));
         }

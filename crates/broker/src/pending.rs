@@ -15,6 +15,7 @@ use crate::connection::{ConnId, Stage};
 use crate::durable::What;
 use crate::guard::Guarded;
 use crate::journal::Record;
+use crate::limits::{Limit, Reached};
 use crate::router::{Index, SessionKey, Subscriber};
 use crate::session::Replay;
 
@@ -126,7 +127,12 @@ impl Broker {
             if session.subscriptions.len() >= limit && !session.holds(&wish.filter) {
                 let held = session.subscriptions.len();
                 reasons.push(ReasonCode::QuotaExceeded);
-                self.note_refused(now, key.slot, &wish.filter, (held, limit));
+                self.note_refused(
+                    now,
+                    key.slot,
+                    &wish.filter,
+                    Reached::new(Limit::Subscriptions, held, limit),
+                );
                 continue;
             }
             session.hold(&wish.filter, group.is_some());

@@ -68,7 +68,7 @@ impl Broker {
         }
         match &session.outbound {
             Some(outbound) if replay.qos > QoS::AtMostOnce => {
-                if outbound.waiting() > 0 || !outbound.window.can_send(connection.window) {
+                if outbound.waiting() > 0 || !outbound.has_room(connection.window, &hub.settings) {
                     return 0;
                 }
                 usize::from(connection.window.saturating_sub(outbound.window.in_flight())).min(PAGE)

@@ -14,6 +14,7 @@ use crate::guard::Identity;
 use crate::journal::Target;
 use crate::message::Message;
 use crate::router::{Cursor, GroupId};
+use crate::settings::Settings;
 use crate::slab::NONE;
 
 /// Session expiry interval that means "never" [MQTT-3.1.2-23].
@@ -64,6 +65,8 @@ pub(crate) struct Outbound {
     /// Waiting for room in the window, or for the client to come back.
     pub(crate) queue: VecDeque<Copy>,
     pub(crate) queued_bytes: usize,
+    /// Bytes of what is in the window, where they have a limit.
+    in_flight_bytes: usize,
     /// Behind the queue: what is on disk only.
     pub(crate) spill: Option<Box<Spill>>,
     /// Nothing in the queue expires before.
@@ -197,6 +200,28 @@ impl Session {
 }
 
 impl Outbound {
+    /// Whether one more message may be sent.
+    #[inline]
+    pub(crate) fn has_room(&self, window: u16, settings: &Settings) -> bool {
+        self.window.can_send(window) && self.in_flight_bytes < settings.maximum_inflight_bytes
+    }
+
+    /// One more message goes into the window.
+    #[inline]
+    pub(crate) fn weigh(&mut self, message: &Message, settings: &Settings) {
+        if settings.maximum_inflight_bytes < usize::MAX {
+            self.in_flight_bytes += message.bytes();
+        }
+    }
+
+    /// The client has a message, or will never have it.
+    #[inline]
+    pub(crate) fn landed(&mut self, message: &Message) {
+        if self.in_flight_bytes > 0 {
+            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(message.bytes());
+        }
+    }
+
     /// Messages held, in flight or waiting.
     pub(crate) fn held(&self) -> usize {
         self.waiting() + usize::from(self.window.in_flight())

@@ -28,7 +28,6 @@ impl Broker {
         let entry = self.hub.connections.at(slot).map(|connection| &connection.entry);
         let maximum_qos = entry.map_or(QoS::ExactlyOnce, |entry| entry.maximum_qos);
         let refused = too_many_user_properties(packet.properties, &self.hub.settings);
-        let refused = refused.map(|_| ReasonCode::QuotaExceeded);
         let mut wishes = Vec::with_capacity(packet.filters.len());
         for (filter, options) in &packet.filters {
             let parsed = match Subscription::new(*filter, version) {
@@ -52,6 +51,9 @@ impl Broker {
             // Too long with the mount point: there can be no such topic.
             let invalid = filter.is_none().then_some(ReasonCode::TopicFilterInvalid);
             let filter = filter.unwrap_or_default();
+            if let Some(reached) = refused {
+                self.note_refused(now, session.slot, &filter, reached);
+            }
             if options.qos > maximum_qos {
                 self.note_lower_qos(now, session.slot, &filter, (options.qos, maximum_qos));
             }
@@ -59,7 +61,7 @@ impl Broker {
                 filter,
                 subscriber,
                 retain_handling: options.retain_handling,
-                refused: refused.or(invalid),
+                refused: refused.map(|_| ReasonCode::QuotaExceeded).or(invalid),
             });
         }
         let connection = self.hub.id(slot);

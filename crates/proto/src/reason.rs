@@ -89,7 +89,8 @@ reason_codes! {
     0x92 PacketIdentifierNotFound "packet identifier not found" in PUBREL;
     0x93 ReceiveMaximumExceeded "receive maximum exceeded" in DISCONNECT;
     0x94 TopicAliasInvalid "topic alias invalid" in DISCONNECT;
-    0x95 PacketTooLarge "packet too large" in CONNACK | DISCONNECT;
+    // In PUBACK and PUBREC Mosquitto says it, against table 2-6.
+    0x95 PacketTooLarge "packet too large" in CONNACK | PUBACK | DISCONNECT;
     0x96 MessageRateTooHigh "message rate too high" in DISCONNECT;
     0x97 QuotaExceeded "quota exceeded" in CONNACK | PUBACK | SUBACK | DISCONNECT;
     0x98 AdministrativeAction "administrative action" in DISCONNECT;

@@ -13,6 +13,7 @@ pub struct Shared {
     next: Cell<u16>,
     shards: u16,
     pub numbers: Numbers,
+    users: RefCell<BTreeMap<String, usize>>,
 }
 
 impl Shared {
@@ -23,6 +24,7 @@ impl Shared {
             next: Cell::new(0),
             shards,
             numbers: Numbers::default(),
+            users: RefCell::default(),
         }
     }
 }
@@ -79,5 +81,25 @@ impl Commons for Shared {
 
     fn retained_count(&self) -> usize {
         self.retained.borrow().count()
+    }
+
+    fn retained_usage(&self) -> (usize, usize) {
+        let retained = self.retained.borrow();
+        (retained.count(), retained.bytes())
+    }
+
+    fn user_came(&self, user: &str, allowed: usize) -> Result<(), usize> {
+        let mut users = self.users.borrow_mut();
+        let open = users.entry(user.to_owned()).or_default();
+        if *open >= allowed {
+            return Err(*open);
+        }
+        *open += 1;
+        Ok(())
+    }
+
+    fn user_left(&self, user: &str) {
+        let mut users = self.users.borrow_mut();
+        *users.get_mut(user).expect("it came") -= 1;
     }
 }

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use dunlin_broker::journal::{Record, Records, SessionState};
 use dunlin_broker::{
-    Admission, Broker, CloseCause, Commons as _, Event, Index, Message, Next, Peer, Question,
-    Settings, Stats, Storage, Time, Verdict, View,
+    Admission, Broker, CloseCause, Commons as _, Entry, Event, Index, Message, Next, Peer,
+    Question, Reached, Settings, Stats, Storage, Time, Verdict, View,
 };
 use dunlin_proto::codec;
 use dunlin_proto::packet::Packet;
@@ -92,7 +92,21 @@ impl World {
     }
 
     pub fn open_as(&mut self, admission: Admission) -> Client {
-        let id = self.brokers[0].open(self.now, &peer(admission));
+        self.open_peer(&peer(admission))
+    }
+
+    /// Connects by a listener with rules of its own, and checks that it was accepted.
+    pub fn connect_by(&mut self, entry: &Arc<Entry>, options: &Options<'_>) -> Client {
+        let entry = Arc::clone(entry);
+        let client = self.open_peer(&Peer { entry, ..peer(Admission::Admit) });
+        self.send_connect(client, options);
+        let connack = self.next(client).unwrap_or_default();
+        assert!(connack.starts_with("ConnAck Success"), "{connack}");
+        client
+    }
+
+    fn open_peer(&mut self, peer: &Peer) -> Client {
+        let id = self.brokers[0].open(self.now, peer);
         self.clients.push(Side::new(0, id));
         self.clients.len() - 1
     }
@@ -245,6 +259,22 @@ impl World {
     pub fn restore(&mut self, state: SessionState) {
         self.commons.home(&state.client_id, 0);
         self.brokers[0].restore(self.now, state, &mut self.index, &self.commons);
+        self.settle();
+    }
+
+    /// The process has as much memory as it may, or has less again.
+    pub fn set_memory(&mut self, reached: Option<Reached>) {
+        for broker in &mut self.brokers {
+            broker.set_memory(reached);
+        }
+        self.settle();
+    }
+
+    /// Goes on with other settings.
+    pub fn reconfigure(&mut self, settings: &Settings) {
+        for broker in &mut self.brokers {
+            broker.reconfigure(settings.clone());
+        }
         self.settle();
     }
 

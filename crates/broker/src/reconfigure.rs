@@ -1,0 +1,37 @@
+//! New settings for a broker that runs.
+
+use std::sync::Arc;
+
+use dunlin_proto::Time;
+
+use crate::broker::Broker;
+use crate::pace::is_paced;
+use crate::settings::Settings;
+
+impl Broker {
+    /// Goes on with other settings. What CONNACK has told a client holds until it connects again; all else
+    /// holds from now on, and what is beyond a new limit already stays. Whether anything is kept does not
+    /// change while a broker runs.
+    pub fn reconfigure(&mut self, settings: impl Into<Arc<Settings>>) {
+        let mut settings = settings.into();
+        if settings.keep != self.hub.settings.keep {
+            Arc::make_mut(&mut settings).keep = self.hub.settings.keep;
+        }
+        // A configuration does not know who asks: nobody comes in unasked because of a reload.
+        if self.hub.settings.authenticate && !settings.authenticate {
+            Arc::make_mut(&mut settings).authenticate = true;
+        }
+        self.hub.paced = is_paced(&settings);
+        self.hub.settings = settings;
+        self.hub.told_retained_full = false;
+        // Whoever waits under the old rates looks at the new ones.
+        self.release_held(Time::MAX);
+        debug_assert!(self.held.next().is_none(), "nobody waits any longer than for ever");
+    }
+
+    /// The settings as they are now.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.hub.settings
+    }
+}
