@@ -135,6 +135,7 @@ impl Broker {
         if self.hub.connections.get(id.slot, id.epoch).is_none() {
             return Progress { consumed: bytes.len(), next: Next::Close };
         }
+        self.hub.rules = view.rules_now();
         let progress = if self.hub.paced {
             self.take_paced(now, id, bytes, view)
         } else {
@@ -222,8 +223,10 @@ impl Broker {
             }
             Packet::PingReq => self.ping(slot),
             Packet::Connect(connect) => return self.connect(now, slot, connect, frame, view),
-            Packet::Subscribe(subscribe) => return self.subscribe(now, slot, subscribe),
-            Packet::Unsubscribe(unsubscribe) => return self.unsubscribe(now, slot, unsubscribe),
+            Packet::Subscribe(subscribe) => return self.subscribe(now, slot, subscribe, view),
+            Packet::Unsubscribe(unsubscribe) => {
+                return self.unsubscribe(now, slot, unsubscribe, view);
+            }
             Packet::Disconnect(disconnect) => return self.leave(now, slot, disconnect),
             Packet::Auth(_) => Err(Violation::AuthWithoutMethod),
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
@@ -264,6 +267,7 @@ impl Broker {
         commons: &dyn Commons,
         guard: Option<Guarded<'_>>,
     ) {
+        self.hub.rules = View { index, commons, guard }.rules_now();
         for change in mem::take(&mut self.pending) {
             self.apply(now, change, index, commons, guard);
         }
@@ -272,6 +276,7 @@ impl Broker {
 
     /// Messages from another shard.
     pub fn mail(&mut self, now: Time, mail: &Mail, view: &View<'_>) {
+        self.hub.rules = view.rules_now();
         for (index, target) in &mail.targets {
             if let Some(message) = mail.messages.get(*index as usize) {
                 self.hub.receive(now, message, target, view);

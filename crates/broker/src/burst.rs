@@ -18,6 +18,7 @@ use crate::connection::Stage;
 use crate::incoming::{Incoming, Wire};
 use crate::publish::{Origin, publishable};
 use crate::slab::NONE;
+use crate::verdicts::Permits;
 
 impl Broker {
     /// Takes the packets at the front of `bytes` that are part of a burst; returns how many bytes they had.
@@ -48,7 +49,12 @@ impl Broker {
     /// Messages that go where the previous one of this connection went.
     fn publishes(&mut self, now: Time, slot: u32, bytes: &[u8], view: &View<'_>) -> usize {
         let Some(connection) = self.hub.connections.at(slot) else { return 0 };
-        let Some(route) = self.routes.current(connection.route, view.index) else { return 0 };
+        let Some(route) = self.routes.current(connection.route, view) else { return 0 };
+        if let Some(guard) = view.guard
+            && !Permits::has(connection.permits.as_deref(), view.rules(guard), route.serial)
+        {
+            return 0;
+        }
         let all_qos = connection.entry.maximum_qos == QoS::ExactlyOnce;
         if !publishable(&route.topic)
             || self.hub.journal.full

@@ -35,6 +35,27 @@ impl<'a> View<'a> {
         self
     }
 
+    /// Changes whenever the receivers of a topic may.
+    #[inline]
+    pub(crate) fn version(&self) -> u64 {
+        match self.guard {
+            None => self.index.version(),
+            // All only grow, so their sum is another one when any has changed.
+            Some(guard) => 1 << 63 | (self.index.version() + self.rules(guard)),
+        }
+    }
+
+    /// Names the rules that hold; 0 without.
+    #[inline]
+    pub(crate) fn rules_now(&self) -> u64 {
+        self.guard.map_or(0, |guard| self.rules(guard))
+    }
+
+    /// Changes whenever an answer of the rules may.
+    pub(crate) fn rules(&self, guard: Guarded<'_>) -> u64 {
+        guard.generation + self.commons.numbers().identities.version()
+    }
+
     /// Whether a client may do this.
     pub(crate) fn allows(&self, who: &Identity, action: Action, topic: &str) -> bool {
         self.guard.is_none_or(|guard| guard.rules.check(who, action, topic).allowed)

@@ -13,7 +13,7 @@ use dunlin_proto::{QoS, Time, Violation};
 
 use crate::broker::{Broker, Flow};
 use crate::commons::View;
-use crate::connection::{Admitted, Next, Question, Stage, Takes, Verdict};
+use crate::connection::{Next, Stage, Takes};
 use crate::declined::too_many_user_properties;
 use crate::durable::What;
 use crate::event::{End, Event};
@@ -71,13 +71,18 @@ impl Broker {
             Err(flow) => return flow,
         };
         let who = self.identify(slot, client_id, admitted);
+        if let Err(refusal) = self.check_will(now, slot, connect, &who, view) {
+            self.left.push(client_id.into());
+            self.refuse(now, slot, connect.version, client_id, refusal);
+            return Flow::Stop(Next::Close);
+        }
         let assigned = assigned.as_ref().map(|_| client_id);
         if let Err(refusal) = self.count_user(slot, &who, view.commons) {
             self.left.push(client_id.into());
             self.refuse(now, slot, connect.version, client_id, refusal);
             return Flow::Stop(Next::Close);
         }
-        let session_present = self.attach(now, slot, connect, &who);
+        let session_present = self.attach(now, slot, connect, &who, view);
         self.accept(slot, connect, assigned, session_present);
         self.note_downgrades(now, slot, connect);
         self.settle(now, view);
@@ -167,85 +172,15 @@ impl Broker {
         }
     }
 
-    /// The client identifier that the answer puts in the place of the one that was sent.
-    fn replacement(&self, slot: u32) -> Option<Box<str>> {
-        match &self.hub.connections.at(slot)?.stage {
-            Stage::Answered(verdict) => match &**verdict {
-                Verdict::Allow(admitted) => admitted.client_id.clone(),
-                Verdict::Deny(_) | Verdict::Continue(_) => None,
-            },
-            _ => None,
-        }
-    }
-
-    /// Asks who it is, where that is wanted; or the answer, if there is one.
-    fn ask(
+    /// Finds or makes the session and ties it to the connection; true if it was there before.
+    fn attach(
         &mut self,
         now: Time,
         slot: u32,
         connect: &Connect<'_>,
-        client_id: &str,
-    ) -> Result<Admitted, Flow> {
-        let id = self.hub.id(slot);
-        let settings = Arc::clone(&self.hub.settings);
-        let Some(connection) = self.hub.connections.at_mut(slot) else {
-            return Err(Flow::Stop(Next::Close));
-        };
-        let username = connect.username;
-        match mem::replace(&mut connection.stage, Stage::Open) {
-            Stage::Answered(verdict) => match *verdict {
-                Verdict::Allow(admitted) => Ok(admitted),
-                Verdict::Deny(refusal) => {
-                    self.left.push(client_id.into());
-                    self.refuse(now, slot, connect.version, connect.client_id, refusal);
-                    Err(Flow::Stop(Next::Close))
-                }
-                Verdict::Continue(_) => {
-                    self.left.push(client_id.into());
-                    let refusal = Refusal::AuthenticationMethod;
-                    self.refuse(now, slot, connect.version, connect.client_id, refusal);
-                    Err(Flow::Stop(Next::Close))
-                }
-            },
-            _ if !settings.authenticate => {
-                Ok(Admitted { username: username.map(Arc::from), ..Admitted::default() })
-            }
-            _ => {
-                connection.stage = Stage::Asked;
-                connection.claimed = Some(client_id.into());
-                self.questions.push(Question {
-                    connection: id,
-                    address: connection.address,
-                    entry: Arc::clone(&connection.entry),
-                    certificate: connection.certificate.clone(),
-                    client_id: connect.client_id.into(),
-                    username: username.map(Into::into),
-                    password: connect.password.map(Into::into),
-                    method: None,
-                    data: None,
-                    step: 0,
-                    again: false,
-                });
-                // The same CONNECT is read again once the answer is there.
-                let entry = Arc::clone(&connection.entry);
-                let engine = self.engine(now, &entry);
-                if let Some(connection) = self.hub.connections.at_mut(slot) {
-                    connection.engine = engine;
-                }
-                Err(Flow::Again(Next::Wait))
-            }
-        }
-    }
-
-    /// Who was let in.
-    fn identify(&self, slot: u32, client_id: &str, admitted: Admitted) -> Arc<Identity> {
-        let Admitted { username, claims, .. } = admitted;
-        let listener = self.hub.connections.at(slot).map_or(0, |held| held.entry.number);
-        Arc::new(Identity { client_id: client_id.into(), username, listener, claims })
-    }
-
-    /// Finds or makes the session and ties it to the connection; true if it was there before.
-    fn attach(&mut self, now: Time, slot: u32, connect: &Connect<'_>, who: &Arc<Identity>) -> bool {
+        who: &Arc<Identity>,
+        view: &View<'_>,
+    ) -> bool {
         let client_id = &*who.client_id;
         let known = self.session_of(client_id);
         if let Some(session) = known {
@@ -269,6 +204,11 @@ impl Broker {
         let expiry = self.expiry_of(connect);
         let will = connect.will.as_ref().map(|will| Box::new(self.arm(slot, will)));
         if let Some(session) = self.hub.sessions.at_mut(session) {
+            if !session.who.is_same(who)
+                && let Some(outbound) = &mut session.outbound
+            {
+                outbound.judged = 0;
+            }
             session.who = Arc::clone(who);
             session.connection = slot;
             session.expiry = expiry;
@@ -281,6 +221,7 @@ impl Broker {
                 outbound.window.restart();
             }
         }
+        view.commons.numbers().identities.note(self.hub.key(session), who);
         self.session_timers.clear(session);
         if let Some(connection) = self.hub.connections.at_mut(slot) {
             connection.session = session;

@@ -12,6 +12,7 @@ use crate::output::Output;
 use crate::pace::Metered;
 use crate::refusal::Refusal;
 use crate::slab::NONE;
+use crate::verdicts::Permits;
 
 /// A connection of a shard. Slots are reused; the epoch tells the tenants apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -112,6 +113,8 @@ pub(crate) struct Connection {
     pub(crate) withheld: u32,
     /// The route of its previous PUBLISH.
     pub(crate) route: u32,
+    /// Topics that rules let it publish to.
+    pub(crate) permits: Option<Box<Permits>>,
     pub(crate) output: Output,
     pub(crate) address: SocketAddr,
     pub(crate) entry: Arc<Entry>,
@@ -240,6 +243,7 @@ impl Connection {
             waiting: 0,
             withheld: 0,
             route: NONE,
+            permits: None,
             output: Output::default(),
             address: peer.address,
             entry: Arc::clone(&peer.entry),

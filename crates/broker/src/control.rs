@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use dunlin_proto::Time;
-use dunlin_proto::codec::AckKind;
-use dunlin_proto::packet::Delivery;
 use dunlin_proto::qos::QoS;
 use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::topic::{TopicFilter, TopicName};
@@ -12,11 +10,13 @@ use dunlin_proto::topic::{TopicFilter, TopicName};
 use crate::broker::Broker;
 use crate::commons::View;
 use crate::connection::ConnId;
+use crate::event::NotTaken;
 use crate::guard::{Action, Control};
 use crate::incoming::{Form, Incoming};
+use crate::publish::Origin;
 
 /// Where commands are published.
-pub(crate) const CONTROL: &str = "$CONTROL/";
+const CONTROL: &str = "$CONTROL/";
 
 impl Broker {
     /// Adds the commands that came in.
@@ -54,43 +54,32 @@ impl Broker {
         }
     }
 
-    /// Whether rules let a client give commands; without rules nobody may.
-    pub(crate) fn may_control(&self, session: u32, topic: &str, view: &View<'_>) -> bool {
-        view.guard.is_some()
-            && self
-                .hub
-                .sessions
-                .at(session)
-                .is_some_and(|session| view.allows(&session.who, Action::Publish, topic))
-    }
-
-    /// A command from a client that may give it.
-    pub(crate) fn control(
+    /// A PUBLISH to a topic of the broker's own: a command, from a client that may give it, or nothing that
+    /// is taken.
+    #[cold]
+    pub(crate) fn reserved(
         &mut self,
-        slot: u32,
-        topic: &Arc<str>,
-        delivery: Delivery,
+        now: Time,
+        from: Origin,
+        route: u32,
         payload: &[u8],
+        view: &View<'_>,
     ) {
-        let connection = self.hub.id(slot);
-        let session = self.hub.connections.at(slot).map(|held| held.session);
-        if let Some(session) = session.and_then(|session| self.hub.sessions.at(session)) {
-            self.controls.push(Control {
-                connection,
-                who: Arc::clone(&session.who),
-                topic: Arc::clone(topic),
-                payload: payload.into(),
-            });
+        let topic = Arc::clone(&self.routes.get(route).topic);
+        if view.guard.is_none() || !topic.starts_with(CONTROL) {
+            self.hub.decline(now, from, &topic, NotTaken::Reserved);
+            return;
         }
-        match delivery {
-            Delivery::AtMostOnce => {}
-            Delivery::AtLeastOnce { packet_id, .. } => {
-                self.hub.answer(slot, AckKind::PubAck, packet_id, ReasonCode::Success, false);
-            }
-            // Its PUBREL is answered like any whose message is not known.
-            Delivery::ExactlyOnce { packet_id, .. } => {
-                self.hub.answer(slot, AckKind::PubRec, packet_id, ReasonCode::Success, false);
-            }
+        let Some(session) = self.hub.sessions.at(from.session) else { return };
+        let who = Arc::clone(&session.who);
+        if !self.hub.check(now, &who, Action::Publish, &topic, view).allowed {
+            self.hub.stats.publish_dropped += 1;
+            self.hub.answer_declined(from, ReasonCode::NotAuthorized);
+            return;
         }
+        let connection = self.hub.id(from.connection);
+        self.controls.push(Control { connection, who, topic, payload: payload.into() });
+        // The PUBREL that may follow is answered like any whose message is not known.
+        self.hub.answer_declined(from, ReasonCode::Success);
     }
 }

@@ -9,14 +9,16 @@ use dunlin_proto::property::{Properties, PropertyId};
 use dunlin_proto::reason::ReasonCode;
 
 use crate::broker::{Broker, Flow};
+use crate::commons::View;
 use crate::connection::{Next, Stage};
-use crate::event::NotTaken;
+use crate::event::{End, NotTaken};
+use crate::guard::Action;
 use crate::hub::Hub;
 use crate::limits::{Limit, Reached};
 use crate::publish::{Origin, publishable};
 use crate::refusal::Refusal;
 use crate::routes::Route;
-use crate::settings::Settings;
+use crate::settings::{DeniedPublish, Settings};
 
 /// The fewest bytes that a user property takes in a packet: its identifier and two lengths.
 const SHORTEST_USER_PROPERTY: usize = 5;
@@ -87,8 +89,12 @@ impl Hub {
     #[cold]
     pub(crate) fn decline(&mut self, now: Time, from: Origin, topic: &Arc<str>, why: NotTaken) {
         self.not_taken(now, from.session, topic, why);
-        let v5 = from.version.is_v5();
-        let reason = if v5 { why.reason() } else { ReasonCode::Success };
+        self.answer_declined(from, why.reason());
+    }
+
+    /// Acknowledges a message that is not taken.
+    pub(crate) fn answer_declined(&mut self, from: Origin, reason: ReasonCode) {
+        let reason = if from.version.is_v5() { reason } else { ReasonCode::Success };
         match from.delivery {
             Delivery::AtMostOnce => {}
             Delivery::AtLeastOnce { packet_id, .. } => {
@@ -102,6 +108,35 @@ impl Hub {
 }
 
 impl Broker {
+    /// Asks the rules whether a client may publish to the topic of this route, and says so if it may not:
+    /// before 5.0, as the setting wants.
+    #[cold]
+    pub(crate) fn forbid(
+        &mut self,
+        now: Time,
+        from: Origin,
+        route: u32,
+        view: &View<'_>,
+    ) -> Option<Flow> {
+        let (topic, serial) = {
+            let route = self.routes.get(route);
+            (Arc::clone(&route.topic), route.serial)
+        };
+        let Origin { connection: slot, version, .. } = from;
+        let ruling = self.hub.permit(now, slot, (serial, &topic), view);
+        if ruling.allowed {
+            return None;
+        }
+        if !version.is_v5() && self.hub.settings.denied_publish == DeniedPublish::Disconnect {
+            let (action, rule) = (Action::Publish, ruling.rule);
+            self.expel(now, slot, End::Denied { action, topic, rule });
+            return Some(Flow::Stop(Next::Close));
+        }
+        self.hub.stats.publish_dropped += 1;
+        self.hub.answer_declined(from, ReasonCode::NotAuthorized);
+        Some(Flow::Continue)
+    }
+
     /// What is wrong with the will of a CONNECT of so many bytes.
     pub(crate) fn admit_will(
         &self,

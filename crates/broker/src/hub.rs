@@ -27,6 +27,7 @@ use crate::session::{Copy, Session};
 use crate::settings::Settings;
 use crate::slab::{NONE, Slab};
 use crate::stats::Stats;
+use crate::verdicts::{Choice, Denials};
 
 /// Room for headers and what properties we add in the guess whether a packet fits into a client's maximum.
 const ALIAS_MARGIN: usize = 4096;
@@ -44,6 +45,10 @@ pub(crate) struct Hub {
     /// Messages of shared subscriptions that a member could not take, and which member that was; the
     /// next commit hands them on.
     pub(crate) returned: Vec<Returned>,
+    /// What clients were not allowed, as far as it was told.
+    pub(crate) denials: Denials,
+    /// Which rules hold; 0 without.
+    pub(crate) rules: u64,
     /// That there is no room for more retained messages was said, and is still so.
     pub(crate) told_retained_full: bool,
     /// The retained message of the PUBLISH at hand, if it is recorded by itself.
@@ -83,6 +88,8 @@ impl Hub {
             stats: Stats::default(),
             events: Vec::new(),
             returned: Vec::new(),
+            denials: Denials::new(u64::from(shard)),
+            rules: 0,
             told_retained_full: false,
             aged: None,
             paced,
@@ -117,7 +124,8 @@ impl Hub {
             self.send_away(route, m);
         }
         for group in &route.groups {
-            self.deliver_shared(now, *group, None, m, view);
+            let choice = Choice { group: *group, not: None, route: Some(route) };
+            self.deliver_shared(now, choice, m, view);
         }
     }
 
@@ -141,7 +149,8 @@ impl Hub {
             return;
         }
         self.shapes.clear();
-        let Some(to) = view.index.pick(group, Some(from)) else { return };
+        let choice = Choice { group, not: Some(from), route: None };
+        let Some(to) = choice.pick(&copy.message.topic, view) else { return };
         // What nobody kept so far may be stored no more.
         let anew = self.journal.on && !kept && copy.message.id() != 0;
         let message =
@@ -180,14 +189,15 @@ impl Hub {
         m: &Incoming<'_>,
         view: &View<'_>,
     ) {
+        let choice = Choice { group, not: Some(gone), route: None };
         if !self.journal.on {
-            self.deliver_shared(now, group, Some(gone), m, view);
+            self.deliver_shared(now, choice, m, view);
             return;
         }
         let copy = Arc::new(m.message(&mut self.pool).unstored());
         let again = Incoming::of(&copy);
         self.journal.begin(&again, view.commons.numbers());
-        self.deliver_shared(now, group, Some(gone), &again, view);
+        self.deliver_shared(now, choice, &again, view);
         self.journal.finish(&again, Origin::Client, Retention::None, None);
     }
 
@@ -209,15 +219,9 @@ impl Hub {
 
     /// Sends a message to one member of a shared subscription (4.8.2). If that member's session has
     /// ended just now, the choice is made anew once the index knows.
-    fn deliver_shared(
-        &mut self,
-        now: Time,
-        group: GroupId,
-        exclude: Option<SessionKey>,
-        m: &Incoming<'_>,
-        view: &View<'_>,
-    ) {
-        let Some(to) = view.index.pick(group, exclude) else { return };
+    fn deliver_shared(&mut self, now: Time, choice: Choice<'_>, m: &Incoming<'_>, view: &View<'_>) {
+        let group = choice.group;
+        let Some(to) = choice.pick(m.topic, view) else { return };
         if !self.offer(now, &to, group, m, view) {
             // Whoever gets it at the next commit, the publisher waits for that.
             if self.journal.on {

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod acks;
+mod admission;
 mod answer;
 mod broker;
 mod burst;
@@ -19,10 +20,12 @@ mod downgrades;
 mod durable;
 mod entry;
 mod event;
+mod expel;
 mod fights;
 mod frame;
 mod guard;
 mod hub;
+mod identities;
 mod incoming;
 pub mod journal;
 mod lifecycle;
@@ -51,6 +54,7 @@ mod stats;
 mod subscribe;
 mod timer;
 mod users;
+mod verdicts;
 
 pub use broker::Broker;
 pub use commons::{Commons, View};
@@ -70,5 +74,5 @@ pub use output::Output;
 pub use rate::{Meter, Rate};
 pub use refusal::{By, Refusal};
 pub use router::{Cursor, Index, Retained, SessionKey, Subscriber};
-pub use settings::{QueueFull, ReasonStrings, RetainedExpiry, Settings};
+pub use settings::{DeniedPublish, QueueFull, ReasonStrings, RetainedExpiry, Settings};
 pub use stats::Stats;

@@ -15,9 +15,9 @@ use dunlin_proto::{PacketType, Time, Violation};
 
 use crate::broker::{Broker, Flow};
 use crate::commons::{Commons, View};
-use crate::connection::{ConnId, Next, Stage};
+use crate::connection::{Next, Stage};
 use crate::event::{End, Event};
-use crate::guard::Identity;
+use crate::guard::{Action, Identity};
 use crate::hub::{Hub, Returned};
 use crate::journal::{Origin, Record};
 use crate::message::{Message, Stored};
@@ -29,7 +29,7 @@ use crate::slab::NONE;
 
 /// A will whose time has come.
 pub(crate) struct ReadyWill {
-    client: Arc<str>,
+    who: Arc<Identity>,
     session: SessionKey,
     /// Of its session in records; 0 if it is in none.
     number: u64,
@@ -72,7 +72,12 @@ impl Broker {
     }
 
     /// DISCONNECT with a reason, for versions that have it.
-    fn say_goodbye(&mut self, slot: u32, reason: ReasonCode, text: &dyn core::fmt::Display) {
+    pub(crate) fn say_goodbye(
+        &mut self,
+        slot: u32,
+        reason: ReasonCode,
+        text: &dyn core::fmt::Display,
+    ) {
         let Some(connection) = self.hub.connections.at(slot) else { return };
         let version = connection.engine.version();
         if !version.is_v5() {
@@ -171,12 +176,10 @@ impl Broker {
         }
         self.hub.stats.sessions -= 1;
         let number = session.number;
-        if number != 0 {
-            self.ended.push((key, number, hash));
-        }
+        self.ended.push((key, number, hash));
         if let Some(will) = session.will.take() {
-            let client = Arc::clone(&session.who.client_id);
-            self.wills.push(ReadyWill { client, session: key, number, will });
+            let who = Arc::clone(&session.who);
+            self.wills.push(ReadyWill { who, session: key, number, will });
         }
         let mut returned = Vec::new();
         if let Some(outbound) = session.outbound.take() {
@@ -235,9 +238,9 @@ impl Broker {
         if session.will.as_ref().is_some_and(|will| will.due <= now)
             && let Some(will) = session.will.take()
         {
-            let client = Arc::clone(&session.who.client_id);
+            let who = Arc::clone(&session.who);
             let number = session.number;
-            self.wills.push(ReadyWill { client, session: key, number, will });
+            self.wills.push(ReadyWill { who, session: key, number, will });
         }
     }
 
@@ -248,6 +251,9 @@ impl Broker {
         if !self.wills.is_empty() || !self.left.is_empty() || !self.ended.is_empty() {
             self.settle_all(now, view);
         }
+        if !self.routes.refused.is_empty() {
+            self.hub.left_out(now, mem::take(&mut self.routes.refused));
+        }
     }
 
     fn settle_all(&mut self, now: Time, view: &View<'_>) {
@@ -255,8 +261,12 @@ impl Broker {
             self.publish_will(now, &will, view);
         }
         for (session, number, client) in mem::take(&mut self.ended) {
-            view.commons.numbers().note(session, 0);
-            self.hub.journal.ended(number, client);
+            let numbers = view.commons.numbers();
+            numbers.identities.forget(session);
+            if number != 0 {
+                numbers.note(session, 0);
+                self.hub.journal.ended(number, client);
+            }
         }
         for client_id in mem::take(&mut self.left) {
             match self.hub.journal.ending(self.hasher.hash_one(&*client_id)) {
@@ -289,8 +299,12 @@ impl Broker {
 
     /// [MQTT-3.1.2-8], [MQTT-3.1.2-14], [MQTT-3.1.2-15]
     fn publish_will(&mut self, now: Time, ready: &ReadyWill, view: &View<'_>) {
-        let ReadyWill { client, session, number, will } = ready;
+        let ReadyWill { who, session, number, will } = ready;
         let armed = &will.message;
+        if !self.hub.check(now, who, Action::Will, &armed.topic, view).allowed {
+            self.forget_will(now, *session);
+            return;
+        }
         let expires = will.expiry.map_or(Time::MAX, |seconds| {
             now.saturating_add(Duration::from_secs(u64::from(seconds)))
         });
@@ -313,7 +327,7 @@ impl Broker {
             self.forget_will(now, *session);
         }
         let topic = Arc::clone(&message.topic);
-        self.hub.events.push(Event::WillPublished { client: Arc::clone(client), topic });
+        self.hub.events.push(Event::WillPublished { client: Arc::clone(&who.client_id), topic });
     }
 
     /// Writes down that a will was published that nobody keeps.
@@ -384,42 +398,6 @@ impl Broker {
         }
     }
 
-    /// Ends a connection, with DISCONNECT where the cause has a reason code for it.
-    pub fn disconnect(&mut self, now: Time, id: ConnId, cause: End, view: &View<'_>) {
-        if self.hub.connections.get(id.slot, id.epoch).is_some() {
-            self.expel(now, id.slot, cause);
-            self.settle(now, view);
-        }
-    }
-
-    /// Ends every connection whose client gives a cause for it.
-    pub fn disconnect_where(
-        &mut self,
-        now: Time,
-        cause: &dyn Fn(&Identity) -> Option<End>,
-        view: &View<'_>,
-    ) {
-        let connections: Vec<u32> = self.hub.connections.slots().map(|(slot, _)| slot).collect();
-        for slot in connections {
-            let session = self.hub.connections.at(slot).map_or(NONE, |held| held.session);
-            let who = self.hub.sessions.at(session).map(|session| &*session.who);
-            if let Some(cause) = who.and_then(cause) {
-                self.expel(now, slot, cause);
-            }
-        }
-        self.settle(now, view);
-    }
-
-    fn expel(&mut self, now: Time, slot: u32, cause: End) {
-        let session = self.hub.connections.at(slot).map_or(NONE, |held| held.session);
-        if session != NONE
-            && let Some(reason) = cause.farewell()
-        {
-            self.say_goodbye(slot, reason, &cause);
-        }
-        self.finish(now, slot, cause);
-    }
-
     /// The broker stops: wills are published while their receivers are still there, then everybody is
     /// told and let go.
     ///
@@ -445,9 +423,9 @@ impl Broker {
             let key = self.hub.key(slot);
             let Some(session) = self.hub.sessions.at_mut(slot) else { continue };
             if let Some(will) = session.will.take() {
-                let client = Arc::clone(&session.who.client_id);
+                let who = Arc::clone(&session.who);
                 let number = session.number;
-                self.wills.push(ReadyWill { client, session: key, number, will });
+                self.wills.push(ReadyWill { who, session: key, number, will });
             }
         }
         self.settle(now, view);

@@ -1,4 +1,4 @@
-//! Names of what is stored: numbers that are given once and never again.
+//! Names of what is stored: numbers that are given once and never again. And whose the sessions are.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,10 +6,11 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use parking_lot::RwLock;
 
+use crate::identities::Identities;
 use crate::journal::State;
 use crate::router::{SessionKey, Subscriber};
 
-/// Counters that all shards share, and which session has which number.
+/// Counters that all shards share, which session has which number, and whose it is.
 #[derive(Debug)]
 pub struct Numbers {
     message: AtomicU64,
@@ -17,6 +18,8 @@ pub struct Numbers {
     stamp: AtomicU64,
     /// Asked when a route is made anew, not for each message.
     sessions: RwLock<HashMap<SessionKey, u64, FixedState>>,
+    /// Who they belong to.
+    pub(crate) identities: Identities,
 }
 
 impl Default for Numbers {
@@ -34,6 +37,7 @@ impl Numbers {
             session: AtomicU64::new(state.next_number.max(1)),
             stamp: AtomicU64::new(state.next_stamp.max(1)),
             sessions: RwLock::new(HashMap::with_hasher(FixedState::with_seed(0))),
+            identities: Identities::default(),
         }
     }
 

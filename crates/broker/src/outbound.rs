@@ -7,8 +7,10 @@ use dunlin_proto::codec::{self, AckKind};
 use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::window::Resend;
 
+use crate::commons::View;
 use crate::durable::{Spilled, What};
 use crate::event::{Cause, Drop};
+use crate::guard::Action;
 use crate::hub::Hub;
 use crate::incoming::{Form, Incoming};
 use crate::journal::Target;
@@ -90,6 +92,9 @@ impl Hub {
         let Some(session) = self.sessions.at_mut(slot) else { return false };
         let stored = session.keeps && copy.message.id() != 0;
         let outbound = session.outbound.get_or_insert_default();
+        if outbound.queue.is_empty() {
+            outbound.judged = self.rules;
+        }
         self.stats.queued_messages += 1;
         // A message of a shared subscription may have to go to another member at any moment.
         if stored && (outbound.spill.is_some() || crowded && copy.group.is_none()) {
@@ -169,7 +174,8 @@ impl Hub {
 
     /// Sends what waits for a session, as far as window and output have room: first what was in flight
     /// when the previous connection ended [MQTT-4.4.0-1], then the queue, in order [MQTT-4.6.0-6].
-    pub(crate) fn pump(&mut self, now: Time, slot: u32) {
+    pub(crate) fn pump(&mut self, now: Time, slot: u32, view: &View<'_>) {
+        self.judge_queue(now, slot, view);
         loop {
             let Some(session) = self.sessions.at_mut(slot) else { return };
             let Some(outbound) = session.outbound.as_mut() else { return };
@@ -182,7 +188,7 @@ impl Hub {
                     Resend::Publish { message, .. } => Some(message.clone()),
                     Resend::Release => None,
                 };
-                self.send_again(now, slot, packet_id, copy);
+                self.send_again(now, slot, packet_id, copy, view);
                 continue;
             }
             if !outbound.has_room(connection.window, &self.settings) {
@@ -206,7 +212,14 @@ impl Hub {
     }
 
     /// A PUBLISH with DUP [MQTT-3.3.1-1], or a PUBREL, once more.
-    fn send_again(&mut self, now: Time, slot: u32, packet_id: PacketId, copy: Option<Copy>) {
+    fn send_again(
+        &mut self,
+        now: Time,
+        slot: u32,
+        packet_id: PacketId,
+        copy: Option<Copy>,
+        view: &View<'_>,
+    ) {
         let Some(session) = self.sessions.at(slot) else { return };
         let connection = session.connection;
         let Some(copy) = copy else {
@@ -217,6 +230,11 @@ impl Hub {
             }
             return;
         };
+        let who = Arc::clone(&session.who);
+        if !self.check(now, &who, Action::Deliver, &copy.message.topic, view).allowed {
+            self.give_up(slot, packet_id);
+            return;
+        }
         let form = Form {
             qos: copy.qos,
             retain: copy.retain,

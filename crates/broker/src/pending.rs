@@ -28,7 +28,7 @@ pub(crate) enum Pending {
         connection: ConnId,
         session: SessionKey,
         packet_id: PacketId,
-        filters: Vec<Box<str>>,
+        filters: Vec<Leave>,
     },
     /// A session that ended.
     Ended { session: SessionKey, filters: Vec<Box<str>> },
@@ -41,6 +41,13 @@ pub(crate) struct Wish {
     pub(crate) filter: Box<str>,
     pub(crate) subscriber: Subscriber,
     pub(crate) retain_handling: RetainHandling,
+    /// Already refused, with this.
+    pub(crate) refused: Option<ReasonCode>,
+}
+
+/// One topic filter of an UNSUBSCRIBE.
+pub(crate) struct Leave {
+    pub(crate) filter: Box<str>,
     /// Already refused, with this.
     pub(crate) refused: Option<ReasonCode>,
 }
@@ -76,7 +83,11 @@ impl Broker {
             }
             Pending::Unsubscribe { connection, session, packet_id, filters } => {
                 let mut reasons = Vec::with_capacity(filters.len());
-                for filter in &filters {
+                for Leave { filter, refused } in &filters {
+                    if let Some(reason) = refused {
+                        reasons.push(*reason);
+                        continue;
+                    }
                     let existed = self.drop_subscription(session, filter, index);
                     // [MQTT-3.11.3-2]
                     reasons.push(if existed {

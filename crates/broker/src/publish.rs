@@ -13,7 +13,6 @@ use dunlin_proto::{Time, Violation};
 
 use crate::broker::{Broker, Flow};
 use crate::commons::View;
-use crate::control::CONTROL;
 use crate::durable::Retention;
 use crate::event::NotTaken;
 use crate::hub::Hub;
@@ -25,6 +24,7 @@ use crate::mount;
 use crate::router::SessionKey;
 use crate::routes::Route;
 use crate::slab::NONE;
+use crate::verdicts::Permits;
 
 impl Broker {
     /// PUBLISH from a client.
@@ -50,7 +50,7 @@ impl Broker {
         let mounted = connection.mounted;
         let (session, delivery) = (connection.session, publish.delivery);
         let origin = Origin { connection: slot, session, version, delivery };
-        let route = if mounted {
+        let number = if mounted {
             let mount = connection.entry.mount_point.as_deref().unwrap_or_default();
             let Some(whole) = mount::topic(mount, topic.as_str(), &mut self.whole_topic) else {
                 let topic = topic.as_str().into();
@@ -61,28 +61,31 @@ impl Broker {
         } else {
             self.routes.find(topic.as_str(), connection.route, view)
         };
-        if route != connection.route {
+        if number != connection.route {
             let maximum = self.hub.settings.maximum_topic_levels;
             let levels = topic.level_count();
             if levels > maximum {
                 return Err(Violation::TopicTooDeep { levels, maximum });
             }
             // What follows in a burst is compared with the route, which for these has another topic.
-            connection.route = if mounted { NONE } else { route };
+            connection.route = if mounted { NONE } else { number };
         }
+        let permits = connection.permits.as_deref();
         self.hub.stats.publish_received += 1;
         self.hub.stats.publish_bytes_received += publish.payload.len() as u64;
 
-        let route = self.routes.get(route);
+        let route = self.routes.get(number);
         if !publishable(&route.topic) {
-            if route.topic.starts_with(CONTROL) && self.may_control(session, &route.topic, view) {
-                let topic = Arc::clone(&route.topic);
-                self.control(slot, &topic, publish.delivery, publish.payload);
-                return Ok(Flow::Continue);
-            }
-            self.hub.decline(now, origin, &route.topic, NotTaken::Reserved);
+            self.reserved(now, origin, number, publish.payload, view);
             return Ok(Flow::Continue);
         }
+        if let Some(guard) = view.guard
+            && !Permits::has(permits, view.rules(guard), route.serial)
+            && let Some(flow) = self.forbid(now, origin, number, view)
+        {
+            return Ok(flow);
+        }
+        let route = self.routes.get(number);
         if let Some(why) = self.hub.objection(publish) {
             self.hub.decline(now, origin, &route.topic, why);
             return Ok(Flow::Continue);

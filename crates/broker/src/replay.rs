@@ -9,6 +9,7 @@ use dunlin_proto::topic::TopicFilter;
 use crate::broker::Broker;
 use crate::commons::View;
 use crate::durable::Retention;
+use crate::guard::Action;
 use crate::hub::Hub;
 use crate::incoming::{Form, Incoming};
 use crate::journal::{Origin, Target};
@@ -45,7 +46,7 @@ impl Broker {
     /// Sends what waits for a session: its queue first, then retained messages, while there is room.
     pub(crate) fn go_on(&mut self, now: Time, slot: u32, view: &View<'_>) {
         loop {
-            self.hub.pump(now, slot);
+            self.hub.pump(now, slot, view);
             let room = self.room_for_page(slot);
             if room == 0 {
                 return;
@@ -81,6 +82,7 @@ impl Broker {
     /// One page of the first replay, of at most so many messages.
     fn page(&mut self, now: Time, slot: u32, room: usize, view: &View<'_>) {
         let Some(session) = self.hub.sessions.at_mut(slot) else { return };
+        let who = Arc::clone(&session.who);
         let Some(mut replays) = session.replays.take() else { return };
         if let Some(mut replay) = replays.pop_front() {
             let mut messages = Vec::with_capacity(room);
@@ -88,6 +90,9 @@ impl Broker {
             let from = replay.cursor.take();
             let more = view.commons.retained_page(filter, from.as_ref(), room, now, &mut messages);
             for message in messages {
+                if !self.hub.check(now, &who, Action::Deliver, &message.topic, view).allowed {
+                    continue;
+                }
                 self.replay(now, slot, &replay, message, view.commons.numbers());
             }
             if more.is_some() {

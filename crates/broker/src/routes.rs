@@ -13,8 +13,8 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use crate::commons::View;
-use crate::numbers::Numbers;
-use crate::router::{GroupId, Index, Matches, Subscriber};
+use crate::router::{GroupId, Matches, SessionKey, Subscriber};
+use crate::verdicts::{Readers, Refused};
 
 /// Topics remembered. 65 536: about 10 MB when each has one subscriber.
 const MAXIMUM_ROUTES: usize = 65_536;
@@ -38,6 +38,10 @@ pub(crate) struct Route {
     pub(crate) numbers: Vec<u64>,
     /// Somebody here or there may keep its messages.
     pub(crate) stored: bool,
+    /// Never given to another topic.
+    pub(crate) serial: u64,
+    /// Who may read it, if there are rules.
+    pub(crate) readers: Option<Box<Readers>>,
 }
 
 impl Route {
@@ -46,8 +50,14 @@ impl Route {
         self.local.is_empty() && self.remote.is_empty() && self.groups.is_empty()
     }
 
-    const fn receivers(&self) -> usize {
-        self.local.len() + self.remote.len() + self.groups.len()
+    /// Whether a member of one of its groups may have what is published to it.
+    pub(crate) fn may_read(&self, session: SessionKey) -> bool {
+        self.readers.as_ref().is_none_or(|readers| readers.may(session))
+    }
+
+    fn receivers(&self) -> usize {
+        let judged = self.readers.as_ref().map_or(0, |readers| readers.len());
+        self.local.len() + self.remote.len() + self.groups.len() + judged
     }
 }
 
@@ -61,6 +71,9 @@ pub(crate) struct Routes {
     receivers: usize,
     hand: usize,
     scratch: Matches,
+    serial: u64,
+    /// Receivers that were left out since this was looked at.
+    pub(crate) refused: Refused,
 }
 
 impl Routes {
@@ -74,6 +87,8 @@ impl Routes {
             receivers: 0,
             hand: 0,
             scratch: Matches::default(),
+            serial: 0,
+            refused: Refused::default(),
         }
     }
 
@@ -85,41 +100,50 @@ impl Routes {
 
     /// The route with this number, if it is there and up to date.
     #[inline]
-    pub(crate) fn current(&self, route: u32, index: &Index) -> Option<&Route> {
-        self.routes.get(route as usize).filter(|route| route.version == index.version())
+    pub(crate) fn current(&self, route: u32, view: &View<'_>) -> Option<&Route> {
+        self.routes.get(route as usize).filter(|route| route.version == view.version())
     }
 
     /// Number of the up-to-date route of a valid topic name; `hint` is where it was the last time.
     #[inline]
     pub(crate) fn find(&mut self, topic: &str, hint: u32, view: &View<'_>) -> u32 {
-        let index = view.index;
         if let Some(route) = self.routes.get(hint as usize)
-            && route.version == index.version()
+            && route.version == view.version()
             && *route.topic == *topic
         {
             return hint;
         }
-        self.look_up(topic, index, view.commons.numbers())
+        self.look_up(topic, view)
     }
 
-    fn look_up(&mut self, name: &str, index: &Index, numbers: &Numbers) -> u32 {
+    fn look_up(&mut self, name: &str, view: &View<'_>) -> u32 {
         let hash = self.hasher.hash_one(name);
         let routes = &self.routes;
         let known = self.table.find(hash, |route| *routes[*route as usize].topic == *name).copied();
         let number = known.unwrap_or_else(|| self.add(name, hash));
         let route = &mut self.routes[number as usize];
         route.warm = true;
-        if route.version != index.version() {
-            self.refresh(number, name, index, numbers);
+        if route.version != view.version() {
+            self.refresh(number, name, view);
         }
         number
     }
 
-    fn refresh(&mut self, number: u32, name: &str, index: &Index, numbers: &Numbers) {
+    fn refresh(&mut self, number: u32, name: &str, view: &View<'_>) {
         let topic = TopicName::new(name).expect("a topic name was validated before it got here");
-        index.matches(topic, &mut self.scratch);
+        view.index.matches(topic, &mut self.scratch);
         let route = &mut self.routes[number as usize];
         self.receivers -= route.receivers();
+        match view.guard {
+            None => route.readers = None,
+            Some(guard) => {
+                let readers = route.readers.get_or_insert_default();
+                readers.judge(name, &self.scratch, guard, view, &mut self.refused);
+                if !readers.all() {
+                    readers.sieve(&mut self.scratch, view.index);
+                }
+            }
+        }
         route.local.clear();
         route.remote.clear();
         for subscriber in &self.scratch.plain {
@@ -132,11 +156,12 @@ impl Routes {
         route.groups.clear();
         route.groups.extend_from_slice(&self.scratch.groups);
         route.numbers.clear();
+        let numbers = view.commons.numbers();
         let here = numbers.fill(&route.local, &mut route.numbers);
         route.numbers.clear();
         let there = numbers.fill(&route.remote, &mut route.numbers);
         route.stored = here || there || !route.groups.is_empty();
-        route.version = index.version();
+        route.version = view.version();
         self.receivers += route.receivers();
         if self.receivers > MAXIMUM_RECEIVERS {
             self.forget_all_but(number);
@@ -144,7 +169,10 @@ impl Routes {
     }
 
     fn add(&mut self, name: &str, hash: u64) -> u32 {
+        self.serial += 1;
         let route = Route {
+            serial: self.serial,
+            readers: None,
             topic: name.into(),
             version: u64::MAX,
             hash,
@@ -206,27 +234,73 @@ impl Routes {
                 route.remote = Vec::new();
                 route.groups = Vec::new();
                 route.numbers = Vec::new();
+                route.readers = None;
             }
         }
     }
 }
+
 #[cfg(test)]
 mod tests {
-    use dunlin_proto::topic::TopicName;
+    use std::sync::Arc;
+
+    use dunlin_proto::Time;
+    use dunlin_proto::topic::{TopicFilter, TopicName};
 
     use super::{MAXIMUM_TOPIC_BYTES, Routes};
+    use crate::commons::{Commons, View};
+    use crate::message::Message;
     use crate::numbers::Numbers;
-    use crate::router::Index;
+    use crate::router::{Cursor, Index};
+
+    /// Nothing is shared but the names.
+    #[derive(Default)]
+    struct Alone(Numbers);
+
+    impl Commons for Alone {
+        fn home(&self, _client_id: &str, here: u16) -> u16 {
+            here
+        }
+
+        fn release(&self, _client_id: &str) {}
+
+        fn retain(&self, _topic: TopicName<'_>, _message: Arc<Message>) -> u64 {
+            0
+        }
+
+        fn unretain(&self, _topic: TopicName<'_>) -> u64 {
+            0
+        }
+
+        fn retained_page(
+            &self,
+            _filter: TopicFilter<'_>,
+            _from: Option<&Cursor>,
+            _limit: usize,
+            _now: Time,
+            _into: &mut Vec<Arc<Message>>,
+        ) -> Option<Cursor> {
+            None
+        }
+
+        fn numbers(&self) -> &Numbers {
+            &self.0
+        }
+
+        fn retained_count(&self) -> usize {
+            0
+        }
+    }
 
     #[test]
     fn long_topics_do_not_fill_the_memory() {
-        let (mut routes, index) = (Routes::new(0, 7), Index::new(7));
-        let numbers = Numbers::default();
+        let (mut routes, index, alone) = (Routes::new(0, 7), Index::new(7), Alone::default());
+        let view = View::new(&index, &alone);
         let tail = "x".repeat(60_000);
         for number in 0..700 {
             let topic = format!("{number}/{tail}");
             let topic = TopicName::new(&topic).expect("valid topic").as_str();
-            let route = routes.look_up(topic, &index, &numbers);
+            let route = routes.look_up(topic, &view);
             assert_eq!(*routes.get(route).topic, *topic);
             let held: usize = routes.routes.iter().map(|route| route.topic.len()).sum();
             assert_eq!(held, routes.topic_bytes);

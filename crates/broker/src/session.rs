@@ -71,6 +71,8 @@ pub(crate) struct Outbound {
     pub(crate) spill: Option<Box<Spill>>,
     /// Nothing in the queue expires before.
     unexpired_until: Time,
+    /// The rules by which all of the queue was let in.
+    pub(crate) judged: u64,
 }
 
 /// A message as it goes to one receiver.

@@ -85,6 +85,21 @@ pub struct Settings {
     pub keep: bool,
     /// Whether CONNECT waits for an answer to the question who it is.
     pub authenticate: bool,
+    /// What happens when rules deny a PUBLISH of a client before 5.0, which cannot be told. It is
+    /// acknowledged and dropped, as Mosquitto does.
+    pub denied_publish: DeniedPublish,
+    /// Whether a CONNECT with a will that rules deny is refused. No, as Mosquitto: the will is not
+    /// published then, and the log says so.
+    pub refuse_denied_will: bool,
+}
+
+/// What to do when rules deny a PUBLISH of a client before 5.0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeniedPublish {
+    /// Acknowledge and drop it.
+    Silent,
+    /// Close the connection.
+    Disconnect,
 }
 
 /// When retained messages of some topics end.
@@ -152,6 +167,8 @@ impl Default for Settings {
             reason_strings: ReasonStrings::Asked,
             keep: false,
             authenticate: false,
+            denied_publish: DeniedPublish::Silent,
+            refuse_denied_will: false,
         }
     }
 }

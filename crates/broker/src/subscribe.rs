@@ -1,5 +1,7 @@
 //! SUBSCRIBE and UNSUBSCRIBE (3.8, 3.10): checked here, carried out at the next commit.
 
+use std::sync::Arc;
+
 use dunlin_proto::packet::{Subscribe, Unsubscribe};
 use dunlin_proto::property::Property;
 use dunlin_proto::reason::ReasonCode;
@@ -7,14 +9,22 @@ use dunlin_proto::topic::Subscription;
 use dunlin_proto::{QoS, Time, Violation};
 
 use crate::broker::{Broker, Flow};
+use crate::commons::View;
 use crate::connection::{Next, Stage};
 use crate::declined::too_many_user_properties;
-use crate::pending::{Pending, Wish};
+use crate::guard::Action;
+use crate::pending::{Leave, Pending, Wish, unshare};
 use crate::router::SessionKey;
 use crate::slab::NONE;
 
 impl Broker {
-    pub(crate) fn subscribe(&mut self, now: Time, slot: u32, packet: &Subscribe<'_>) -> Flow {
+    pub(crate) fn subscribe(
+        &mut self,
+        now: Time,
+        slot: u32,
+        packet: &Subscribe<'_>,
+        view: &View<'_>,
+    ) -> Flow {
         let Some(session) = self.session_key(slot) else { return Flow::Stop(Next::Close) };
         let version = self.version_at(slot);
         let identifier = packet
@@ -57,11 +67,12 @@ impl Broker {
             if options.qos > maximum_qos {
                 self.note_lower_qos(now, session.slot, &filter, (options.qos, maximum_qos));
             }
+            let denied = self.denied_filter(now, session, Action::Subscribe, &filter, view);
             wishes.push(Wish {
                 filter,
                 subscriber,
                 retain_handling: options.retain_handling,
-                refused: refused.map(|_| ReasonCode::QuotaExceeded).or(invalid),
+                refused: refused.map(|_| ReasonCode::QuotaExceeded).or(invalid).or(denied),
             });
         }
         let connection = self.hub.id(slot);
@@ -70,7 +81,13 @@ impl Broker {
         self.wait_for_commit(slot)
     }
 
-    pub(crate) fn unsubscribe(&mut self, now: Time, slot: u32, packet: &Unsubscribe<'_>) -> Flow {
+    pub(crate) fn unsubscribe(
+        &mut self,
+        now: Time,
+        slot: u32,
+        packet: &Unsubscribe<'_>,
+        view: &View<'_>,
+    ) -> Flow {
         let Some(session) = self.session_key(slot) else { return Flow::Stop(Next::Close) };
         let version = self.version_at(slot);
         for filter in &packet.filters {
@@ -78,16 +95,33 @@ impl Broker {
                 return self.stop(now, slot, violation);
             }
         }
-        // One that is too long with the mount point was never subscribed to.
-        let filters = packet
-            .filters
-            .iter()
-            .map(|filter| self.whole_filter(slot, filter.as_str()).unwrap_or_default())
-            .collect();
+        let filters = packet.filters.iter().map(|filter| {
+            // One that is too long with the mount point was never subscribed to.
+            let filter = self.whole_filter(slot, filter.as_str()).unwrap_or_default();
+            let refused = self.denied_filter(now, session, Action::Unsubscribe, &filter, view);
+            Leave { filter, refused }
+        });
+        let filters = filters.collect();
         let connection = self.hub.id(slot);
         let packet_id = packet.packet_id;
         self.pending.push(Pending::Unsubscribe { connection, session, packet_id, filters });
         self.wait_for_commit(slot)
+    }
+
+    /// What the client is told if rules do not let it do this with a filter.
+    fn denied_filter(
+        &mut self,
+        now: Time,
+        session: SessionKey,
+        action: Action,
+        filter: &str,
+        view: &View<'_>,
+    ) -> Option<ReasonCode> {
+        view.guard?;
+        let who = Arc::clone(&self.hub.sessions.at(session.slot)?.who);
+        let (_, filter) = unshare(filter);
+        let ruling = self.hub.check(now, &who, action, filter, view);
+        (!ruling.allowed).then_some(ReasonCode::NotAuthorized)
     }
 
     fn session_key(&self, slot: u32) -> Option<SessionKey> {

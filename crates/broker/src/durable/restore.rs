@@ -27,6 +27,9 @@ impl Broker {
     ) {
         let slot = self.new_session(&Arc::new(Identity::unnamed(state.client_id.as_str().into())));
         let key = self.hub.key(slot);
+        if let Some(session) = self.hub.sessions.at(slot) {
+            commons.numbers().identities.note(key, &session.who);
+        }
         let keeps = state.expiry > 0;
         if keeps {
             commons.numbers().note(key, state.number);

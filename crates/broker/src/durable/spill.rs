@@ -134,7 +134,7 @@ impl Broker {
             again = true;
             self.hub.stats.queued_messages -= 1;
             match message {
-                Some(message) => self.unspill(key.slot, spilled, message, view.index),
+                Some(message) => self.unspill(key.slot, spilled, message, view),
                 None => {
                     self.hub.stats.publish_dropped += 1;
                     let number = self.hub.number(key.slot);
@@ -160,14 +160,17 @@ impl Broker {
     }
 
     /// Puts a message that was loaded into the queue.
-    fn unspill(&mut self, slot: u32, spilled: Spilled, message: Arc<Message>, index: &Index) {
+    fn unspill(&mut self, slot: u32, spilled: Spilled, message: Arc<Message>, view: &View<'_>) {
         let Some(session) = self.hub.sessions.at_mut(slot) else { return };
-        let group = if spilled.shared { group_of(session, &message, index) } else { None };
+        let group = if spilled.shared { group_of(session, &message, view.index) } else { None };
         let Spilled { identifier, qos, retain, .. } = spilled;
         self.hub.stats.queued_messages += 1;
         self.hub.stats.queued_bytes += message.bytes() as u64;
         let copy = Copy { message, identifier, qos, retain, group };
-        session.outbound.get_or_insert_default().push(copy);
+        let outbound = session.outbound.get_or_insert_default();
+        outbound.push(copy);
+        // It was let in by whatever rules held then.
+        outbound.judged = 0;
     }
 }
 

@@ -2,11 +2,13 @@
 
 use core::fmt;
 use std::io;
+use std::sync::Arc;
 
 use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::{PacketType, Violation};
 
 use super::Cause;
+use crate::guard::Action;
 use crate::refusal::Refusal;
 
 /// Why a connection ended.
@@ -39,6 +41,15 @@ pub enum End {
     TokenExpired,
     /// No AUTH within the time for it (4.12).
     AuthenticationTimeout,
+    /// Rules do not let it do something, and the settings say that its connection ends then.
+    Denied {
+        /// What.
+        action: Action,
+        /// With which topic.
+        topic: Arc<str>,
+        /// The rule that says so.
+        rule: Option<Box<str>>,
+    },
 }
 
 impl fmt::Display for End {
@@ -67,6 +78,12 @@ impl fmt::Display for End {
             Self::Administrative => f.write_str("an operator closed it"),
             Self::TokenExpired => f.write_str("token expired"),
             Self::AuthenticationTimeout => f.write_str("no AUTH came in time"),
+            Self::Denied { action, topic, rule: Some(rule) } => {
+                write!(f, "it may not {action} {topic:?} ({rule})")
+            }
+            Self::Denied { action, topic, rule: None } => {
+                write!(f, "it may not {action} {topic:?}")
+            }
         }
     }
 }
@@ -88,6 +105,7 @@ impl End {
             Self::Administrative => Cause::Administrative,
             Self::TokenExpired => Cause::TokenExpired,
             Self::AuthenticationTimeout => Cause::AuthTimeout,
+            Self::Denied { .. } => Cause::AclDenied,
         }
     }
 
@@ -101,7 +119,9 @@ impl End {
             Self::TakenOver => ReasonCode::SessionTakenOver,
             Self::ShuttingDown => ReasonCode::ServerShuttingDown,
             Self::Administrative => ReasonCode::AdministrativeAction,
-            Self::TokenExpired | Self::AuthenticationTimeout => ReasonCode::NotAuthorized,
+            Self::TokenExpired | Self::AuthenticationTimeout | Self::Denied { .. } => {
+                ReasonCode::NotAuthorized
+            }
             Self::Client(_) | Self::ConnectTimeout | Self::PeerClosed | Self::Broken(_) => {
                 return None;
             }

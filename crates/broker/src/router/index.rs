@@ -210,7 +210,21 @@ impl Index {
     /// `None` if nobody else is left, or the group is gone.
     #[must_use]
     pub fn pick(&self, group: GroupId, exclude: Option<SessionKey>) -> Option<Subscriber> {
-        self.groups.pick(group, exclude)
+        self.groups.pick(group, |session| Some(session) != exclude)
+    }
+
+    /// The same among those of whom `may` says yes.
+    pub(crate) fn pick_where(
+        &self,
+        group: GroupId,
+        may: impl Fn(SessionKey) -> bool,
+    ) -> Option<Subscriber> {
+        self.groups.pick(group, may)
+    }
+
+    /// Everybody in a group.
+    pub(crate) fn members(&self, group: GroupId) -> &[Subscriber] {
+        self.groups.members(group)
     }
 
     /// Whether any member of a group is online.

@@ -123,17 +123,16 @@ impl Groups {
         }
     }
 
-    pub(super) fn pick(&self, id: GroupId, exclude: Option<SessionKey>) -> Option<Subscriber> {
-        let slot = self.slots.get(id.slot as usize)?;
-        if slot.generation != id.generation {
-            return None;
-        }
-        slot.group.as_ref()?.pick(exclude)
+    pub(super) fn pick(&self, id: GroupId, may: impl Fn(SessionKey) -> bool) -> Option<Subscriber> {
+        self.get(id)?.pick(may)
+    }
+
+    pub(super) fn members(&self, id: GroupId) -> &[Subscriber] {
+        self.get(id).map_or(&[], |group| group.members.entries())
     }
 
     pub(super) fn has_online(&self, id: GroupId) -> bool {
-        let slot = self.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation);
-        slot.and_then(|slot| slot.group.as_ref()).is_some_and(|group| group.online > 0)
+        self.get(id).is_some_and(|group| group.online > 0)
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -144,6 +143,11 @@ impl Groups {
             + self.slots.capacity() * size_of::<Slot>()
             + self.free.capacity() * size_of::<u32>()
             + self.by_name.allocation_size()
+    }
+
+    fn get(&self, id: GroupId) -> Option<&Group> {
+        let slot = self.slots.get(id.slot as usize)?;
+        if slot.generation == id.generation { slot.group.as_ref() } else { None }
     }
 
     fn get_mut(&mut self, id: GroupId) -> Option<&mut Group> {
@@ -179,12 +183,12 @@ impl Group {
         }
     }
 
-    fn pick(&self, exclude: Option<SessionKey>) -> Option<Subscriber> {
+    fn pick(&self, may: impl Fn(SessionKey) -> bool) -> Option<Subscriber> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) as usize;
         let (online, offline) = self.members.entries().split_at_checked(self.online)?;
         [online, offline].iter().find_map(|members| {
             let (before, from) = members.split_at_checked(turn.checked_rem(members.len())?)?;
-            from.iter().chain(before).find(|member| Some(member.session) != exclude).copied()
+            from.iter().chain(before).find(|member| may(member.session)).copied()
         })
     }
 }

@@ -7,6 +7,7 @@ mod durable;
 mod expiry;
 mod flow;
 mod fuzz;
+mod guard;
 mod hostile;
 mod limits;
 mod mounts;

@@ -7,6 +7,7 @@
 mod actions;
 mod commons;
 mod options;
+mod rules;
 mod side;
 mod words;
 
@@ -25,6 +26,7 @@ use dunlin_proto::packet::Packet;
 pub use options::{Options, options, packet_id};
 
 use commons::Shared;
+use rules::Rules;
 use side::Side;
 
 /// Number of a client in its world.
@@ -34,6 +36,8 @@ pub struct World {
     pub now: Time,
     pub index: Index,
     pub commons: Shared,
+    /// What clients may not do; nothing at first, and nobody is asked then.
+    pub rules: Rules,
     pub brokers: Vec<Broker>,
     /// Bytes that come in at once; all of a packet by default.
     pub slice: usize,
@@ -74,6 +78,7 @@ impl World {
             now: Time::from_secs(1000),
             index: Index::new(7),
             commons: Shared::new(shards),
+            rules: Rules::default(),
             brokers: (0..shards)
                 .map(|shard| Broker::new(Arc::clone(&settings), shard, shards, 7))
                 .collect(),
@@ -179,13 +184,15 @@ impl World {
             if !side.open || side.waiting || !broker.should_read(side.id) {
                 return;
             }
-            let view = View::new(&self.index, &self.commons);
+            let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
             let progress = broker.input(self.now, side.id, &side.unread, &view);
             side.unread.drain(..progress.consumed);
             match progress.next {
                 Next::Read | Next::Close => return,
                 Next::Wait => side.waiting = true,
-                Next::Commit => broker.commit(self.now, &mut self.index, &self.commons, None),
+                Next::Commit => {
+                    broker.commit(self.now, &mut self.index, &self.commons, self.rules.guard())
+                }
                 Next::Handover(shard) => {
                     let peer = broker.abandon(side.id).expect("it is there");
                     side.shard = usize::from(shard);
@@ -209,7 +216,7 @@ impl World {
     fn commit(&mut self) -> bool {
         let mut moved = false;
         for broker in self.brokers.iter_mut().filter(|broker| broker.needs_commit()) {
-            broker.commit(self.now, &mut self.index, &self.commons, None);
+            broker.commit(self.now, &mut self.index, &self.commons, self.rules.guard());
             moved = true;
         }
         moved
@@ -223,7 +230,7 @@ impl World {
             self.records.extend_from_slice(&journal.records);
             *token = journal.token;
             if self.disk {
-                let view = View::new(&self.index, &self.commons);
+                let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
                 broker.persisted(self.now, journal.token, &view);
                 moved = true;
             }
@@ -239,7 +246,7 @@ impl World {
         }
         for load in &loads {
             let messages = load.ids.iter().map(|id| (*id, self.stored(*id))).collect();
-            let view = View::new(&self.index, &self.commons);
+            let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
             let broker = &mut self.brokers[usize::from(load.session.shard)];
             broker.loaded(self.now, load.session, messages, &view);
         }
@@ -296,7 +303,7 @@ impl World {
     /// The disk has done what it was given, if it is one that takes time.
     pub fn persist(&mut self) {
         for (broker, token) in self.brokers.iter_mut().zip(&self.tokens) {
-            let view = View::new(&self.index, &self.commons);
+            let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
             broker.persisted(self.now, *token, &view);
         }
         self.settle();
@@ -307,7 +314,7 @@ impl World {
         for from in 0..self.brokers.len() {
             for (to, number) in (0..self.brokers.len()).zip(0u16..) {
                 if let Some(mail) = self.brokers[from].take_mail(number) {
-                    let view = View::new(&self.index, &self.commons);
+                    let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
                     self.brokers[to].mail(self.now, &mail, &view);
                     moved = true;
                 }
@@ -350,7 +357,7 @@ impl World {
             output.advance(bytes.len());
             let finished = output.is_empty() && output.closing();
             side.receives(&bytes);
-            let view = View::new(&self.index, &self.commons);
+            let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
             if !bytes.is_empty() {
                 broker.sent(self.now, side.id, &view);
                 moved = true;
@@ -382,7 +389,7 @@ impl World {
     pub fn cut_unsettled(&mut self, client: Client) {
         let side = &mut self.clients[client];
         if std::mem::take(&mut side.open) {
-            let view = View::new(&self.index, &self.commons);
+            let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
             self.brokers[side.shard].closed(self.now, side.id, CloseCause::PeerClosed, &view);
         }
     }
@@ -393,7 +400,7 @@ impl World {
         loop {
             let next = self.brokers.iter().filter_map(Broker::next_deadline).min();
             self.now = next.map_or(end, |next| next.max(self.now).min(end));
-            let view = View::new(&self.index, &self.commons);
+            let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
             for broker in &mut self.brokers {
                 broker.tick(self.now, &view);
             }
@@ -463,7 +470,7 @@ impl World {
 
     /// The broker stops.
     pub fn shutdown(&mut self) {
-        let view = View::new(&self.index, &self.commons);
+        let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
         for broker in &mut self.brokers {
             broker.shutdown(self.now, &view);
         }
@@ -472,7 +479,7 @@ impl World {
 
     /// The broker publishes something of its own, on the first shard.
     pub fn publish_system(&mut self, topic: &str, payload: &str) {
-        let view = View::new(&self.index, &self.commons);
+        let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
         self.brokers[0].publish_system(self.now, topic, payload.as_bytes(), &view);
         self.settle();
     }
