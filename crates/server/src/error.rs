@@ -86,7 +86,10 @@ impl StartError {
     /// nothing else does.
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
-        matches!(self, Self::NoListener | Self::Tls { .. } | Self::Setting { .. })
+        matches!(
+            self,
+            Self::NoListener | Self::Tls { .. } | Self::Setting { .. } | Self::Access(_)
+        )
     }
 
     /// The error of binding `place`, told apart where there is something to advise.

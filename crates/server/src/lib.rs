@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod admin;
 mod arrival;
 mod clock;
 mod commons;
@@ -35,6 +36,7 @@ mod sys;
 mod transport;
 mod turn;
 
+pub use admin::serve_admin;
 pub use access::{Banned, Fault, World};
 pub use dunlin_broker::Settings;
 pub use entrance::{ListenerOptions, ListenerReport, Place, ProxyOptions};

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dunlin_broker::{ConnId, Index, Mail, Message, Numbers, SessionKey, Settings, Verdict};
+use dunlin_broker::{
+    Broker, ConnId, Index, Mail, Message, Numbers, SessionKey, Settings, Time, Verdict,
+};
 use parking_lot::{Mutex, RwLock};
 
 use crate::access::{Accesses, Expulsion};
@@ -65,6 +67,8 @@ pub(crate) enum Parcel {
         /// What.
         payload: Box<[u8]>,
     },
+    /// A question to its broker, which answers by itself.
+    Ask(Question),
     /// A connection whose session is at home there.
     Connection(Box<Moving>),
     /// Whether one of its connections may come in.
@@ -95,6 +99,9 @@ pub(crate) enum Parcel {
         bytes: usize,
     },
 }
+
+/// A question to every shard, from who operates the server.
+pub(crate) type Question = Arc<dyn Fn(&Broker, Time) + Send + Sync>;
 
 /// How far a stop has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

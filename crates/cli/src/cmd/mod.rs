@@ -4,6 +4,7 @@ mod bench;
 mod broker;
 mod client;
 mod ctl;
+mod import;
 mod mosquitto;
 mod pub_;
 mod sub;
@@ -38,8 +39,10 @@ enum Command {
     Sub(Box<sub::SubOptions>),
     /// Load a broker and measure it
     Bench(bench::BenchArgs),
-    /// Look after what a broker has stored
+    /// Ask a running broker, or look after what one has stored
     Ctl(ctl::CtlArgs),
+    /// Write the dunlin.toml that says what a mosquitto.conf says
+    Import(import::ImportArgs),
 }
 
 /// Does what was typed.
@@ -50,6 +53,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Sub(options) => return Ok(sub::run(*options)),
         Command::Bench(args) => bench::run(args)?,
         Command::Ctl(args) => return ctl::run(&args),
+        Command::Import(args) => return import::run(&args),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -180,7 +180,7 @@ impl Accesses {
     }
 
     /// Ends connections on all shards.
-    fn expel(&self, whom: &Expulsion) {
+    pub(crate) fn expel(&self, whom: &Expulsion) {
         let Some(shared) = self.shared.get().and_then(Weak::upgrade) else { return };
         for mailbox in &shared.mailboxes {
             mailbox.post(Parcel::Expel(Arc::clone(whom)), 0);

@@ -100,6 +100,11 @@ fn serve(args: &BrokerArgs, loaded: Loaded, logger: &Logger) -> Result<ExitCode,
     let again = args.clone();
     let reloader = Reloader::start(&handle, logger, loaded, move || load(&again))
         .map_err(|cause| Failure::Other(format!("cannot watch for changes: {cause}")))?;
+    if let Some(path) = config.admin_socket()
+        && let Err(cause) = dunlin_server::serve_admin(&path, &handle, &reloader, logger)
+    {
+        tracing::warn!("{}: `dunlin ctl` cannot reach this broker: {cause}", path.display());
+    }
     handle
         .obey_signals(move || reloader.request())
         .map_err(|cause| Failure::Other(format!("cannot watch for signals: {cause}")))?;

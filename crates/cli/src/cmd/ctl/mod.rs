@@ -1,5 +1,6 @@
-//! `dunlin ctl`: looks after what a broker has stored.
+//! `dunlin ctl`: asks a broker that runs, and looks after what one has stored.
 
+mod admin;
 mod check;
 mod dump;
 mod export;
@@ -31,6 +32,8 @@ enum Subject {
     /// The store of a broker that is not running
     #[command(subcommand)]
     Store(StoreCommand),
+    #[command(flatten)]
+    Admin(admin::AdminCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,7 +87,10 @@ enum Format {
 
 /// Does what was typed.
 pub(crate) fn run(args: &CtlArgs) -> Result<ExitCode> {
-    let Subject::Store(command) = &args.subject;
+    let command = match &args.subject {
+        Subject::Store(command) => command,
+        Subject::Admin(command) => return admin::run(command),
+    };
     match command {
         StoreCommand::Check(directory) => check::run(&directory.data_dir),
         StoreCommand::Stats { directory, json } => stats::run(&directory.data_dir, *json),

@@ -1,0 +1,38 @@
+//! Questions to all shards.
+
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use dunlin_broker::{Broker, Time};
+
+use crate::shared::Parcel;
+use crate::start::Handle;
+
+/// How long a shard may take to answer: it does so in its next turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Handle {
+    /// What each shard answers. Shards that do not answer in time are left out.
+    pub(super) fn ask<T: Send + 'static>(
+        &self,
+        question: impl Fn(&Broker, Time) -> T + Send + Sync + 'static,
+    ) -> Vec<T> {
+        let mailboxes = &self.shared.mailboxes;
+        let (answers, answered) = sync_channel(mailboxes.len());
+        let question = Arc::new(move |broker: &Broker, now: Time| {
+            // Nobody may be waiting any more.
+            drop(answers.try_send(question(broker, now)));
+        });
+        for mailbox in mailboxes {
+            mailbox.post(Parcel::Ask(Arc::clone(&question) as _), 0);
+            mailbox.ring();
+        }
+        drop(question);
+        let mut all = Vec::new();
+        while let Ok(answer) = answered.recv_timeout(PATIENCE) {
+            all.push(answer);
+        }
+        all
+    }
+}
