@@ -103,7 +103,7 @@ impl Bans {
     }
 
     /// What is to be written, and where.
-    pub(super) fn to_save(&mut self, now: UnixSeconds) -> Option<(PathBuf, String)> {
+    pub(super) fn take_to_save(&mut self, now: UnixSeconds) -> Option<(PathBuf, String)> {
         self.list.purge(now);
         Some((self.file.clone()?, self.list.to_json()))
     }
@@ -114,7 +114,7 @@ impl Bans {
     }
 }
 
-/// Writes what [`Bans::to_save`] gave.
+/// Writes what [`Bans::take_to_save`] gave.
 pub(super) fn save(path: &std::path::Path, text: &str) -> Result<(), String> {
     files::replace(path, text.as_bytes())
         .map_err(|cause| format!("the bans cannot be written to {}: {cause}", path.display()))

@@ -40,7 +40,6 @@ pub(super) enum Answer {
 }
 
 /// What a service grants.
-#[derive(Default)]
 pub(super) struct Allowed {
     /// The user name that the rules go by, if it is not the one that was sent.
     pub(super) username: Option<String>,
@@ -162,24 +161,22 @@ fn understand(body: &str) -> Result<Answer, &'static str> {
         Some("deny") => return Ok(Answer::Deny),
         _ => return Err("`result` is neither `allow` nor `deny`"),
     }
-    let mut allowed = Allowed::default();
-    allowed.username = match value.get("username") {
+    let username = match value.get("username") {
         None | Some(Value::Null) => None,
         Some(Value::String(name)) if !name.is_empty() => Some(name.clone()),
         Some(_) => return Err("`username` is no name"),
     };
-    allowed.superuser = match value.get("superuser") {
+    let superuser = match value.get("superuser") {
         None => false,
         Some(Value::Bool(flag)) => *flag,
         Some(_) => return Err("`superuser` is neither true nor false"),
     };
-    allowed.groups = names(value.get("groups"))?;
-    allowed.roles = names(value.get("roles"))?;
-    allowed.grants = match value.get("acl") {
+    let (groups, roles) = (names(value.get("groups"))?, names(value.get("roles"))?);
+    let grants = match value.get("acl") {
         None | Some(Value::Null) => None,
         Some(acl) => Some(Grants::parse(&acl.to_string()).map_err(|_| "`acl` is not usable")?),
     };
-    Ok(Answer::Allow(allowed))
+    Ok(Answer::Allow(Allowed { username, superuser, groups, roles, grants }))
 }
 
 fn names(value: Option<&Value>) -> Result<Vec<String>, &'static str> {

@@ -203,7 +203,10 @@ impl Accesses {
         let started = thread::Builder::new().name("keys".into()).spawn(move || {
             while let Some(wait) = remote.upgrade().map(|remote| Remote::fetch(&remote)) {
                 let mut ending = this.ending.lock();
-                if *ending || (!this.ended.wait_for(&mut ending, wait).timed_out() && *ending) {
+                if !*ending {
+                    this.ended.wait_for(&mut ending, wait);
+                }
+                if *ending {
                     return;
                 }
             }

@@ -165,7 +165,7 @@ impl Accesses {
         match task {
             Task::Control { shard, control } => self.control(shard, &control),
             Task::SaveBans => {
-                let to_save = self.bans.lock().to_save(unix_now());
+                let to_save = self.bans.lock().take_to_save(unix_now());
                 if let Some((path, text)) = to_save
                     && let Err(why) = save(&path, &text)
                 {

@@ -1,0 +1,72 @@
+//! Who is kept out for a time.
+
+use std::time::Duration;
+
+use super::client::{Client, Login};
+use super::place::{Place, Server};
+
+const OPEN: &str = "security.allow_anonymous = true\nlistener = [{ port = 1 }]\n";
+
+#[test]
+fn a_banned_client_is_disconnected_and_stays_out_until_the_ban_is_lifted() {
+    let place = Place::new();
+    let server = place.serve(OPEN);
+    let (address, handle) = (server.addresses[0], server.handle());
+    let reason = |login| Client::try_connect(address, 5, login).1;
+    let mut bad = Client::connect(address, Login::nameless("bad"));
+    let mut good = Client::connect(address, Login::nameless("good"));
+    handle.ban("client:bad", "it floods", None).unwrap();
+    assert_eq!(bad.farewell(), 0x87);
+    assert_eq!([reason(Login::nameless("bad")), reason(Login::nameless("other"))], [0x8A, 0]);
+    handle.ban("user:anna", "left", Some(Duration::from_secs(3600))).unwrap();
+    assert_eq!(reason(Login::new("x", "anna", "hush-")), 0x8A);
+    good.ping();
+    assert_eq!(handle.bans().len(), 2);
+    assert_eq!(handle.unban("client:bad"), Ok(true));
+    assert_eq!(handle.unban("client:bad"), Ok(false));
+    assert_eq!(reason(Login::nameless("bad")), 0);
+    handle.ban("address:127.0.0.0/8", "all of us", Some(Duration::from_secs(1))).unwrap();
+    assert_eq!(reason(Login::nameless("y")), 0x8A);
+    // It ends by itself.
+    let mut tries = 0;
+    while reason(Login::nameless("y")) != 0 {
+        tries += 1;
+        assert!(tries < 100);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(handle.ban("nobody", "", None).is_err());
+}
+
+#[test]
+fn bans_outlive_the_process() {
+    let place = Place::new();
+    let toml = format!("persistence.enabled = false\nsecurity.bans.file = 'DIR/bans'\n{OPEN}");
+    let config = place.config(&toml);
+    let server = Server::start(&config);
+    server.handle().ban("client:bad", "it floods", None).unwrap();
+    let mut tries = 0;
+    while !place.path("bans").exists() {
+        tries += 1;
+        assert!(tries < 200);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(server);
+    let server = Server::start(&config);
+    let (_, reason) = Client::try_connect(server.addresses[0], 5, Login::nameless("bad"));
+    assert_eq!(reason, 0x8A);
+    assert_eq!(server.handle().bans()[0].reason, "it floods");
+}
+
+#[test]
+fn a_client_that_comes_again_and_again_is_kept_out() {
+    let place = Place::new();
+    let server = place.serve(&format!("security.bans.flapping_connects = 5\n{OPEN}"));
+    let reason = |id| Client::try_connect(server.addresses[0], 5, Login::nameless(id)).1;
+    let reasons: Vec<u8> = (0..7).map(|_| reason("flapping")).collect();
+    assert_eq!(reasons, [0, 0, 0, 0, 0x8A, 0x8A, 0x8A]);
+    assert_eq!(reason("another"), 0);
+    let reasons: Vec<u8> = (0..7)
+        .map(|_| Client::try_connect(server.addresses[0], 4, Login::nameless("old")).1)
+        .collect();
+    assert_eq!(reasons, [0, 0, 0, 0, 5, 5, 5]);
+}

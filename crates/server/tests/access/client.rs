@@ -1,0 +1,187 @@
+//! A client that speaks bytes and says who it is.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Long enough for a loaded machine; only a failing test waits it out.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long nothing must come for a test to believe that nothing will.
+const SILENCE: Duration = Duration::from_millis(200);
+
+/// What a CONNECT says.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Login<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) user: Option<&'a str>,
+    pub(crate) password: Option<&'a str>,
+    pub(crate) will: Option<&'a str>,
+}
+
+impl<'a> Login<'a> {
+    pub(crate) fn nameless(id: &'a str) -> Self {
+        Self { id, ..Self::default() }
+    }
+
+    pub(crate) fn new(id: &'a str, user: &'a str, password: &'a str) -> Self {
+        Self { id, user: Some(user), password: Some(password), will: None }
+    }
+
+    /// The CONNECT, clean, keep alive off.
+    pub(crate) fn packet(self, level: u8) -> Vec<u8> {
+        let flag = |is_there: bool, bit: u8| u8::from(is_there) << bit;
+        let flags = 2
+            | flag(self.will.is_some(), 2)
+            | flag(self.password.is_some(), 6)
+            | flag(self.user.is_some(), 7);
+        let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', level, flags, 0, 0];
+        let properties = if level == 5 { &[0][..] } else { &[] };
+        body.extend(properties);
+        text(&mut body, self.id);
+        if let Some(topic) = self.will {
+            body.extend(properties);
+            text(&mut body, topic);
+            text(&mut body, "gone");
+        }
+        for given in [self.user, self.password].into_iter().flatten() {
+            text(&mut body, given);
+        }
+        packet(0x10, &body)
+    }
+}
+
+/// A connection.
+pub(crate) struct Client(TcpStream);
+
+impl Client {
+    /// Sends CONNECT; the answer is the reason code of CONNACK.
+    pub(crate) fn try_connect(address: SocketAddr, level: u8, login: Login<'_>) -> (Self, u8) {
+        let mut client = Self::begin(address, level, login);
+        let reason = client.connack();
+        (client, reason)
+    }
+
+    pub(crate) fn begin(address: SocketAddr, level: u8, login: Login<'_>) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut client = Self(stream);
+        client.send(&login.packet(level));
+        client
+    }
+
+    pub(crate) fn connack(&mut self) -> u8 {
+        let (first, body) = self.packet();
+        assert_eq!(first, 0x20);
+        body[1]
+    }
+
+    /// Connected with MQTT 5.0.
+    pub(crate) fn connect(address: SocketAddr, login: Login<'_>) -> Self {
+        let (client, reason) = Self::try_connect(address, 5, login);
+        assert_eq!(reason, 0, "CONNACK");
+        client
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).unwrap();
+    }
+
+    /// Reads one packet: its first byte and what follows the length.
+    pub(crate) fn packet(&mut self) -> (u8, Vec<u8>) {
+        let first = self.byte();
+        let (mut length, mut shift) = (0, 0);
+        loop {
+            let byte = self.byte();
+            length |= usize::from(byte & 0x7F) << shift;
+            shift += 7;
+            if byte < 0x80 {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).unwrap();
+        (first, body)
+    }
+
+    fn byte(&mut self) -> u8 {
+        let mut byte = [0];
+        self.0.read_exact(&mut byte).unwrap();
+        byte[0]
+    }
+
+    /// Subscribes at `QoS` 0 with MQTT 5.0; the reason code.
+    pub(crate) fn subscribe(&mut self, filter: &str) -> u8 {
+        let mut body = vec![0, 1, 0];
+        text(&mut body, filter);
+        body.push(0);
+        self.send(&packet(0x82, &body));
+        let (first, body) = self.packet();
+        assert_eq!(first, 0x90);
+        body[3]
+    }
+
+    /// Publishes at `QoS` 1 with MQTT 5.0; the reason code of PUBACK.
+    pub(crate) fn publish(&mut self, topic: &str, payload: &str) -> u8 {
+        let mut body = Vec::new();
+        text(&mut body, topic);
+        body.extend([0, 1, 0]);
+        body.extend(payload.as_bytes());
+        self.send(&packet(0x32, &body));
+        let (first, body) = self.packet();
+        assert_eq!(first, 0x40);
+        body.get(2).copied().unwrap_or(0)
+    }
+
+    /// The next packet is a PUBLISH at `QoS` 0: topic and payload.
+    pub(crate) fn receive(&mut self) -> (String, String) {
+        let (first, body) = self.packet();
+        assert_eq!(first & 0xF6, 0x30, "0x{first:02x}");
+        let length = usize::from(u16::from_be_bytes([body[0], body[1]]));
+        let (topic, rest) = body[2..].split_at(length);
+        let payload = &rest[1 + usize::from(rest[0])..];
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (text(topic), text(payload))
+    }
+
+    pub(crate) fn expect_silence(&mut self) {
+        self.0.set_read_timeout(Some(SILENCE)).unwrap();
+        let mut byte = [0];
+        assert!(self.0.read(&mut byte).is_err(), "nothing was to come, but 0x{:02x}", byte[0]);
+        self.0.set_read_timeout(Some(PATIENCE)).unwrap();
+    }
+
+    /// It still answers.
+    pub(crate) fn ping(&mut self) {
+        self.send(&[0xC0, 0]);
+        assert_eq!(self.packet(), (0xD0, Vec::new()));
+    }
+
+    /// The server ends it: the reason code of DISCONNECT.
+    pub(crate) fn farewell(&mut self) -> u8 {
+        let (first, body) = self.packet();
+        assert_eq!(first, 0xE0);
+        body.first().copied().unwrap_or(0)
+    }
+}
+
+fn text(body: &mut Vec<u8>, text: &str) {
+    body.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
+    body.extend(text.as_bytes());
+}
+
+fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    let mut length = body.len();
+    loop {
+        let low = (length & 0x7F) as u8;
+        length >>= 7;
+        bytes.push(if length > 0 { low | 0x80 } else { low });
+        if length == 0 {
+            break;
+        }
+    }
+    bytes.extend(body);
+    bytes
+}

@@ -1,0 +1,87 @@
+//! Users, rules and ways in that change while the server runs.
+
+use dunlin_access::password::Kind;
+
+use super::client::{Client, Login};
+use super::place::Place;
+
+const TOML: &str = "persistence.enabled = false\nsecurity.password_file = 'DIR/passwords'\n\
+                    security.acl_file = 'DIR/acl'\nsecurity.allow_anonymous = true\nlistener = [{ port = 1 }]\n";
+
+const USERS: [(&str, &str, Kind); 3] = [
+    ("anna", "hush-1", Kind::Pbkdf2Sha512),
+    ("bert", "hush-1", Kind::Sha512),
+    ("cleo", "hush-1", Kind::Sha512),
+];
+
+#[test]
+fn connections_end_whose_login_does_not_hold_any_more() {
+    let place = Place::new();
+    place.passwords("passwords", &USERS);
+    place.write("acl", "topic a/#\n");
+    let server = super::place::Server::start(&place.config(TOML));
+    let address = server.addresses[0];
+    let [mut anna, mut bert, mut cleo] =
+        USERS.map(|(user, password, _)| Client::connect(address, Login::new(user, user, password)));
+    let mut nameless = Client::connect(address, Login::nameless("n"));
+    // Anna stays as she is, bert gets another password, cleo is gone.
+    place.passwords("passwords", &[USERS[0], ("bert", "hush-2", Kind::Sha512)]);
+    let config = place.config(&TOML.replace("anonymous = true", "anonymous = false"));
+    server.handle().replace_access(&config).unwrap();
+    assert_eq!([bert.farewell(), cleo.farewell(), nameless.farewell()], [0x87; 3]);
+    anna.ping();
+    let reason = |login| Client::try_connect(address, 5, login).1;
+    assert_eq!(reason(Login::new("b", "bert", "hush-1")), 0x87);
+    assert_eq!(reason(Login::new("b", "bert", "hush-2")), 0);
+    assert_eq!(reason(Login::nameless("n")), 0x87);
+}
+
+#[test]
+fn a_password_is_not_remembered_beyond_its_end() {
+    let place = Place::new();
+    place.passwords("passwords", &USERS);
+    place.write("acl", "");
+    let server = super::place::Server::start(&place.config(TOML));
+    let reason =
+        |password| Client::try_connect(server.addresses[0], 5, Login::new("a", "anna", password)).1;
+    assert_eq!([reason("hush-1"), reason("hush-1")], [0, 0]);
+    place.passwords("passwords", &[("anna", "hush-2", Kind::Argon2id)]);
+    server.handle().replace_access(&place.config(TOML)).unwrap();
+    assert_eq!([reason("hush-1"), reason("hush-2")], [0x87, 0]);
+}
+
+#[test]
+fn a_mistake_is_told_with_its_line_and_changes_nothing() {
+    let place = Place::new();
+    place.passwords("passwords", &USERS);
+    place.write("acl", "topic a/#\n");
+    let server = super::place::Server::start(&place.config(TOML));
+    let mut client = Client::connect(server.addresses[0], Login::new("b", "bert", "hush-1"));
+    place.passwords("passwords", &[("bert", "hush-2", Kind::Sha512)]);
+    place.write("acl", "topic a/#\n\ntopik b/#\n");
+    let faults = server.handle().replace_access(&place.config(TOML)).unwrap_err();
+    assert!(faults[0].to_string().contains("acl:3: "), "{faults:?}");
+    client.ping();
+    let again = Client::try_connect(server.addresses[0], 5, Login::new("x", "bert", "hush-1"));
+    assert_eq!(again.1, 0);
+    let missing = TOML.replace("DIR/acl", "DIR/none");
+    let faults = server.handle().replace_access(&place.config(&missing)).unwrap_err();
+    let told = faults[0].to_string();
+    assert!(told.contains("dunlin.toml:3: acl_file") && told.contains("none"), "{told}");
+}
+
+#[test]
+fn new_rules_hold_at_once() {
+    let place = Place::new();
+    place.passwords("passwords", &USERS);
+    place.write("acl", "topic a/#\n");
+    let server = super::place::Server::start(&place.config(TOML));
+    let mut client = Client::connect(server.addresses[0], Login::nameless("n"));
+    assert_ne!(client.publish("a/1", ""), 0x87);
+    assert_eq!(client.publish("b/1", ""), 0x87);
+    place.write("acl", "topic b/#\n");
+    server.handle().replace_access(&place.config(TOML)).unwrap();
+    // The shard looks at them in its next turn.
+    assert_eq!(client.publish("a/1", ""), 0x87);
+    assert_ne!(client.publish("b/1", ""), 0x87);
+}
