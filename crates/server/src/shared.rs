@@ -67,6 +67,8 @@ pub(crate) enum Parcel {
         /// What.
         payload: Box<[u8]>,
     },
+    /// Settings that hold from now on.
+    Settings(Arc<Settings>),
     /// A question to its broker, which answers by itself.
     Ask(Question),
     /// A connection whose session is at home there.

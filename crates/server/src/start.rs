@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use dunlin_broker::{Broker, Numbers};
+use dunlin_broker::{Broker, Numbers, Settings};
 use dunlin_store::{Log, RealDisk, WriteError};
 use mio::{Poll, Waker};
 use parking_lot::Mutex;
@@ -169,6 +169,15 @@ impl Handle {
     /// The system refuses the handlers or the thread that waits for them.
     pub fn obey_signals(&self, reload: impl FnMut() + Send + 'static) -> io::Result<()> {
         signals::watch(Arc::clone(&self.shared), Some(Box::new(reload)))
+    }
+
+    /// Goes on with other settings, as [`Broker::reconfigure`] says.
+    pub fn reconfigure(&self, settings: Settings) {
+        let settings = Arc::new(settings);
+        for mailbox in &self.shared.mailboxes {
+            mailbox.post(Parcel::Settings(Arc::clone(&settings)), 0);
+            mailbox.ring();
+        }
     }
 
     /// Publishes to a topic below `$SYS`, for those who are subscribed at this moment. While shards are

@@ -65,6 +65,7 @@ impl Shard<'_> {
                 }
                 Parcel::Expel(whom) => self.broker.disconnect_where(now, &*whom, view),
                 Parcel::Listeners(change) => self.replace_listeners(*change),
+                Parcel::Settings(settings) => self.broker.reconfigure(settings),
                 Parcel::Ask(question) => question(&self.broker, now),
                 Parcel::System { topic, payload } => {
                     self.broker.publish_system(now, &topic, &payload, view);

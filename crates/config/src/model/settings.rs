@@ -1,8 +1,9 @@
 //! The part of the configuration that the broker itself needs.
 
-use dunlin_broker::{QueueFull, ReasonStrings, Settings};
+use dunlin_broker::{DeniedPublish, QueueFull, Rate, ReasonStrings, RetainedExpiry, Settings};
 
-use super::{Config, QueueFullPolicy, ReasonStringPolicy};
+use super::{Config, DeniedPublish as Configured, QueueFullPolicy, ReasonStringPolicy};
+use crate::value::Expiry;
 
 impl Config {
     /// The settings of the broker. Whether CONNECT waits for an answer (`authenticate`) is left to who
@@ -14,10 +15,12 @@ impl Config {
         let defaults = Settings::default();
         Settings {
             maximum_packet_size: limits.maximum_packet_size,
+            maximum_payload: limits.maximum_payload_size.size(),
             receive_maximum: limits.receive_maximum,
             topic_alias_maximum: limits.topic_alias_maximum,
             topic_alias_maximum_out: limits.topic_alias_maximum_out,
             maximum_inflight: limits.maximum_inflight,
+            maximum_inflight_bytes: limits.maximum_inflight_bytes.size(),
             maximum_queued_messages: limits.maximum_queued_messages.size(),
             maximum_queued_bytes: limits.maximum_queued_bytes.size(),
             maximum_held_bytes: limits.maximum_held_bytes.size(),
@@ -34,6 +37,13 @@ impl Config {
             maximum_subscriptions: limits.maximum_subscriptions.size(),
             maximum_topic_levels: limits.maximum_topic_levels.into(),
             maximum_will_delay: limits.maximum_will_delay.seconds(),
+            publish_rate: limits.publish_rate.get().map(Rate::per_second),
+            publish_bytes_rate: limits.publish_bytes_rate.get().map(Rate::per_second),
+            retained_expiry: self.retained_expiry(),
+            denied_publish: match self.security.denied_publish {
+                Configured::Acknowledge => DeniedPublish::Silent,
+                Configured::Disconnect => DeniedPublish::Disconnect,
+            },
             maximum_retained: self.retained.maximum.size(),
             assigned_id_prefix: prefix.unwrap_or(defaults.assigned_id_prefix),
             response_information: self.delivery.response_information.clone(),
@@ -44,6 +54,13 @@ impl Config {
             },
             keep: self.persistence.enabled,
             ..defaults
+        }
+    }
+
+    fn retained_expiry(&self) -> Vec<RetainedExpiry> {
+        match self.retained.expiry {
+            Expiry::Never => Vec::new(),
+            Expiry::After(after) => vec![RetainedExpiry { filter: "#".into(), after }],
         }
     }
 }

@@ -148,6 +148,7 @@ impl Inner {
         self.server.replace_listeners(&listeners).map_err(|error| error.to_string())?;
         // From here on nothing fails.
         self.server.install_access(world);
+        self.server.reconfigure(config.settings());
         self.logger.replace(log);
         for note in &loaded.notes {
             tracing::info!("{note}");
