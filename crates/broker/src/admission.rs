@@ -6,9 +6,10 @@ use std::sync::Arc;
 use dunlin_proto::Time;
 use dunlin_proto::packet::Connect;
 
+use crate::auth::ask_with;
 use crate::broker::{Broker, Flow};
 use crate::commons::View;
-use crate::connection::{Admitted, Next, Question, Stage, Verdict};
+use crate::connection::{Admitted, Next, Stage, Verdict};
 use crate::guard::{Action, Identity};
 use crate::refusal::Refusal;
 
@@ -29,11 +30,10 @@ impl Broker {
         &mut self,
         now: Time,
         slot: u32,
-        connect: &Connect<'_>,
+        (connect, frame): (&Connect<'_>, &[u8]),
         client_id: &str,
     ) -> Result<Admitted, Flow> {
-        let id = self.hub.id(slot);
-        let settings = Arc::clone(&self.hub.settings);
+        let (id, settings) = (self.hub.id(slot), Arc::clone(&self.hub.settings));
         let Some(connection) = self.hub.connections.at_mut(slot) else {
             return Err(Flow::Stop(Next::Close));
         };
@@ -59,19 +59,13 @@ impl Broker {
             _ => {
                 connection.stage = Stage::Asked;
                 connection.claimed = Some(client_id.into());
-                self.questions.push(Question {
-                    connection: id,
-                    address: connection.address,
-                    entry: Arc::clone(&connection.entry),
-                    certificate: connection.certificate.clone(),
-                    client_id: connect.client_id.into(),
-                    username: username.map(Into::into),
-                    password: connect.password.map(Into::into),
-                    method: None,
-                    data: None,
-                    step: 0,
-                    again: false,
-                });
+                let mut question = connection.question(id);
+                ask_with(&mut question, connect);
+                self.questions.push(question);
+                if let Some(method) = connect.properties.authentication_method() {
+                    // Its AUTH comes behind it.
+                    return Err(self.begin_exchange(slot, method, frame));
+                }
                 // The same CONNECT is read again once the answer is there.
                 let entry = Arc::clone(&connection.entry);
                 let engine = self.engine(now, &entry);

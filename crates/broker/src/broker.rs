@@ -136,6 +136,7 @@ impl Broker {
             return Progress { consumed: bytes.len(), next: Next::Close };
         }
         self.hub.rules = view.rules_now();
+        self.renew(now, id.slot, view);
         let progress = if self.hub.paced {
             self.take_paced(now, id, bytes, view)
         } else {
@@ -171,6 +172,9 @@ impl Broker {
             return (bytes.len(), Flow::Stop(Next::Close));
         };
         match connection.stage {
+            Stage::Answered(_) if connection.login.is_some() => {
+                return (0, self.proceed(now, slot, view));
+            }
             Stage::Open | Stage::Unwelcome(_) | Stage::Answered(_) => {}
             Stage::Committing => return (0, Flow::Again(Next::Commit)),
             Stage::Asked | Stage::Parked => return (0, Flow::Again(Next::Wait)),
@@ -228,7 +232,7 @@ impl Broker {
                 return self.unsubscribe(now, slot, unsubscribe, view);
             }
             Packet::Disconnect(disconnect) => return self.leave(now, slot, disconnect),
-            Packet::Auth(_) => Err(Violation::AuthWithoutMethod),
+            Packet::Auth(auth) => return self.auth(now, slot, auth),
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
                 Err(Violation::PacketNotAllowedFromClient { packet_type: packet.packet_type() })
             }
@@ -405,6 +409,8 @@ impl Broker {
         {
             connection.stage = Stage::Answered(Box::new(verdict));
             self.resumed.push(id);
+        } else {
+            self.answer_again(id, verdict);
         }
     }
 

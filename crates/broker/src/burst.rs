@@ -51,7 +51,7 @@ impl Broker {
         let Some(connection) = self.hub.connections.at(slot) else { return 0 };
         let Some(route) = self.routes.current(connection.route, view) else { return 0 };
         if let Some(guard) = view.guard
-            && !Permits::has(connection.permits.as_deref(), view.rules(guard), route.serial)
+            && !Permits::has(connection.permits.as_deref(), guard.generation, route.serial)
         {
             return 0;
         }

@@ -41,19 +41,17 @@ impl<'a> View<'a> {
         match self.guard {
             None => self.index.version(),
             // All only grow, so their sum is another one when any has changed.
-            Some(guard) => 1 << 63 | (self.index.version() + self.rules(guard)),
+            Some(guard) => {
+                let identities = self.commons.numbers().identities.version();
+                1 << 63 | (self.index.version() + guard.generation + identities)
+            }
         }
     }
 
     /// Names the rules that hold; 0 without.
     #[inline]
     pub(crate) fn rules_now(&self) -> u64 {
-        self.guard.map_or(0, |guard| self.rules(guard))
-    }
-
-    /// Changes whenever an answer of the rules may.
-    pub(crate) fn rules(&self, guard: Guarded<'_>) -> u64 {
-        guard.generation + self.commons.numbers().identities.version()
+        self.guard.map_or(0, |guard| guard.generation)
     }
 
     /// Whether a client may do this.

@@ -66,10 +66,12 @@ impl Broker {
         if home != self.hub.shard {
             return Flow::Again(Next::Handover(home));
         }
-        let admitted = match self.ask(now, slot, connect, client_id) {
+        let mut admitted = match self.ask(now, slot, (connect, frame), client_id) {
             Ok(admitted) => admitted,
             Err(flow) => return flow,
         };
+        let proof = admitted.auth_data.take();
+        self.note_expiry(slot, admitted.expires);
         let who = self.identify(slot, client_id, admitted);
         if let Err(refusal) = self.check_will(now, slot, connect, &who, view) {
             self.left.push(client_id.into());
@@ -83,7 +85,7 @@ impl Broker {
             return Flow::Stop(Next::Close);
         }
         let session_present = self.attach(now, slot, connect, &who, view);
-        self.accept(slot, connect, assigned, session_present);
+        self.accept(slot, connect, (assigned, proof.as_deref()), session_present);
         self.note_downgrades(now, slot, connect);
         self.settle(now, view);
         // Last, since a will that was just published is the one of the session's time before.
@@ -145,8 +147,8 @@ impl Broker {
         if entry.is_some_and(|entry| !entry.versions.has(connect.version)) {
             return Err(Refusal::Version { asked: connect.version });
         }
-        // [MQTT-4.12.0-1]
-        if connect.properties.find(PropertyId::AuthenticationMethod).is_some() {
+        // [MQTT-4.12.0-1]; where somebody is asked, that one knows which there are.
+        if !settings.authenticate && connect.properties.authentication_method().is_some() {
             return Err(Refusal::AuthenticationMethod);
         }
         // [MQTT-3.1.3-8]; MQTT 3.1 knows no empty identifier.
@@ -315,7 +317,7 @@ impl Broker {
         &mut self,
         slot: u32,
         connect: &Connect<'_>,
-        assigned: Option<&str>,
+        (assigned, proof): (Option<&str>, Option<&[u8]>),
         session_present: bool,
     ) {
         let keep_alive = self.agreed_keep_alive(connect);
@@ -323,6 +325,7 @@ impl Broker {
         if connect.version.is_v5() {
             self.fill_connack(slot, connect, assigned, keep_alive, &mut properties);
         }
+        self.end_exchange(slot, proof, &mut properties);
         let connack = ConnAck {
             session_present,
             reason: ReasonCode::Success,
@@ -340,7 +343,7 @@ impl Broker {
             0 if !connection.mounted => Takes::as_it_came(connect.version.is_v5()),
             _ => Takes::None,
         };
-        match connection.engine.deadline() {
+        match connection.deadline() {
             Time::MAX => self.connection_timers.clear(slot),
             deadline => self.connection_timers.set(slot, deadline),
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use dunlin_proto::{Time, server};
 
+use crate::auth::Login;
 use crate::entry::{Certified, Entry};
 use crate::output::Output;
 use crate::pace::Metered;
@@ -50,9 +51,16 @@ pub enum Admission {
     /// It may.
     Admit,
     /// It may, and who it is was answered before it was moved here.
-    Admitted(Box<Admitted>),
+    Admitted(Box<Moved>),
     /// Its CONNECT is answered with this.
     Refuse(Refusal),
+}
+
+/// What is known of a connection that was moved to another shard.
+#[derive(Debug, Clone)]
+pub struct Moved {
+    who: Admitted,
+    login: Option<Box<Login>>,
 }
 
 /// How the socket of a connection ended.
@@ -120,6 +128,8 @@ pub(crate) struct Connection {
     pub(crate) entry: Arc<Entry>,
     pub(crate) certificate: Option<Arc<Certified>>,
     pub(crate) stage: Stage,
+    /// What there is to know of how it was let in.
+    pub(crate) login: Option<Box<Login>>,
     /// What is counted of it, where that has a limit.
     pub(crate) metered: Option<Box<Metered>>,
 }
@@ -249,10 +259,14 @@ impl Connection {
             entry: Arc::clone(&peer.entry),
             certificate: peer.certificate.clone(),
             metered: None,
+            login: match &peer.admission {
+                Admission::Admitted(moved) => moved.login.clone(),
+                Admission::Admit | Admission::Refuse(_) => None,
+            },
             stage: match &peer.admission {
                 Admission::Admit => Stage::Open,
-                Admission::Admitted(who) => {
-                    Stage::Answered(Box::new(Verdict::Allow(Admitted::clone(who))))
+                Admission::Admitted(moved) => {
+                    Stage::Answered(Box::new(Verdict::Allow(moved.who.clone())))
                 }
                 Admission::Refuse(refusal) => Stage::Unwelcome(Box::new(refusal.clone())),
             },
@@ -266,7 +280,10 @@ impl Connection {
             admission: match &self.stage {
                 Stage::Unwelcome(refusal) => Admission::Refuse(Refusal::clone(refusal)),
                 Stage::Answered(verdict) => match &**verdict {
-                    Verdict::Allow(who) => Admission::Admitted(Box::new(who.clone())),
+                    Verdict::Allow(who) => {
+                        let (who, login) = (who.clone(), self.login.clone());
+                        Admission::Admitted(Box::new(Moved { who, login }))
+                    }
                     Verdict::Deny(refusal) => Admission::Refuse(refusal.clone()),
                     Verdict::Continue(_) => Admission::Admit,
                 },

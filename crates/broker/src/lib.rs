@@ -9,6 +9,7 @@
 mod acks;
 mod admission;
 mod answer;
+mod auth;
 mod broker;
 mod burst;
 mod commons;
@@ -60,7 +61,7 @@ mod verdicts;
 pub use broker::Broker;
 pub use commons::{Commons, View};
 pub use connection::{
-    Admission, Admitted, CloseCause, ConnId, Next, Peer, Progress, Question, Verdict,
+    Admission, Admitted, CloseCause, ConnId, Moved, Next, Peer, Progress, Question, Verdict,
 };
 pub use dunlin_proto::Time;
 pub use durable::{Journal, Load, Storage};

@@ -363,13 +363,18 @@ impl Broker {
             self.finish(now, slot, End::ConnectTimeout);
             return;
         }
-        match connection.engine.deadline() {
+        if let Some(end) = connection.login.as_ref().and_then(|login| login.timeout(now)) {
+            self.expel(now, slot, end);
+            return;
+        }
+        match connection.deadline() {
             Time::MAX => {}
             // It is silent because it is not read.
             _ if matches!(connection.stage, Stage::Parked) || self.is_held(slot) => {
                 let again = now
                     .saturating_add(Duration::from_secs(u64::from(connection.engine.keep_alive())));
-                self.connection_timers.set(slot, again);
+                let login = connection.login.as_ref().map_or(Time::MAX, |login| login.deadline());
+                self.connection_timers.set(slot, again.min(login));
             }
             // The deadline moves with every packet; the timer follows when it is looked at.
             deadline if deadline > now => self.connection_timers.set(slot, deadline),

@@ -80,7 +80,7 @@ impl Broker {
             return Ok(Flow::Continue);
         }
         if let Some(guard) = view.guard
-            && !Permits::has(permits, view.rules(guard), route.serial)
+            && !Permits::has(permits, guard.generation, route.serial)
             && let Some(flow) = self.forbid(now, origin, number, view)
         {
             return Ok(flow);

@@ -61,7 +61,9 @@ const fn place(route: u64) -> usize {
 #[derive(Debug, Default)]
 pub(crate) struct Readers {
     /// The rules of which the rest is the answer.
-    version: u64,
+    generation: u64,
+    /// And the identities.
+    identities: u64,
     /// Everybody who was asked about, in the order of the index, and the answer.
     asked: Vec<(SessionKey, bool)>,
     /// Those who may not, sorted.
@@ -78,11 +80,16 @@ impl Readers {
         view: &View<'_>,
         refused: &mut Refused,
     ) {
-        let version = view.rules(guard);
-        if self.version != version {
-            self.asked.clear();
+        let identities = &view.commons.numbers().identities;
+        let (now, changed) = identities.since(self.identities);
+        match changed {
+            Some(others) if self.generation == guard.generation => {
+                self.asked.retain(|(session, _)| !others.contains(session));
+            }
+            _ => self.asked.clear(),
         }
-        self.version = version;
+        self.generation = guard.generation;
+        self.identities = now;
         let before = core::mem::take(&mut self.asked);
         let mut known = before.iter().peekable();
         self.denied.clear();
@@ -289,7 +296,7 @@ impl Hub {
         if ruling.allowed
             && let Some(connection) = self.connections.at_mut(slot)
         {
-            Permits::add(&mut connection.permits, view.rules(guard), route);
+            Permits::add(&mut connection.permits, guard.generation, route);
         }
         ruling
     }
@@ -298,7 +305,7 @@ impl Hub {
     /// rules. What is of a shared subscription may be for another member.
     pub(crate) fn judge_queue(&mut self, now: Time, slot: u32, view: &View<'_>) {
         let Some(guard) = view.guard else { return };
-        let (key, rules) = (self.key(slot), view.rules(guard));
+        let (key, rules) = (self.key(slot), guard.generation);
         let Some(session) = self.sessions.at_mut(slot) else { return };
         let Some(outbound) = session.outbound.as_mut().filter(|held| held.judged != rules) else {
             return;

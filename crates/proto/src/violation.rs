@@ -184,6 +184,9 @@ violations! {
     /// AUTH where CONNECT named no authentication method.
     AuthWithoutMethod => "MQTT-4.12.0-7", ProtocolError,
         "AUTH on a connection without an authentication method";
+    /// AUTH with a reason that does not fit the state of the exchange.
+    AuthOutOfTurn { reason: ReasonCode } => "3.15.2.1", ProtocolError,
+        "AUTH that says {reason} out of turn";
     /// Another packet than AUTH or DISCONNECT while authentication goes on.
     PacketDuringAuthentication { packet_type: PacketType } => "MQTT-3.1.2-30", ProtocolError,
         "{packet_type} before authentication is done";

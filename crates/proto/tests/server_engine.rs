@@ -206,6 +206,20 @@ fn authentication_comes_before_everything_else() {
     take(&mut connection, auth).unwrap();
     connection.accept(None);
     take(&mut connection, PINGREQ).unwrap();
+    let again = b"\xF0\x09\x19\x07\x15\x00\x04PLUS";
+    take(&mut connection, again).unwrap();
+
+    for (connected, bytes, reason) in [
+        (false, &again[..], ReasonCode::ReAuthenticate),
+        (false, b"\xF0\x00", ReasonCode::Success),
+        (true, b"\xF0\x00", ReasonCode::Success),
+    ] {
+        let mut connection = opened(Limits::default(), &connect);
+        if connected {
+            connection.accept(None);
+        }
+        assert_eq!(take(&mut connection, bytes), Err(Violation::AuthOutOfTurn { reason }));
+    }
 
     let mut connection = opened(Limits::default(), &connect);
     let packet_type = PacketType::PingReq;

@@ -120,7 +120,7 @@ impl Shard<'_> {
         if has_ended {
             connection.inbound = Inbound::Held;
         }
-        if !unread.is_empty() {
+        if !unread.is_empty() || matches!(peer.admission, Admission::Admitted(_)) {
             connection.partial = unread;
             self.offer(now, id, view);
         }

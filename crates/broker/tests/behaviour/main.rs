@@ -2,6 +2,8 @@
 #![allow(unreachable_pub, reason = "the whole crate is private")]
 
 mod aliases;
+mod auth;
+mod control;
 mod delivery;
 mod durable;
 mod expiry;

@@ -1,10 +1,11 @@
 //! What a client may send, and when.
 
 use super::{Connection, State};
-use crate::packet::{Connect, Disconnect, Packet, Publish};
+use crate::packet::{Auth, Connect, Disconnect, Packet, Publish};
 use crate::packet_type::PacketType;
 use crate::property::PropertyId;
 use crate::qos::QoS;
+use crate::reason::ReasonCode;
 use crate::violation::Violation;
 
 impl Connection {
@@ -77,8 +78,19 @@ impl Connection {
             Packet::Disconnect(disconnect) => self.check_disconnect(disconnect),
             // [MQTT-4.12.0-7]
             Packet::Auth(_) if !self.asked.authentication => Err(Violation::AuthWithoutMethod),
-            Packet::Auth(_) => Ok(()),
+            Packet::Auth(auth) => self.check_auth(auth),
             _ => Err(Violation::PacketNotAllowedFromClient { packet_type: packet.packet_type() }),
+        }
+    }
+
+    /// A client goes on with an exchange, or begins one once it is connected [MQTT-3.15.2-1],
+    /// [MQTT-4.12.0-3], [MQTT-4.12.1-1].
+    fn check_auth(&self, auth: &Auth<'_>) -> Result<(), Violation> {
+        match (self.state, auth.reason) {
+            (_, ReasonCode::ContinueAuthentication) | (State::Open, ReasonCode::ReAuthenticate) => {
+                Ok(())
+            }
+            (_, reason) => Err(Violation::AuthOutOfTurn { reason }),
         }
     }
 

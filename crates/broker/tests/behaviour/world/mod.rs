@@ -6,6 +6,7 @@
 
 mod actions;
 mod commons;
+mod operator;
 mod options;
 mod rules;
 mod side;
@@ -23,7 +24,7 @@ use dunlin_broker::{
 };
 use dunlin_proto::codec;
 use dunlin_proto::packet::Packet;
-pub use options::{Options, options, packet_id};
+pub use options::{Options, buffer, options, packet_id};
 
 use commons::Shared;
 use rules::Rules;
@@ -329,8 +330,12 @@ impl World {
         for shard in 0..self.brokers.len() {
             let mut resumed = Vec::new();
             self.brokers[shard].take_resumed(&mut resumed);
-            for side in self.clients.iter_mut().filter(|side| side.shard == shard) {
-                side.waiting &= !resumed.contains(&side.id);
+            for client in 0..self.clients.len() {
+                let side = &mut self.clients[client];
+                if side.shard == shard && resumed.contains(&side.id) {
+                    side.waiting = false;
+                    self.offer(client);
+                }
             }
             moved |= !resumed.is_empty();
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use dunlin_broker::{Action, Guard, Guarded, Identity, Ruling};
 use dunlin_proto::topic::{TopicFilter, TopicName};
 
-/// What clients may not do.
+/// What clients may not do; those with claims may do everything.
 #[derive(Default)]
 pub struct Rules {
     denied: Vec<(&'static str, Action, &'static str)>,
@@ -46,6 +46,9 @@ impl Rules {
 impl Guard for Rules {
     fn check(&self, who: &Identity, action: Action, topic: &str) -> Ruling {
         self.asked.fetch_add(1, Ordering::Relaxed);
+        if who.claims.is_some() {
+            return Ruling::ALLOWED;
+        }
         let name = who.username.as_deref().unwrap_or("");
         let rule = self.denied.iter().position(|(user, denied, filter)| {
             let covers = TopicFilter::new(filter).expect("valid filter");

@@ -25,6 +25,7 @@ pub fn describe(packet: &Packet<'_>) -> String {
         Packet::Disconnect(disconnect) => {
             format!("Disconnect {:?}{}", disconnect.reason, words(disconnect.properties))
         }
+        Packet::Auth(auth) => format!("Auth {:?}{}", auth.reason, words(auth.properties)),
         other => format!("{other:?}"),
     }
 }
