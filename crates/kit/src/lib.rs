@@ -9,6 +9,7 @@
 
 pub mod cert;
 pub mod files;
+pub mod init;
 pub mod passwd;
 pub mod terminal;
 

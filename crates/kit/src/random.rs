@@ -7,8 +7,8 @@ use crate::KitError;
 
 /// Characters of generated passwords: none that looks like another one, none that a shell or a
 /// configuration file would read differently.
-const ALPHABET: &[u8] = b"abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789-_";
-/// Length of a generated password: some 117 bits, beyond any guessing.
+const ALPHABET: &[u8] = b"abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+/// Length of a generated password: some 116 bits, beyond any guessing.
 const PASSWORD: usize = 20;
 
 /// Fills the bytes.

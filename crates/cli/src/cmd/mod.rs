@@ -2,10 +2,13 @@
 
 mod bench;
 mod broker;
+mod cert;
 mod client;
 mod ctl;
 mod import;
+mod init;
 mod mosquitto;
+mod passwd;
 mod pub_;
 mod sub;
 
@@ -43,6 +46,12 @@ enum Command {
     Ctl(ctl::CtlArgs),
     /// Write the dunlin.toml that says what a mosquitto.conf says
     Import(import::ImportArgs),
+    /// Set up a secure broker: authority, certificates, users, rules, configuration
+    Init(init::InitArgs),
+    /// Make, renew, revoke and show certificates
+    Cert(cert::CertArgs),
+    /// Change a password file
+    Passwd(passwd::PasswdArgs),
 }
 
 /// Does what was typed.
@@ -54,6 +63,9 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Bench(args) => bench::run(args)?,
         Command::Ctl(args) => return ctl::run(&args),
         Command::Import(args) => return import::run(&args),
+        Command::Init(args) => return init::run(&args),
+        Command::Cert(args) => return cert::run(&args),
+        Command::Passwd(args) => return passwd::run(&args),
     }
     Ok(ExitCode::SUCCESS)
 }

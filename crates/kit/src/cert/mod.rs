@@ -2,6 +2,7 @@
 //! says ([`Facts`]).
 
 mod authority;
+mod batch;
 mod date;
 mod facts;
 mod issue;
@@ -14,6 +15,7 @@ mod verify;
 mod warnings;
 
 pub use authority::{AUTHORITY_DAYS, Authority, NewAuthority};
+pub use batch::{Written, names, pair, stem};
 pub use date::{date, days_left};
 pub use facts::{Facts, Purpose};
 pub use issue::{CLIENT_DAYS, Issued, Request, SERVER_DAYS};

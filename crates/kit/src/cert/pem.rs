@@ -7,6 +7,7 @@ use rustls_pki_types::pem::PemObject as _;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
+use super::PrivateKey;
 use crate::KitError;
 use crate::files;
 
@@ -62,6 +63,12 @@ impl Chain {
     #[must_use]
     pub fn first(&self) -> &[u8] {
         &self.first
+    }
+
+    /// Whether it is the key of the first.
+    #[must_use]
+    pub fn has_key(&self, key: &PrivateKey) -> bool {
+        key.fits(&self.parsed())
     }
 
     /// All, the first one first.
