@@ -23,10 +23,8 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "Whether SCRAM-SHA-256 is offered to 5.0 clients. Off: the password file must hold SCRAM keys.";
     "security.client_id_user" security.client_id_user, "", NewConnections,
         "How client identifiers and user names belong together: `equal`, or `begins` so that a user has several clients. `free`: devices have identifiers of their own.";
-    "security.logins.threads" security.logins.threads, "threads", Restart,
-        "Threads that check passwords, tokens and proofs beside the traffic. Default: half of the cores, at least one.";
     "security.logins.queue" security.logins.queue, "logins", AtOnce,
-        "How many logins may wait for them; further ones are refused as busy. 10000: all devices of a large site at once.";
+        "How many logins may wait for `limits.password_checks`; further ones are refused as busy. 10000: all devices of a large site at once.";
     "security.logins.remember" security.logins.remember, "time", AtOnce,
         "How long a password is remembered that was right, as a keyed hash in memory, so that clients that come back cost nothing; 0 for not at all. 5m: outlasts a failure of the network.";
     "security.denied_publish" security.denied_publish, "", AtOnce,

@@ -111,12 +111,11 @@ words! {
     }
 }
 
-/// How passwords are checked: it is slow by design, and done beside the traffic.
+/// How passwords are checked: it is slow by design, and done beside the traffic. How many at once is a limit
+/// ([`super::Limits::password_checks`]).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Logins {
-    /// Threads that check; none for half of the cores.
-    pub threads: Option<u16>,
-    /// Logins that may wait for one.
+    /// Logins that may wait to be checked.
     pub queue: u32,
     /// How long a password is remembered that was right; zero for not at all.
     pub remember: Duration,
@@ -124,7 +123,7 @@ pub struct Logins {
 
 impl Default for Logins {
     fn default() -> Self {
-        Self { threads: None, queue: 10_000, remember: Duration::from_secs(300) }
+        Self { queue: 10_000, remember: Duration::from_secs(300) }
     }
 }
 

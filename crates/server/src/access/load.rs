@@ -73,6 +73,7 @@ impl<'a> Loader<'a> {
             flapping,
             bans,
             logins: security.logins.clone(),
+            checks: usize::from(config.limits.password_checks.max(1)),
             warnings: self.faults,
         })
     }

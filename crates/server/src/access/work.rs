@@ -12,7 +12,6 @@ use super::http::{Allowed, Answer};
 use super::judge::Entrant;
 use super::lane::Bounds;
 use super::{Accesses, unix_now};
-use crate::limits;
 use crate::shared::Parcel;
 
 /// Commands and changes of files that may wait. Each is at most one packet of an administrator.
@@ -57,11 +56,7 @@ impl Accesses {
         let queue = settings.queue as usize;
         let (lane, threads) = match (&login.proof, &login.book.world.hook) {
             (Proof::Hook, Some(hook)) => (&self.hooks, hook.connections),
-            _ => {
-                let threads = settings.threads.map(usize::from);
-                let half = || limits::usable_cores() / 2;
-                (&self.logins, threads.unwrap_or_else(half).max(1))
-            }
+            _ => (&self.logins, login.book.world.checks),
         };
         let this = Arc::clone(self);
         let pushed = lane.push(login, Bounds { threads, queue }, move |login| this.work(login));

@@ -31,6 +31,8 @@ pub struct World {
     /// Where bans outlive the process.
     pub(super) bans: Option<PathBuf>,
     pub(super) logins: Logins,
+    /// Passwords and signatures that are checked at once.
+    pub(super) checks: usize,
     pub(super) warnings: Vec<Fault>,
 }
 
@@ -91,6 +93,7 @@ impl World {
             flapping: None,
             bans: None,
             logins: Logins::default(),
+            checks: 1,
             warnings: Vec::new(),
         }
     }

@@ -2,7 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// Long enough for a loaded machine; only a failing test waits it out.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -51,8 +55,16 @@ impl<'a> Login<'a> {
     }
 }
 
+/// What bytes go through.
+trait Stream: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Stream for T {}
+
 /// A connection.
-pub(crate) struct Client(TcpStream);
+pub(crate) struct Client {
+    stream: Box<dyn Stream>,
+    socket: TcpStream,
+}
 
 impl Client {
     /// Sends CONNECT; the answer is the reason code of CONNACK.
@@ -63,12 +75,30 @@ impl Client {
     }
 
     pub(crate) fn begin(address: SocketAddr, level: u8, login: Login<'_>) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        let mut client = Self(stream);
+        let socket = open(address);
+        let mut client = Self { stream: Box::new(socket.try_clone().unwrap()), socket };
         client.send(&login.packet(level));
         client
+    }
+
+    /// The same through TLS; an error if the handshake fails.
+    pub(crate) fn try_encrypted(
+        address: SocketAddr,
+        config: &Arc<ClientConfig>,
+        login: Login<'_>,
+    ) -> std::io::Result<(Self, u8)> {
+        let socket = open(address);
+        let name = ServerName::try_from("localhost").unwrap();
+        let connection = ClientConnection::new(Arc::clone(config), name).unwrap();
+        let mut stream = StreamOwned::new(connection, socket.try_clone()?);
+        stream.write_all(&login.packet(5))?;
+        let mut peeked = [0];
+        stream.read_exact(&mut peeked)?;
+        let mut client = Self { stream: Box::new(stream), socket };
+        let length = client.byte();
+        let mut body = vec![0; length.into()];
+        client.stream.read_exact(&mut body)?;
+        Ok((client, body[1]))
     }
 
     pub(crate) fn connack(&mut self) -> u8 {
@@ -85,7 +115,7 @@ impl Client {
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
-        self.0.write_all(bytes).unwrap();
+        self.stream.write_all(bytes).unwrap();
     }
 
     /// Reads one packet: its first byte and what follows the length.
@@ -101,13 +131,13 @@ impl Client {
             }
         }
         let mut body = vec![0; length];
-        self.0.read_exact(&mut body).unwrap();
+        self.stream.read_exact(&mut body).unwrap();
         (first, body)
     }
 
     fn byte(&mut self) -> u8 {
         let mut byte = [0];
-        self.0.read_exact(&mut byte).unwrap();
+        self.stream.read_exact(&mut byte).unwrap();
         byte[0]
     }
 
@@ -146,10 +176,10 @@ impl Client {
     }
 
     pub(crate) fn expect_silence(&mut self) {
-        self.0.set_read_timeout(Some(SILENCE)).unwrap();
+        self.socket.set_read_timeout(Some(SILENCE)).unwrap();
         let mut byte = [0];
-        assert!(self.0.read(&mut byte).is_err(), "nothing was to come, but 0x{:02x}", byte[0]);
-        self.0.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert!(self.stream.read(&mut byte).is_err(), "nothing was to come, but 0x{:02x}", byte[0]);
+        self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
     }
 
     /// It still answers.
@@ -164,6 +194,13 @@ impl Client {
         assert_eq!(first, 0xE0);
         body.first().copied().unwrap_or(0)
     }
+}
+
+fn open(address: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_nodelay(true).unwrap();
+    socket
 }
 
 fn text(body: &mut Vec<u8>, text: &str) {

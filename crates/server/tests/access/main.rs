@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod bans;
+mod certificates;
 mod client;
 mod dynamic;
+#[allow(dead_code, reason = "shared with the tests of the transports, which need more of it")]
+#[path = "../../src/transport/pki.rs"]
+mod pki;
 mod place;
 mod reload;
 mod services;

@@ -133,7 +133,7 @@ fn logins_beyond_the_queue_are_refused_as_busy() {
     let place = Place::new();
     place.passwords("passwords", &[("anna", RIGHT, Kind::Argon2id)]);
     let server = place.serve(
-        "security.password_file = 'DIR/passwords'\nsecurity.logins.threads = 1\nsecurity.logins.queue = 2\n\
+        "security.password_file = 'DIR/passwords'\nlimits.password_checks = 1\nsecurity.logins.queue = 2\n\
          listener = [{ port = 1 }]",
     );
     let ids: Vec<String> = (0..20).map(|number| format!("c{number}")).collect();

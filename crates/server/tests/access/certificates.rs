@@ -1,0 +1,105 @@
+//! Certificates that say who a client is.
+
+use std::sync::Arc;
+
+use dunlin_access::password::Kind;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::client::{Client, Login};
+use super::pki::{Pki, Signed};
+use super::place::{Place, Server};
+
+fn client(pki: &Pki, shown: Option<&Signed>) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(pki.authority.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.unwrap().with_root_certificates(roots);
+    Arc::new(match shown {
+        None => builder.with_no_client_auth(),
+        Some(signed) => {
+            let chain = vec![CertificateDer::from_pem_file(&signed.chain).unwrap()];
+            let key = PrivateKeyDer::from_pem_file(&signed.key).unwrap();
+            builder.with_client_auth_cert(chain, key).unwrap()
+        }
+    })
+}
+
+/// A listener with TLS, and what else it says.
+fn serve(place: &Place, pki: &Pki, more: &str) -> Server {
+    let server = pki.server("server", &["localhost"]);
+    place.passwords("passwords", &[("anna", "hush-anna", Kind::Sha512)]);
+    place.write("acl", "user anna\ntopic anna/#\npattern write by/%u\npattern write of/%c\n");
+    let (chain, key, ca) = (server.chain.display(), server.key.display(), pki.ca());
+    place.serve(&format!(
+        "security.acl_file = 'DIR/acl'\nsecurity.password_file = 'DIR/passwords'\n[[listener]]\nport = 1\n\
+         certfile = '{chain}'\nkeyfile = '{key}'\ncafile = '{}'\n{more}",
+        ca.display()
+    ))
+}
+
+#[test]
+fn the_common_name_is_the_user_name_and_needs_no_password() {
+    let (place, pki) = (Place::new(), Pki::new());
+    let more = "client_certificate = 'required'\nidentity = 'common-name'";
+    let server = serve(&place, &pki, more);
+    let (anna, nobody) = (client(&pki, Some(&pki.client("anna"))), client(&pki, None));
+    let stranger = Pki::new();
+    let other = client(&pki, Some(&stranger.client("anna")));
+    let connect = |config, login| Client::try_encrypted(server.addresses[0], config, login);
+    let (mut by_certificate, reason) = connect(&anna, Login::nameless("c")).unwrap();
+    assert_eq!(reason, 0);
+    assert_ne!(by_certificate.publish("anna/1", ""), 0x87);
+    assert_ne!(by_certificate.publish("by/anna", ""), 0x87);
+    assert_eq!(by_certificate.publish("by/root", ""), 0x87);
+    // What it calls itself does not count.
+    let (mut pretender, reason) = connect(&anna, Login::new("d", "root", "hush-anna")).unwrap();
+    assert_eq!(reason, 0);
+    assert_eq!(pretender.publish("by/root", ""), 0x87);
+    assert!(connect(&nobody, Login::new("e", "anna", "hush-anna")).is_err());
+    assert!(connect(&other, Login::nameless("f")).is_err());
+}
+
+#[test]
+fn without_a_certificate_nobody_has_a_name() {
+    let (place, pki) = (Place::new(), Pki::new());
+    let more = "client_certificate = 'optional'\nidentity = 'subject'\nallow_anonymous = true";
+    let server = serve(&place, &pki, more);
+    let (anna, nobody) = (client(&pki, Some(&pki.client("anna"))), client(&pki, None));
+    let connect = |config, login| Client::try_encrypted(server.addresses[0], config, login);
+    assert_eq!(connect(&nobody, Login::new("c", "anna", "hush-anna")).unwrap().1, 0x87);
+    assert_eq!(connect(&nobody, Login::nameless("c")).unwrap().1, 0x87);
+    let (mut anna, reason) = connect(&anna, Login::nameless("c")).unwrap();
+    assert_eq!(reason, 0);
+    // Her user name is the whole subject.
+    assert_eq!(anna.publish("anna/1", ""), 0x87);
+}
+
+#[test]
+fn the_name_of_a_certificate_can_be_the_client_identifier() {
+    let (place, pki) = (Place::new(), Pki::new());
+    let more =
+        "client_certificate = 'required'\nidentity = 'common-name'\nusername_as_client_id = true";
+    let server = serve(&place, &pki, more);
+    let bert = client(&pki, Some(&pki.client("bert")));
+    let (mut bert, reason) =
+        Client::try_encrypted(server.addresses[0], &bert, Login::nameless("someone")).unwrap();
+    assert_eq!(reason, 0);
+    assert_ne!(bert.publish("of/bert", ""), 0x87);
+    assert_eq!(bert.publish("of/someone", ""), 0x87);
+}
+
+#[test]
+fn a_certificate_beside_a_password_changes_nothing() {
+    let (place, pki) = (Place::new(), Pki::new());
+    let server = serve(&place, &pki, "client_certificate = 'required'");
+    let bert = client(&pki, Some(&pki.client("bert")));
+    let reason =
+        |login| Client::try_encrypted(server.addresses[0], &bert, login).map(|(_, reason)| reason);
+    assert_eq!(reason(Login::new("c", "anna", "hush-anna")).unwrap(), 0);
+    assert_eq!(reason(Login::new("c", "anna", "hush-bert")).unwrap(), 0x87);
+    assert_eq!(reason(Login::nameless("c")).unwrap(), 0x87);
+}
