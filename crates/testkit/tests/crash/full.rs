@@ -1,8 +1,9 @@
 //! A disk that is full or broken, and recovers.
 
-use std::collections::BTreeMap;
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, Permissions};
 use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -69,6 +70,31 @@ impl Fault for NoWrites {
 
     fn mend(&mut self, daemon: &Daemon) {
         Self::limit(daemon, "unlimited");
+    }
+}
+
+/// No file may be made, renamed or removed in the directory; those that are there can be written.
+struct Sealed;
+
+impl Sealed {
+    /// What takes the right to write anywhere from who has it, as root does.
+    const THROUGH: [&str; 2] = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
+
+    fn set_mode(daemon: &Daemon, mode: u32) {
+        let mode = Permissions::from_mode(mode);
+        std::fs::set_permissions(daemon.data(), mode).expect("it is ours");
+    }
+}
+
+impl Fault for Sealed {
+    const WRITES: bool = true;
+
+    fn strike(&mut self, daemon: &Daemon) {
+        Self::set_mode(daemon, 0o500);
+    }
+
+    fn mend(&mut self, daemon: &Daemon) {
+        Self::set_mode(daemon, 0o700);
     }
 }
 
@@ -139,17 +165,20 @@ impl Ledger {
         let (mut client, answer) = RawClient::connect(daemon.address(), &connect);
         assert!(answer.session_present, "session {session} is gone");
         let due = self.acknowledged.get(&session).cloned().unwrap_or_default();
+        let mut missing: BTreeSet<u64> = due.iter().copied().collect();
         let mut came = Vec::new();
-        while due.iter().any(|number| !came.contains(number)) {
-            let missing = due.iter().filter(|number| !came.contains(number)).count();
+        while !missing.is_empty() {
             let Event::Packet(Packet::Publish(publish)) = client.next(RECOVERS) else {
-                panic!("session {session}: {missing} of {} missing", due.len());
+                panic!("session {session}: {} of {} missing", missing.len(), due.len());
             };
             client.send(&request::ack(request::PUBACK, publish.packet_id));
             let text = publish.text();
             let number = text.split_once(' ').and_then(|(number, _)| number.parse::<u64>().ok());
             // 0 is of another publisher, so it may come anywhere.
-            came.extend(number.filter(|number| *number > 0));
+            if let Some(number) = number.filter(|number| *number > 0) {
+                missing.remove(&number);
+                came.push(number);
+            }
         }
         assert!(came.is_sorted(), "session {session}: out of order: {came:?}");
         // More may be on its way: what was sent, and acknowledged to nobody so far.
@@ -308,4 +337,21 @@ fn a_disk_that_refuses_writes_is_tried_again_until_it_works() {
         .through(&["env", "--ignore-signal=XFSZ"]);
     daemon.start(&[]);
     story(&mut daemon, &mut NoWrites);
+}
+
+#[test]
+fn a_directory_that_becomes_read_only_is_tried_again_until_it_can_be_written() {
+    let mut daemon =
+        Daemon::new("sealed", "always").option("--sys-interval", "1").option("--max-queued", "0");
+    if std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
+        daemon = daemon.through(&Sealed::THROUGH);
+    }
+    let data = daemon.data().to_owned();
+    std::fs::create_dir(&data).expect("it can be made");
+    Sealed::set_mode(&daemon, 0o700);
+    // Faster than most disks, if it may be.
+    let _mounted = Small::mount(&data, "600m");
+    daemon.start(&[]);
+    story(&mut daemon, &mut Sealed);
+    daemon.kill();
 }
