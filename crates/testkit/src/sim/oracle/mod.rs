@@ -122,6 +122,11 @@ impl Oracle {
         self.settled = Some(now);
     }
 
+    /// Whether the last restart is over.
+    pub(in super::super) const fn is_settled(&self) -> bool {
+        self.settled.is_some()
+    }
+
     /// How often the broker died after this.
     fn deaths_since(&self, time: Time) -> usize {
         self.deaths.iter().rev().take_while(|death| death.at >= time).count()
