@@ -30,9 +30,10 @@ impl Rate {
         Self { per_second: amount, burst: amount }
     }
 
-    /// Nanoseconds that an amount is worth.
+    /// Nanoseconds that an amount is worth, rounded up so that a burst is not one more.
     fn span(self, amount: u64) -> u64 {
-        let nanos = u128::from(amount) * 1_000_000_000 / u128::from(self.per_second.max(1));
+        let nanos =
+            (u128::from(amount) * 1_000_000_000).div_ceil(u128::from(self.per_second.max(1)));
         u64::try_from(nanos).unwrap_or(u64::MAX)
     }
 }

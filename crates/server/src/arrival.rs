@@ -2,13 +2,11 @@
 
 use std::io;
 use std::mem;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use dunlin_broker::{
-    Admission, CloseCause, ConnId, Limit, Peer, Reached, Refusal, Time, View,
-};
+use dunlin_broker::{Admission, CloseCause, ConnId, Limit, Peer, Reached, Refusal, Time, View};
 use mio::Interest;
 use mio::net::TcpStream;
 
@@ -61,7 +59,7 @@ impl Shard<'_> {
     ) {
         let rules = entrance.rules();
         let before = entrance.connections.load(Ordering::Relaxed);
-        let pass = match entrance.enter(&rules, address) {
+        let mut pass = match entrance.enter(&rules, address) {
             Ok(pass) => pass,
             Err(why) => return entrance.tell(now, address, &why),
         };
@@ -73,17 +71,30 @@ impl Shard<'_> {
             },
         };
         let open = self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        let options = self.shared.why.options();
         let limits = [
-            (Limit::Connections, open, Some(self.shared.tuning.max_connections)),
+            (Limit::Connections, open, options.connections),
             (Limit::ListenerConnections, before, rules.maximum_connections),
         ];
         let reached = limits.into_iter().find_map(|(limit, open, allowed)| {
             let allowed = allowed.filter(|allowed| open >= *allowed)?;
             Some(Reached::new(limit, open, allowed))
         });
-        let admission = reached.map_or(Admission::Admit, |reached| {
-            Admission::Refuse(Refusal::Limit(reached))
-        });
+        // Behind a proxy, where it comes from is not known yet.
+        let bounds = options.bounds();
+        let crowded = match rules.layers.proxy {
+            None => self.shared.why.crowd.enter(now, address.ip(), bounds),
+            Some(_) => Ok(None),
+        };
+        let reached = match crowded {
+            Ok(counted) => {
+                pass.counted = counted;
+                reached
+            }
+            Err(crowded) => reached.or(Some(crowded)),
+        };
+        let admission =
+            reached.map_or(Admission::Admit, |reached| Admission::Refuse(Refusal::Limit(reached)));
         let peer = Peer { admission, entry: Arc::clone(&rules.entry), ..Peer::new(address) };
         let socket = Socket { stream, transport, pass };
         if rules.layers.tls.is_none() {
@@ -138,6 +149,13 @@ impl Shard<'_> {
         self.shared.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// A connection from there is gone.
+    fn uncount(&self, counted: Option<IpAddr>) {
+        if let Some(address) = counted {
+            self.shared.why.crowd.leave(self.shared.clock.now(), address);
+        }
+    }
+
     /// Sends a connection to the shard where its session is at home.
     pub(crate) fn move_away(&mut self, now: Time, id: ConnId, shard: u16, view: &View<'_>) {
         let Some(connection) = self.connections.get_mut(id) else { return };
@@ -158,8 +176,9 @@ impl Shard<'_> {
 
     /// Removes a connection that is to be closed.
     pub(crate) fn forget(&mut self, id: ConnId) -> Option<Connection> {
-        let connection = self.connections.remove(id)?;
+        let mut connection = self.connections.remove(id)?;
         self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.uncount(connection.pass.counted.take());
         Some(connection)
     }
 }

@@ -35,9 +35,10 @@ mod store;
 mod sys;
 mod transport;
 mod turn;
+mod why;
 
-pub use admin::serve_admin;
 pub use access::{Banned, Fault, World};
+pub use admin::serve_admin;
 pub use dunlin_broker::Settings;
 pub use entrance::{ListenerOptions, ListenerReport, Place, ProxyOptions};
 pub use error::{RunError, StartError};
@@ -49,3 +50,4 @@ pub use transport::{
     CertificateFiles, ClientCertificates, ClientTrust, ProxyVersion, TlsError, TlsOptions,
     TlsVersion, WebSocketOptions,
 };
+pub use why::{Alarm, Explained, Told, WhyOptions};

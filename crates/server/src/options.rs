@@ -13,6 +13,7 @@ pub use dunlin_store::OnDamage;
 use crate::access::World;
 use crate::entrance::ListenerOptions;
 use crate::error::StartError;
+use crate::why::WhyOptions;
 
 /// Everything [`crate::start`] needs to know. Every field has a default that works.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub struct ServerOptions {
     pub store: Option<StoreOptions>,
     /// How long a graceful stop waits for output to be taken by its readers. Default: 2 s.
     pub stop_grace: Duration,
+    /// The limits that all shards share, and when somebody is to hear of them.
+    pub why: WhyOptions,
     /// Who may connect and what they may do. Default: everybody, everything.
     pub access: Option<World>,
     /// What is done when all addresses are taken and all files of the listeners read, before the store
@@ -79,6 +82,7 @@ impl ServerOptions {
                 .enabled
                 .then(|| StoreOptions::from_config(&config.persistence)),
             stop_grace: server.stop_grace,
+            why: WhyOptions::from_config(config),
             access: Some(World::load(config).map_err(StartError::Access)?),
             ..defaults
         })
@@ -102,6 +106,7 @@ impl Default for ServerOptions {
             mailbox_bytes: 16 * 1024 * 1024,
             store: None,
             stop_grace: Duration::from_secs(2),
+            why: WhyOptions::default(),
             access: None,
             before_store: None,
         }

@@ -1,15 +1,18 @@
 //! What a shard tells: its counters to the others, `$SYS` to subscribers, events to the log.
 
 use std::mem;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dunlin_broker::{Stats, Time, View};
 
 use crate::log;
+use crate::mailbox::Mailbox;
 use crate::pacer::Pacer;
 use crate::shard::Shard;
 use crate::shared::Shared;
 use crate::sys::{Snapshot, Sys, collect};
+use crate::why::{Seen, Watcher};
 
 /// How old the counters that others see may be.
 const FRESH: Duration = Duration::from_millis(100);
@@ -26,6 +29,9 @@ pub(crate) struct Reporter {
     /// Time spent in these turns.
     busy: Duration,
     sys: Option<Sys>,
+    watcher: Option<Watcher>,
+    /// Whether the broker was told that there is no memory.
+    pressed: bool,
 }
 
 impl Reporter {
@@ -37,13 +43,17 @@ impl Reporter {
             changed: false,
             busy: Duration::ZERO,
             sys: publishes.then(|| Sys::new(now, sys_interval)),
+            watcher: (number == PUBLISHER).then(|| Watcher::new(now)),
+            pressed: false,
         }
     }
 
     /// When there is something to tell even if nothing happens until then.
     pub(crate) fn due(&self) -> Option<Time> {
         let counters = self.changed.then(|| self.told.saturating_add(FRESH));
-        counters.into_iter().chain(self.sys.as_ref().map(Sys::due)).min()
+        let sys = self.sys.as_ref().map(Sys::due);
+        let watcher = self.watcher.as_ref().map(Watcher::due);
+        [counters, sys, watcher].into_iter().flatten().min()
     }
 
     /// Leaves the counters for the others after a turn, if the last ones are old enough; true if so.
@@ -62,6 +72,10 @@ impl Reporter {
         }
         self.told = now;
         let busy = mem::take(&mut self.busy);
+        if shared.why.memory.look(now) {
+            // Also those that sleep, since some of their clients may be read on.
+            shared.mailboxes.iter().for_each(Mailbox::rouse);
+        }
         shared.commons.loads().report(self.number, now, busy);
         *shared.snapshots[usize::from(self.number)].lock() = Snapshot::new(stats, pacer);
         true
@@ -71,6 +85,7 @@ impl Reporter {
 impl Shard<'_> {
     /// Refreshes `$SYS` if it is time and this shard is the one to do it.
     pub(crate) fn publish_sys(&mut self, now: Time, view: &View<'_>) {
+        self.look_at_limits(now, view);
         let Some(sys) = &mut self.reporter.sys else { return };
         if sys.due() > now {
             return;
@@ -80,6 +95,41 @@ impl Shard<'_> {
         sys.refresh(now, &totals, |topic, payload| {
             broker.publish_system(now, topic, payload, view);
         });
+    }
+
+    /// Looks how near the limits are if it is time and this shard is the one to do it.
+    fn look_at_limits(&mut self, now: Time, view: &View<'_>) {
+        let Some(watcher) = self.reporter.watcher.as_mut().filter(|held| held.due() <= now) else {
+            return;
+        };
+        let why = &self.shared.why;
+        let certificates: Vec<(String, u64)> = self
+            .listeners
+            .iter()
+            .filter_map(|listener| {
+                let expires = listener.entrance.rules().expires?;
+                Some((listener.entrance.label.clone(), expires))
+            })
+            .collect();
+        let open = self.shared.connections.load(Ordering::Relaxed);
+        let seen = Seen {
+            totals: &collect(self.shared, view.index),
+            settings: self.broker.settings(),
+            shards: self.shared.mailboxes.len() as u64,
+            connections: (open as u64, why.options().connections.map_or(u64::MAX, |at| at as u64)),
+            disk: why.disk(),
+            certificates: &certificates,
+        };
+        watcher.look(now, why, &seen);
+    }
+
+    /// Tells the broker when the process has as much memory as it may, and when it has less again.
+    pub(crate) fn heed_memory(&mut self) {
+        let reached = self.shared.why.memory.reached();
+        if reached.is_some() != self.reporter.pressed {
+            self.reporter.pressed = reached.is_some();
+            self.broker.set_memory(reached);
+        }
     }
 
     /// Drops expired retained messages if this shard is the one to do it.
@@ -94,6 +144,10 @@ impl Shard<'_> {
 
     pub(crate) fn log_events(&mut self) {
         self.broker.take_events(&mut self.lists.log);
-        self.lists.log.drain(..).for_each(|event| log::tell(&event));
+        if self.lists.log.is_empty() {
+            return;
+        }
+        self.lists.log.iter().for_each(log::tell);
+        self.shared.why.note(self.shared.clock.now(), self.lists.log.drain(..));
     }
 }

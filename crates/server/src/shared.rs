@@ -17,6 +17,7 @@ use crate::entrance::Change;
 use crate::mailbox::Mailbox;
 use crate::store::Desk;
 use crate::sys::Snapshot;
+use crate::why::{Why, WhyOptions};
 
 /// Everything that more than one thread touches.
 pub(crate) struct Shared {
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) store: Option<Desk>,
     /// Who may connect and what they may do.
     pub(crate) accesses: Arc<Accesses>,
+    /// What was told and why, and the limits that no shard can keep alone.
+    pub(crate) why: Why,
     /// Counters of each shard as it last left them here.
     pub(crate) snapshots: Vec<Mutex<Snapshot>>,
     /// Open sockets of clients.
@@ -136,6 +139,7 @@ impl Shared {
             accesses: Arc::new(Accesses::open(clock, patience)),
             tuning,
             index: RwLock::new(Index::new(seed)),
+            why: Why::new(WhyOptions::default()),
             commons: SharedCommons::new(loads, clock, numbers, seed),
             snapshots: (0..shards).map(|_| Mutex::default()).collect(),
             mailboxes,

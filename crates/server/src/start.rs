@@ -20,11 +20,12 @@ use crate::limits;
 use crate::listener::Listener;
 use crate::mailbox::Mailbox;
 use crate::notify::Manager;
-use crate::options::{Before, Durability, ServerOptions};
+use crate::options::{Before, Durability, ServerOptions, StoreOptions};
 use crate::shard::{MAILBOX, Shard};
 use crate::shared::{Parcel, Shared, Stop, Tuning};
 use crate::signals;
 use crate::store::{self, Committer, Desk};
+use crate::why::{Why, WhyOptions};
 
 /// Far above any machine, and well within the numbers that messages carry.
 const MAX_SHARDS: usize = 1024;
@@ -61,6 +62,7 @@ pub fn start(mut options: ServerOptions) -> Result<Handle, StartError> {
     let kept = options.store.as_ref().map(|store| store::open(store, clock)).transpose()?;
     let (log, state) = kept.map_or_else(Default::default, |(log, state)| (Some(log), state));
     let tuning = tune(&options);
+    let room = tuning.max_connections;
     let count = options.shards.clamp(1, MAX_SHARDS);
     let (polls, mailboxes) = pollers(count, options.mailbox_bytes)?;
     let seed = RandomState::new().hash_one("dunlin");
@@ -69,6 +71,7 @@ pub fn start(mut options: ServerOptions) -> Result<Handle, StartError> {
     let numbers = Numbers::after(&state);
     let mut shared = Shared::new(clock, options.settings, tuning, mailboxes, numbers, seed);
     shared.accesses = Arc::new(accesses);
+    shared.why = why(mem::take(&mut options.why), options.store.as_ref(), room);
     let shared = Arc::new(shared);
     shared.accesses.begin(&shared);
     let mut brokers = brokers(&shared, seed);
@@ -267,6 +270,12 @@ fn tune(options: &ServerOptions) -> Tuning {
         sys_interval: options.sys_interval,
         stop_grace: options.stop_grace,
     }
+}
+
+/// What is watched over all shards.
+fn why(mut options: WhyOptions, store: Option<&StoreOptions>, room: usize) -> Why {
+    options.connections = Some(options.connections.unwrap_or(room));
+    Why::new(options).beside(store.map(|store| store.directory.clone()))
 }
 
 /// A poller for each shard, and the mailbox that can wake it.

@@ -35,6 +35,7 @@ impl Shard<'_> {
             self.broker.tick(now, &view);
         }
         self.expire_last_calls(now, &view);
+        self.heed_memory();
         self.resume(now, &view);
         self.handshakes = HANDSHAKES;
         self.publish_sys(now, &view);

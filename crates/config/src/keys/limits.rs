@@ -11,6 +11,10 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "Sessions, connected or not. Unlimited, as Mosquitto.";
     "limits.connections_per_address" limits.connections_per_address, "connections", AtOnce,
         "Connections at once from one address. Unlimited: gateways and proxies bring many clients from one.";
+    "limits.connections_per_user" limits.connections_per_user, "connections", AtOnce,
+        "Connections at once of one user. Unlimited: many a fleet shares one user name.";
+    "limits.connect_rate_total" limits.connect_rate_total, "connections in a second", AtOnce,
+        "New connections from everywhere. Unlimited, for the same reason as from one address.";
     "limits.connect_rate" limits.connect_rate, "connections in a second", AtOnce,
         "New connections from one address. Unlimited: after a power cut a whole site comes back at once.";
     "limits.half_open" limits.half_open, "connections", AtOnce,
@@ -21,6 +25,8 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "Largest packet accepted. 2 000 000, what Mosquitto 2.1 allows, so that clients that rely on it move over unnoticed.";
     "limits.maximum_payload_size" limits.maximum_payload_size, "bytes", AtOnce,
         "Largest payload accepted; a larger message is refused and the connection stays. Unlimited: the packet is bounded.";
+    "limits.maximum_user_properties" limits.maximum_user_properties, "properties", AtOnce,
+        "User properties of one packet; what comes with more is refused and the connection stays. 1000: more than any application is known to use.";
     "limits.receive_maximum" limits.receive_maximum, "messages", NewConnections,
         "QoS 1 and 2 messages that a client may have unacknowledged towards us. 20, as Mosquitto.";
     "limits.topic_alias_maximum" limits.topic_alias_maximum, "aliases", NewConnections,
@@ -72,6 +78,8 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "When a retained message without an expiry of its own ends. Never, as the standard says.";
     "retained.maximum" retained.maximum, "messages", AtOnce,
         "Retained messages. 10 million.";
+    "retained.maximum_bytes" retained.maximum_bytes, "bytes", AtOnce,
+        "Bytes of them: topics, payloads and properties. 2 GiB: 10 million of 200 bytes.";
 
     "delivery.queue_qos0" delivery.queue_qos0, "", AtOnce,
         "Whether QoS 0 waits for sessions that are away. Off, as Mosquitto and as the standard expects.";

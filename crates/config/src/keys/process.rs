@@ -64,4 +64,6 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "How long before the end of a certificate an alarm is raised. 30d: a month to renew it.";
     "alarms.retained_growth_percent" alarms.retained_growth_percent, "percent in an hour", AtOnce,
         "Growth of the retained messages that raises an alarm; 0 turns it off. 100: they doubled.";
+    "alarms.sys_why" alarms.sys_why, "", AtOnce,
+        "Whether `$SYS/broker/why/CAUSE` counts refusals, drops and other events by their cause. Off: Mosquitto has nothing like it.";
 };

@@ -15,8 +15,12 @@ pub struct Limits {
     pub clients: Limit,
     /// Connections at once from one address.
     pub connections_per_address: Limit,
+    /// Connections at once of one user.
+    pub connections_per_user: Limit,
     /// New connections in a second, from one address.
     pub connect_rate: Limit,
+    /// New connections in a second, from everywhere.
+    pub connect_rate_total: Limit,
     /// Connections that have not sent their CONNECT.
     pub half_open: Limit,
     /// Bytes of memory of the process.
@@ -25,6 +29,8 @@ pub struct Limits {
     pub maximum_packet_size: u32,
     /// Bytes of one payload.
     pub maximum_payload_size: Limit,
+    /// User properties of one packet.
+    pub maximum_user_properties: Limit,
     /// Unacknowledged messages of a client towards us.
     pub receive_maximum: u16,
     /// Topic aliases of a client towards us.
@@ -77,11 +83,14 @@ impl Default for Limits {
             connections: Limit::Unlimited,
             clients: Limit::Unlimited,
             connections_per_address: Limit::Unlimited,
+            connections_per_user: Limit::Unlimited,
             connect_rate: Limit::Unlimited,
+            connect_rate_total: Limit::Unlimited,
             half_open: Limit::At(1_000),
             memory: Limit::Unlimited,
             maximum_packet_size: broker.maximum_packet_size,
             maximum_payload_size: Limit::Unlimited,
+            maximum_user_properties: at(broker.maximum_user_properties),
             receive_maximum: broker.receive_maximum,
             topic_alias_maximum: broker.topic_alias_maximum,
             topic_alias_maximum_out: broker.topic_alias_maximum_out,
@@ -128,6 +137,8 @@ pub struct Retained {
     pub expiry: Expiry,
     /// How many there may be.
     pub maximum: Limit,
+    /// Bytes of them.
+    pub maximum_bytes: Limit,
 }
 
 impl Default for Retained {
@@ -137,6 +148,7 @@ impl Default for Retained {
             check_source: true,
             expiry: Expiry::Never,
             maximum: Limit::At(10_000_000),
+            maximum_bytes: Limit::At(Settings::default().maximum_retained_bytes as u64),
         }
     }
 }

@@ -234,6 +234,8 @@ pub struct Alarms {
     pub certificate_expiry: Duration,
     /// Growth of the retained messages in an hour, in percent.
     pub retained_growth_percent: u16,
+    /// Whether events are counted by cause below `$SYS`.
+    pub sys_why: bool,
 }
 
 impl Default for Alarms {
@@ -242,6 +244,7 @@ impl Default for Alarms {
             capacity_percent: 80,
             certificate_expiry: Duration::from_secs(30 * 86_400),
             retained_growth_percent: 100,
+            sys_why: false,
         }
     }
 }

@@ -44,7 +44,10 @@ impl Config {
                 Configured::Acknowledge => DeniedPublish::Silent,
                 Configured::Disconnect => DeniedPublish::Disconnect,
             },
+            maximum_user_properties: limits.maximum_user_properties.size(),
+            maximum_user_connections: limits.connections_per_user.size(),
             maximum_retained: self.retained.maximum.size(),
+            maximum_retained_bytes: self.retained.maximum_bytes.size(),
             assigned_id_prefix: prefix.unwrap_or(defaults.assigned_id_prefix),
             response_information: self.delivery.response_information.clone(),
             reason_strings: match self.delivery.reason_strings {

@@ -4,11 +4,12 @@
 mod directory;
 mod placement;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use dunlin_broker::{Commons, Cursor, Message, Numbers, Retained, Time};
 use dunlin_proto::topic::{TopicFilter, TopicName};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use directory::Directory;
 pub(crate) use placement::Loads;
@@ -25,6 +26,8 @@ pub(crate) struct SharedCommons {
     /// subscribed, whichever shard the publisher is on. Held for one topic, or one page.
     retained: RwLock<Retained<Arc<Message>>>,
     numbers: Numbers,
+    /// Connections by user, where they have a limit: a lock for the same reason, taken at CONNECT.
+    users: Mutex<HashMap<Box<str>, usize>>,
 }
 
 impl SharedCommons {
@@ -33,6 +36,7 @@ impl SharedCommons {
             directory: Directory::new(loads, clock),
             retained: RwLock::new(Retained::new(seed)),
             numbers,
+            users: Mutex::default(),
         }
     }
 
@@ -107,6 +111,29 @@ impl Commons for SharedCommons {
 
     fn retained_count(&self) -> usize {
         self.retained.read().count()
+    }
+
+    fn user_came(&self, user: &str, allowed: usize) -> Result<(), usize> {
+        let mut users = self.users.lock();
+        match users.get_mut(user) {
+            Some(open) if *open >= allowed => return Err(*open),
+            Some(open) => *open += 1,
+            None if allowed == 0 => return Err(0),
+            None => {
+                users.insert(user.into(), 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn user_left(&self, user: &str) {
+        let mut users = self.users.lock();
+        if let Some(open) = users.get_mut(user) {
+            *open -= 1;
+            if *open == 0 {
+                users.remove(user);
+            }
+        }
     }
 
     fn retained_usage(&self) -> (usize, usize) {

@@ -1,5 +1,6 @@
 //! A connection's place in the counts of its listener.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,6 +10,8 @@ use super::Entrance;
 pub(crate) struct Pass {
     pub(crate) entrance: Arc<Entrance>,
     opening: bool,
+    /// From where it is counted, if addresses have limits.
+    pub(crate) counted: Option<IpAddr>,
 }
 
 impl Pass {
@@ -17,7 +20,7 @@ impl Pass {
         if opening {
             entrance.opening.fetch_add(1, Ordering::Relaxed);
         }
-        Self { entrance, opening }
+        Self { entrance, opening, counted: None }
     }
 
     /// The connection is through with its handshakes.

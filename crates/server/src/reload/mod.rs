@@ -20,6 +20,7 @@ use crate::entrance::{ListenerOptions, check_listeners};
 use crate::error::StartError;
 use crate::log::{Logger, PreparedLog};
 use crate::start::Handle;
+use crate::why::WhyOptions;
 use watch::Watched;
 
 /// Between two looks at the files if they are not watched: how soon a watch begins that a reload has turned on is no matter.
@@ -149,6 +150,7 @@ impl Inner {
         // From here on nothing fails.
         self.server.install_access(world);
         self.server.reconfigure(config.settings());
+        self.server.watch_with(WhyOptions::from_config(&config));
         self.logger.replace(log);
         for note in &loaded.notes {
             tracing::info!("{note}");

@@ -6,6 +6,7 @@ use crate::limits;
 use crate::pacer::Pacer;
 use crate::shared::Shared;
 use crate::store::Gauge;
+use crate::why::Alarm;
 
 /// The counters of one shard as it left them for others to see.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +32,9 @@ pub(crate) struct Totals {
     pub(crate) turns_delayed: u64,
     pub(crate) delayed_us: u64,
     pub(crate) store: Gauge,
+    /// Whether counts of causes are published.
+    pub(crate) sys_why: bool,
+    pub(crate) alarms: Vec<Alarm>,
 }
 
 impl Snapshot {
@@ -65,6 +69,8 @@ pub(crate) fn collect(shared: &Shared, index: &Index) -> Totals {
         retained_bytes: shared.commons.retained_bytes(),
         heap: limits::resident_bytes().unwrap_or(0),
         store: shared.store.as_ref().map(|desk| desk.gauge()).unwrap_or_default(),
+        sys_why: shared.why.options().sys_why,
+        alarms: shared.why.alarms.list(),
         ..Totals::default()
     };
     for snapshot in &shared.snapshots {

@@ -4,6 +4,7 @@
 mod collect;
 mod load;
 mod names;
+mod why;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use dunlin_broker::Time;
 
 pub(crate) use collect::{Snapshot, Totals, collect};
 use load::Averages;
+use why::Reasons;
 
 use crate::store::Condition;
 
@@ -25,6 +27,7 @@ pub(crate) struct Sys {
     version_told: bool,
     store: Option<Condition>,
     peaks: Peaks,
+    reasons: Reasons,
 }
 
 /// The highest values seen, which no counter keeps.
@@ -47,6 +50,7 @@ impl Sys {
             version_told: false,
             store: None,
             peaks: Peaks::default(),
+            reasons: Reasons::default(),
         }
     }
 
@@ -85,6 +89,8 @@ impl Sys {
                 publish(topic, value.to_string().as_bytes());
             }
         }
+        let causes = totals.sys_why.then_some(&totals.stats.causes);
+        self.reasons.refresh(causes, &totals.alarms, &mut publish);
         for ((_, value), averages) in names::LOADS.iter().zip(&mut self.loads) {
             averages.update(now, value(totals), &mut publish);
         }
