@@ -1,5 +1,6 @@
 //! The subcommands: one module each, with its options and its `run`.
 
+mod audit;
 mod bench;
 mod broker;
 mod cert;
@@ -52,6 +53,8 @@ enum Command {
     Cert(cert::CertArgs),
     /// Change a password file
     Passwd(passwd::PasswdArgs),
+    /// Judge a configuration by seven rules; the exit status is 1 if one is broken
+    Audit(audit::AuditArgs),
 }
 
 /// Does what was typed.
@@ -66,6 +69,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Init(args) => return init::run(&args),
         Command::Cert(args) => return cert::run(&args),
         Command::Passwd(args) => return passwd::run(&args),
+        Command::Audit(args) => return audit::run(&args),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -22,6 +22,7 @@ pub use issue::{CLIENT_DAYS, Issued, Request, SERVER_DAYS};
 pub use key::PrivateKey;
 pub use name::Name;
 pub use pem::Chain;
+pub(crate) use revoke::read_list_end;
 pub use revoke::{RevocationList, Revoked};
 pub use verify::{is_for, verify};
 pub use warnings::{SOON, warnings};

@@ -58,10 +58,7 @@ impl RevocationList {
         if !path.exists() {
             return Ok(Self::default());
         }
-        let pem = files::read(path)?;
-        let der = CertificateRevocationListDer::from_pem_slice(&pem).map_err(|_| {
-            KitError::unusable(path, "it holds no list of revoked certificates (X509 CRL, PEM)")
-        })?;
+        let der = list_der(path)?;
         let Ok((_, list)) = CertificateRevocationList::from_der(&der) else {
             return Err(KitError::unusable(path, "it is damaged"));
         };
@@ -145,6 +142,20 @@ impl RevocationList {
         }
         files::write(path, pem.as_bytes(), PUBLIC, Replace::Never)
     }
+}
+
+/// When a list expires, if it says so.
+pub(crate) fn read_list_end(path: &Path) -> Result<Option<UnixSeconds>, KitError> {
+    let der = list_der(path)?;
+    let (_, list) = CertificateRevocationList::from_der(&der)
+        .map_err(|_| KitError::unusable(path, "it is damaged"))?;
+    Ok(list.next_update().map(|at| seconds(at.timestamp())))
+}
+
+fn list_der(path: &Path) -> Result<CertificateRevocationListDer<'static>, KitError> {
+    CertificateRevocationListDer::from_pem_slice(&files::read(path)?).map_err(|_| {
+        KitError::unusable(path, "it holds no list of revoked certificates (X509 CRL, PEM)")
+    })
 }
 
 fn reason(code: u8) -> Option<RevocationReason> {
