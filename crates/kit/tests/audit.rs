@@ -29,6 +29,7 @@ impl Site {
             user: "ann",
             password,
             service: None,
+            data: None,
             port: 8883,
             local: false,
         };

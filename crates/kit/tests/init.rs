@@ -26,6 +26,7 @@ fn made(directory: &Path, user: &str) -> Result<Made, dunlin_kit::KitError> {
         user,
         password: None,
         service: None,
+        data: None,
         port: 8883,
         local: false,
     };
@@ -112,6 +113,28 @@ fn an_empty_directory_is_filled() {
         above.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["acl", "ca", "clients", "data", "dunlin.toml", "passwd", "server"]);
+}
+
+#[test]
+fn a_service_that_may_not_write_there_keeps_its_data_elsewhere() {
+    let above = tempfile::tempdir().unwrap();
+    let (directory, names) = (above.path().join("broker"), names());
+    let data = Some(Path::new("/var/lib/dunlin"));
+    let plan = Plan {
+        directory: &directory,
+        names: &names,
+        user: "ann",
+        password: None,
+        service: None,
+        data,
+        port: 1,
+        local: true,
+    };
+    let made = init(&plan, NOW).unwrap();
+    let loaded = Loader::new(&Disk).load(made.config.to_str()).unwrap();
+    assert_eq!(Some(loaded.config.persistence.directory.as_path()), data);
+    assert!(!directory.join("data").exists());
+    assert_eq!(loaded.config.listeners.len(), 2, "one more for this machine");
 }
 
 #[test]

@@ -34,6 +34,9 @@ pub(crate) struct InitArgs {
     /// Whom the broker runs as, when made by root [default: dunlin, else mosquitto, else nobody]
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
+    /// Where the broker keeps messages and sessions, which must exist [default: `data` in the directory]
+    #[arg(long, value_name = "DIRECTORY")]
+    data: Option<PathBuf>,
     /// Port for TLS
     #[arg(long, default_value_t = 8883)]
     port: u16,
@@ -57,6 +60,7 @@ pub(crate) fn run(args: &InitArgs) -> Result<ExitCode> {
         user: &args.first_user,
         password,
         service: service(args.user.as_deref())?,
+        data: args.data.as_deref(),
         port: args.port,
         local: args.local,
     };

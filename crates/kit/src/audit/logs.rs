@@ -48,7 +48,10 @@ pub(super) fn watched(subject: &Subject<'_>, findings: &mut Findings) {
         findings.hint(
             None,
             "a client that connects again and again is not kept out",
-            "flapping_connects = 30 in [security.bans]",
+            subject.write(
+                "flapping_connects = 30 in [security.bans]",
+                "flapping_connects = 30 in [security.bans] of a dunlin.toml (`dunlin import` writes one)",
+            ),
         );
     }
 }

@@ -32,6 +32,8 @@ pub struct Plan<'a> {
     pub password: Option<Zeroizing<String>>,
     /// Whom the broker runs as, if not as the caller.
     pub service: Option<Service>,
+    /// Where the broker keeps what outlives it, if not in the directory; it is not made.
+    pub data: Option<&'a Path>,
     /// The port of TLS.
     pub port: u16,
     /// Whether clients on this machine may come without TLS, on port 1883.
@@ -85,8 +87,16 @@ pub fn init(plan: &Plan<'_>, now: UnixSeconds) -> Result<Made, KitError> {
     let bundle = setup.client(&authority)?;
     setup.secret("passwd", &users)?;
     setup.secret("acl", &texts::acl(plan))?;
-    setup.secret("dunlin.toml", &texts::config(plan, place))?;
-    setup.data()?;
+    let data = match plan.data {
+        Some(data) => data.to_owned(),
+        None => {
+            setup.data()?;
+            directory.join("data")
+        }
+    };
+    let data = std::path::absolute(&data).map_err(KitError::system("find", &data))?;
+    let data = data.to_str().ok_or_else(|| KitError::unusable(&data, "the path is no UTF-8"))?;
+    setup.secret("dunlin.toml", &texts::config(plan, place, data))?;
     let bundle = directory.join(bundle);
     let directory = directory.to_owned();
     stage.finish()?;

@@ -13,8 +13,8 @@ pub(super) fn host(plan: &Plan<'_>) -> String {
     named.map_or_else(|| "localhost".into(), Name::to_string)
 }
 
-/// The configuration; `place` is the directory, from the root.
-pub(super) fn config(plan: &Plan<'_>, place: &str) -> String {
+/// The configuration; `place` is the directory and `data` that of the store, from the root.
+pub(super) fn config(plan: &Plan<'_>, place: &str, data: &str) -> String {
     let path = |name: &str| quoted(&format!("{place}/{name}"));
     let mut text = format!(
         "# Made by `dunlin init`. All keys: docs/configuration.md. `dunlin audit -c {place}/dunlin.toml` judges it.\n\
@@ -76,7 +76,7 @@ pub(super) fn config(plan: &Plan<'_>, place: &str) -> String {
          certificate_expiry = \"30d\"\n",
         passwd = path("passwd"),
         acl = path("acl"),
-        data = path("data"),
+        data = quoted(data),
     )
     .unwrap_or_default();
     text
