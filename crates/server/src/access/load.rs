@@ -46,7 +46,13 @@ impl<'a> Loader<'a> {
 
     pub(super) fn load(mut self) -> Result<World, Vec<Fault>> {
         let config = self.config;
-        let gates = config.listeners.iter().map(|listener| self.gate(listener)).collect();
+        // Those that are retired come last: what is wrong with a file is to be told, if another needs it too.
+        let mut order: Vec<_> = (0..).zip(&config.listeners).collect();
+        order.sort_by_key(|(_, listener)| listener.is_retired());
+        let gates = order.into_iter().map(|(number, listener)| (number, self.gate(listener)));
+        let mut gates: Vec<(usize, Gate)> = gates.collect();
+        gates.sort_by_key(|(number, _)| *number);
+        let gates = gates.into_iter().map(|(_, gate)| gate).collect();
         let security = &config.security;
         let tokens = Tokens::load(security, &mut self.faults).map(Arc::new);
         let hook = Hook::new(&security.http, &mut self.faults).map(Arc::new);

@@ -58,7 +58,7 @@ impl Reach {
             };
             return loaded.config.admin_socket().ok_or_else(none);
         }
-        let directory = self.data_dir.as_deref().unwrap_or(Path::new("dunlin-data"));
+        let directory = self.data_dir.as_deref().unwrap_or_else(|| Path::new("dunlin-data"));
         Ok(directory.join("admin.sock"))
     }
 }

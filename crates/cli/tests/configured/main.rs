@@ -1,0 +1,8 @@
+//! The broker as Mosquitto's users start it: with their files, their command lines, their signals.
+
+mod admin;
+mod command_line;
+mod files;
+mod keeping;
+mod process;
+mod reload;
