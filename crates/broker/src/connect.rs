@@ -257,9 +257,15 @@ impl Broker {
                 expiry: will.expiry,
                 delay: will.delay,
             });
-            let (number, client_id, expiry) =
-                (session.number, &*session.who.client_id, session.expiry);
-            hub.journal.write(&Record::Session { number, client_id, expiry, will });
+            let (who, number, expiry) = (&session.who, session.number, session.expiry);
+            hub.journal.write(&Record::Session {
+                number,
+                client_id: &who.client_id,
+                username: who.username.as_deref(),
+                listener: who.listener,
+                expiry,
+                will,
+            });
             return true;
         }
         let number = mem::take(&mut session.number);

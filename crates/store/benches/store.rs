@@ -84,8 +84,14 @@ fn open(place: &Path) {
         let mut bytes = Vec::new();
         for number in first..first + 1000 {
             let client_id = format!("client-{number:08}");
-            let session =
-                Record::Session { number, client_id: &client_id, expiry: 3600, will: None };
+            let session = Record::Session {
+                number,
+                client_id: &client_id,
+                username: None,
+                listener: 0,
+                expiry: 3600,
+                will: None,
+            };
             session.write(&mut bytes);
             let filter = format!("plant/{number}/+/commands");
             let subscribed = Record::Subscribed {
@@ -200,7 +206,14 @@ fn directory(place: &Path) -> tempfile::TempDir {
 fn fresh(path: &Path) -> Log<RealDisk> {
     let disk = RealDisk::open(path, true).expect("the directory");
     let (mut log, ..) = Log::open(disk, Options::default()).expect("a store");
-    let session = Record::Session { number: 1, client_id: "client", expiry: 60, will: None };
+    let session = Record::Session {
+        number: 1,
+        client_id: "client",
+        username: None,
+        listener: 0,
+        expiry: 60,
+        will: None,
+    };
     log.append(&[&written([session])]).expect("append");
     log
 }

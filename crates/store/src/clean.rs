@@ -267,9 +267,11 @@ impl<D: Disk> Log<D> {
     fn say_session(&self, number: u64, record: &[u8], into: &mut Vec<u8>) {
         let Some(session) = self.index.sessions.get(number) else { return };
         let said = Records::new(record).next().and_then(Result::ok).and_then(|(_, said)| said);
-        let Some(Record::Session { client_id, expiry, will, .. }) = said else { return };
+        let Some(Record::Session { client_id, username, listener, expiry, will, .. }) = said else {
+            return;
+        };
         let will = will.filter(|_| session.will);
-        Record::Session { number, client_id, expiry, will }.write(into);
+        Record::Session { number, client_id, username, listener, expiry, will }.write(into);
         if let Some(parted) = session.parted {
             let (ends_at, will_due) = (parted.ends_at, parted.due);
             Record::Parted { number, ends_at, will_due }.write(into);

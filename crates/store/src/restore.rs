@@ -104,12 +104,14 @@ impl<'a> Building<'a> {
             View::Session { .. } | View::Subscribed { .. } if self.index.is_live(view, place) => {
                 let (_, said) = Records::new(record).next()?.ok()?;
                 match said? {
-                    Record::Session { number, client_id, will, .. } => {
+                    Record::Session { number, client_id, username, listener, will, .. } => {
                         let index = self.index.sessions.get(number);
                         let due = index.and_then(|session| session.parted).and_then(|p| p.due);
                         let will = will.filter(|_| index.is_some_and(|session| session.will));
                         let state = self.session(number)?;
                         state.client_id = client_id.to_owned();
+                        state.username = username.map(str::to_owned);
+                        state.listener = listener;
                         if let Some(will) = will {
                             let message = Message::restored(0, &will.message)?;
                             let (expiry, delay) = (will.expiry, will.delay);
@@ -191,6 +193,8 @@ fn begun(number: u64, session: &Session) -> SessionState {
     SessionState {
         number,
         client_id: String::new(),
+        username: None,
+        listener: 0,
         expiry: session.expiry,
         ends_at: session.parted.map(|parted| parted.ends_at),
         will: None,

@@ -19,7 +19,7 @@ pub(crate) fn target(number: u64) -> Target {
 }
 
 pub(crate) fn session(number: u64, expiry: u32) -> Record<'static> {
-    Record::Session { number, client_id: "c", expiry, will: None }
+    Record::Session { number, client_id: "c", username: None, listener: 0, expiry, will: None }
 }
 
 pub(crate) fn message<'a>(id: u64, payload: &'a [u8], targets: &[u64]) -> Record<'a> {
@@ -64,7 +64,14 @@ pub(crate) fn records() -> Vec<Record<'static>> {
     let targets = vec![target(900), special, target(u64::MAX)];
     vec![
         session(1, u32::MAX),
-        Record::Session { number: 1, client_id: "", expiry: 0, will: Some(will) },
+        Record::Session {
+            number: 1,
+            client_id: "",
+            username: Some("u"),
+            listener: 1,
+            expiry: 0,
+            will: Some(will),
+        },
         Record::Parted { number: 1, ends_at: Time::MAX, will_due: None },
         Record::Parted { number: 1, ends_at: Time::ZERO, will_due: Some(Time::MAX) },
         Record::Ended { number: u64::MAX },

@@ -49,7 +49,14 @@ fn written(records: &[Record<'_>]) -> Vec<u8> {
 }
 
 fn session(number: u64) -> Vec<u8> {
-    written(&[Record::Session { number, client_id: "c", expiry: 60, will: None }])
+    written(&[Record::Session {
+        number,
+        client_id: "c",
+        username: None,
+        listener: 0,
+        expiry: 60,
+        will: None,
+    }])
 }
 
 /// A disk with session 1 and so many messages of 1000 bytes for it, each in a frame of its own.

@@ -25,7 +25,14 @@ impl Broker {
         index: &mut Index,
         commons: &dyn Commons,
     ) {
-        let slot = self.new_session(&Arc::new(Identity::unnamed(state.client_id.as_str().into())));
+        // What its token granted is not kept: it has to be shown again.
+        let who = Identity {
+            client_id: state.client_id.as_str().into(),
+            username: state.username.as_deref().map(Arc::from),
+            listener: state.listener,
+            claims: None,
+        };
+        let slot = self.new_session(&Arc::new(who));
         let key = self.hub.key(slot);
         if let Some(session) = self.hub.sessions.at(slot) {
             commons.numbers().identities.note(key, &session.who);

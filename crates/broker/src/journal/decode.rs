@@ -103,7 +103,8 @@ fn body_of(kind: u8, body: &[u8]) -> Option<Record<'_>> {
 }
 
 fn session<'a>(r: &mut Reader<'a>) -> Option<Record<'a>> {
-    let (number, client_id, expiry) = (r.number()?, r.text()?, r.small()?);
+    let (number, client_id, username) = (r.number()?, r.text()?, r.optional()?);
+    let (listener, expiry) = (r.small()?, r.small()?);
     let will = if r.0.is_empty() {
         None
     } else {
@@ -115,7 +116,7 @@ fn session<'a>(r: &mut Reader<'a>) -> Option<Record<'a>> {
         let (_, message) = message(r)?;
         Some(Will { message, expiry, delay })
     };
-    Some(Record::Session { number, client_id, expiry, will })
+    Some(Record::Session { number, client_id, username, listener, expiry, will })
 }
 
 fn subscribed<'a>(r: &mut Reader<'a>) -> Option<Record<'a>> {
@@ -230,8 +231,22 @@ mod tests {
             targets: vec![],
         };
         vec![
-            Record::Session { number: 1, client_id: "c", expiry: u32::MAX, will: None },
-            Record::Session { number: 1, client_id: "", expiry: 0, will: Some(will) },
+            Record::Session {
+                number: 1,
+                client_id: "c",
+                username: None,
+                listener: 0,
+                expiry: u32::MAX,
+                will: None,
+            },
+            Record::Session {
+                number: 1,
+                client_id: "",
+                username: Some("u"),
+                listener: u16::MAX,
+                expiry: 0,
+                will: Some(will),
+            },
             Record::Parted { number: 1, ends_at: Time::MAX, will_due: None },
             Record::Parted { number: 1, ends_at: Time::ZERO, will_due: Some(Time::MAX) },
             Record::Ended { number: u64::MAX },

@@ -6,7 +6,7 @@
 use dunlin_proto::Time;
 use dunlin_proto::qos::{PacketId, QoS};
 
-use super::wire::{put, put_bytes, put_time};
+use super::wire::{put, put_bytes, put_optional, put_time};
 
 /// What a record says. Sessions are named by numbers and messages by identifiers that are never used again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub enum Record<'a> {
         number: u64,
         /// The client identifier.
         client_id: &'a str,
+        /// The user name its client was let in with.
+        username: Option<&'a str>,
+        /// The listener its client came in by.
+        listener: u16,
         /// Session expiry interval in seconds; `u32::MAX` never ends. 0 for one that has only a will to keep.
         expiry: u32,
         /// Its will, if it has one.
@@ -253,11 +257,14 @@ impl Record<'_> {
     /// Appends the record.
     pub fn write(&self, into: &mut Vec<u8>) {
         match self {
-            Self::Session { number, client_id, expiry, will } => {
+            Self::Session { number, client_id, username, listener, expiry, will } => {
                 let size = will.map_or(0, |will| will.message.size());
-                write(Kind::Session, client_id.len() + size + 64, into, |body| {
+                let names = client_id.len() + username.map_or(0, str::len);
+                write(Kind::Session, names + size + 64, into, |body| {
                     put(*number, body);
                     put_bytes(client_id.as_bytes(), body);
+                    put_optional(*username, body);
+                    put((*listener).into(), body);
                     put((*expiry).into(), body);
                     if let Some(will) = will {
                         put(will.delay.into(), body);

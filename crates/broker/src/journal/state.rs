@@ -30,6 +30,10 @@ pub struct SessionState {
     pub number: u64,
     /// The client identifier.
     pub client_id: String,
+    /// The user name its client was let in with.
+    pub username: Option<String>,
+    /// The listener its client came in by.
+    pub listener: u16,
     /// Session expiry interval in seconds; 0 for one that only has a will left to publish.
     pub expiry: u32,
     /// When it ends and since when it was without a connection; `None` if it had one when the broker ended.

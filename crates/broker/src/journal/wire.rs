@@ -24,6 +24,12 @@ pub(super) fn put_bytes(bytes: &[u8], into: &mut Vec<u8>) {
     into.extend_from_slice(bytes);
 }
 
+/// Appends a text that may be missing: 0, or its length and one, and its bytes.
+pub(super) fn put_optional(text: Option<&str>, into: &mut Vec<u8>) {
+    put(text.map_or(0, |text| text.len() as u64 + 1), into);
+    into.extend_from_slice(text.unwrap_or_default().as_bytes());
+}
+
 /// Reads what the functions above wrote.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
@@ -68,6 +74,14 @@ impl<'a> Reader<'a> {
 
     pub(super) fn text(&mut self) -> Option<&'a str> {
         core::str::from_utf8(self.bytes()?).ok()
+    }
+
+    /// A text that may be missing; the outer `None` if it cannot be read.
+    pub(super) fn optional(&mut self) -> Option<Option<&'a str>> {
+        let Some(length) = self.small::<usize>()?.checked_sub(1) else { return Some(None) };
+        let (bytes, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(Some(core::str::from_utf8(bytes).ok()?))
     }
 }
 

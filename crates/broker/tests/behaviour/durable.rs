@@ -3,7 +3,7 @@
 use dunlin_broker::journal::{
     HeldState, QueuedState, SessionState, StoredMessage, SubscriptionState, Target, WillState,
 };
-use dunlin_broker::{Message, Settings, Storage, Time};
+use dunlin_broker::{Action, Message, Settings, Storage, Time};
 use dunlin_proto::qos::QoS;
 use dunlin_proto::version::Version;
 
@@ -180,6 +180,8 @@ fn session(now: Time) -> SessionState {
     SessionState {
         number: 7,
         client_id: "c".to_owned(),
+        username: None,
+        listener: 0,
         expiry: 100,
         ends_at: Some(Time::from_micros(now.as_micros() + 50_000_000)),
         will: None,
@@ -234,6 +236,25 @@ fn a_session_goes_on_after_a_restart_with_its_packet_identifiers() {
     world.pubrel(client, 44);
     let packets = world.take(client);
     assert_eq!(packets, ["t/held x q2 #3 SubscriptionIdentifier(3)", "PubComp #44"]);
+}
+
+#[test]
+fn a_session_is_judged_by_its_user_after_a_restart() {
+    let mut world = World::new();
+    world.rules.deny("user", Action::Deliver, "t/denied");
+    let username = Some("user".to_owned());
+    world.restore(SessionState { username, ..session(world.now) });
+    let publisher = world.connect(Options::new("p"));
+    world.publish(publisher, "t/denied", "1", QoS::AtLeastOnce, 1);
+    world.publish(publisher, "t/allowed", "2", QoS::AtLeastOnce, 2);
+    let mut options = Options::new("c").persistent(100);
+    options.username = Some("user");
+    let client = world.connect(options);
+    assert_eq!(world.take(client), ["t/allowed 2 q1 #1 SubscriptionIdentifier(3)"]);
+    // And so are others by what is written.
+    let sessions = world.records();
+    let named = |record: &String| record.contains("username: Some(\"user\")");
+    assert!(sessions.iter().any(named), "{sessions:?}");
 }
 
 #[test]

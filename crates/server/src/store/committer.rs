@@ -289,7 +289,15 @@ mod tests {
     fn hand_in(desk: &Desk, token: u64) {
         let mut records = Vec::new();
         let client_id = "device";
-        Record::Session { number: token, client_id, expiry: 60, will: None }.write(&mut records);
+        Record::Session {
+            number: token,
+            client_id,
+            username: None,
+            listener: 0,
+            expiry: 60,
+            will: None,
+        }
+        .write(&mut records);
         desk.hand_in(0, Journal { records, token, urgent: true });
     }
 

@@ -88,7 +88,10 @@ impl Generator {
         let will = Will { message, expiry: None, delay: 5 };
         let will = self.random.one_in(2).then_some(will);
         let expiry = if self.random.one_in(5) { 0 } else { 60 };
-        Record::Session { number, client_id: NAMES[(number % 3) as usize], expiry, will }
+        let client_id = NAMES[(number % 3) as usize];
+        let username = self.random.one_in(2).then_some("user");
+        let listener = u16::from(self.random.one_in(3));
+        Record::Session { number, client_id, username, listener, expiry, will }
     }
 
     fn new_number(&mut self) -> u64 {
@@ -135,11 +138,25 @@ impl Generator {
         let record = Record::Message { id, origin, retained: None, held, message, targets };
         if let Some(number) = late {
             // The model knows of the session at once.
-            model.apply(&Record::Session { number, client_id: "late", expiry: 60, will: None });
+            model.apply(&Record::Session {
+                number,
+                client_id: "late",
+                username: None,
+                listener: 0,
+                expiry: 60,
+                will: None,
+            });
         }
         say(model, bytes, &record);
         if let Some(number) = late {
-            let record = Record::Session { number, client_id: "late", expiry: 60, will: None };
+            let record = Record::Session {
+                number,
+                client_id: "late",
+                username: None,
+                listener: 0,
+                expiry: 60,
+                will: None,
+            };
             say(model, bytes, &record);
         }
     }

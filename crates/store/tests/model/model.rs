@@ -39,10 +39,10 @@ pub(crate) struct Message {
 impl Model {
     pub(crate) fn apply(&mut self, record: &Record<'_>) {
         match record {
-            Record::Session { number, client_id, expiry, will } => {
+            Record::Session { number, client_id, username, listener, expiry, will } => {
                 self.next_number = self.next_number.max(number + 1);
                 let session = self.sessions.entry(*number).or_default();
-                session.client_id = (*client_id).to_owned();
+                session.client_id = format!("{client_id} of {username:?} by {listener}");
                 session.expiry = *expiry;
                 session.will = will.map(|will| will.message.payload.to_vec());
                 session.parted = None;
@@ -240,7 +240,9 @@ impl Model {
 pub(crate) fn lines_of(state: &State) -> Vec<String> {
     let mut lines = Vec::new();
     for session in &state.sessions {
-        let (number, client_id, expiry) = (session.number, &session.client_id, session.expiry);
+        let dunlin_broker::journal::SessionState { client_id, username, listener, .. } = session;
+        let client_id = format!("{client_id} of {username:?} by {listener}");
+        let (number, expiry) = (session.number, session.expiry);
         let will = session.will.as_ref();
         let will = will.map(|will| (will.message.payload().to_vec(), will.due));
         let ends_at = session.ends_at;

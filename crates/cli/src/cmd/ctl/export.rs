@@ -160,6 +160,8 @@ fn line_of(session: &SessionState) -> Session {
     Session {
         number: session.number,
         client_id: session.client_id.clone(),
+        username: session.username.clone(),
+        listener: session.listener,
         session_expiry_interval: session.expiry,
         parted,
         will: session.will.as_ref().map(will_of),

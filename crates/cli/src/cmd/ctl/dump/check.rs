@@ -69,7 +69,15 @@ impl Checker {
             )));
         }
         let expiry = session.session_expiry_interval;
-        Record::Session { number, client_id: &session.client_id, expiry, will }.write(into);
+        Record::Session {
+            number,
+            client_id: &session.client_id,
+            username: session.username.as_deref(),
+            listener: session.listener,
+            expiry,
+            will,
+        }
+        .write(into);
         for subscription in &session.subscriptions {
             subscription.record(number)?.write(into);
         }
@@ -88,6 +96,10 @@ impl Checker {
         let client_id = &session.client_id;
         if client_id.len() > usize::from(u16::MAX) || client_id.contains('\0') {
             return Err(Wrong(format!("session {}: no client identifier", session.number)));
+        }
+        let username = session.username.as_deref().unwrap_or_default();
+        if username.len() > usize::from(u16::MAX) || username.contains('\0') {
+            return Err(Wrong(format!("session {}: no user name", session.number)));
         }
         if !self.client_ids.insert(client_id.clone()) {
             return Err(Wrong(format!("two sessions of client {client_id:?}")));

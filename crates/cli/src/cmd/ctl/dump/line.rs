@@ -45,6 +45,12 @@ pub(crate) struct Session {
     /// How messages of this file name it.
     pub(crate) number: u64,
     pub(crate) client_id: String,
+    /// The user name its client was let in with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) username: Option<String>,
+    /// The number of the listener its client came in by.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) listener: u16,
     /// Seconds; 4294967295 never ends.
     pub(crate) session_expiry_interval: u32,
     /// Since when it is without a connection; absent if it had one.

@@ -89,16 +89,24 @@ impl Builder {
             ends_at => ends_at,
         };
         let parted = Some(Parted { ends_at_us: ends_at.map(micros), will_due_us: None });
-        let number = self.add(&client.client_id, interval, parted);
+        let number = self.add(&client.client_id, client.username.as_deref(), interval, parted);
         self.numbers.insert(client.client_id.clone(), number);
         self.clients.insert(number, client);
     }
 
-    fn add(&mut self, client_id: &str, expiry: u32, parted: Option<Parted>) -> u64 {
+    fn add(
+        &mut self,
+        client_id: &str,
+        username: Option<&str>,
+        expiry: u32,
+        parted: Option<Parted>,
+    ) -> u64 {
         let number = self.converted.sessions.len() as u64 + 1;
         self.converted.sessions.push(Session {
             number,
             client_id: client_id.to_owned(),
+            username: username.map(str::to_owned),
+            listener: 0,
             session_expiry_interval: expiry,
             parted,
             will: None,
@@ -126,7 +134,7 @@ impl Builder {
         }
         let number = match self.numbers.get(&will.client_id) {
             Some(0) | None => {
-                let number = self.add(&will.client_id, 0, None);
+                let number = self.add(&will.client_id, None, 0, None);
                 self.numbers.insert(will.client_id.clone(), number);
                 number
             }

@@ -161,9 +161,15 @@ fn client(body: &[u8], version: u32) -> Option<Result<Client>> {
     let strings = usize::from(id_length) + usize::from(user_length);
     fields.bytes(fields.0.len().checked_sub(strings)?)?;
     let client_id = fields.bytes(id_length.into())?;
+    let username = fields.bytes(user_length.into())?;
     let finish = || {
-        let client_id = text(client_id)?;
-        Ok(Client { client_id, session_expiry_time, session_expiry_interval, ..Client::default() })
+        Ok(Client {
+            client_id: text(client_id)?,
+            username: Some(text(username)?).filter(|name| !name.is_empty()),
+            session_expiry_time,
+            session_expiry_interval,
+            ..Client::default()
+        })
     };
     Some(finish())
 }

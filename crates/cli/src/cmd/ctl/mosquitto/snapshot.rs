@@ -31,6 +31,7 @@ pub(super) struct BaseMessage {
 #[derive(Debug, Default)]
 pub(super) struct Client {
     pub(super) client_id: String,
+    pub(super) username: Option<String>,
     /// Seconds since 1970; 0 while it is connected, and for never.
     pub(super) session_expiry_time: i64,
     pub(super) session_expiry_interval: u32,

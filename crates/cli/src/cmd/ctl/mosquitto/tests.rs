@@ -46,7 +46,7 @@ fn everything_in_a_database_is_found() {
         .map(|number| format!(r#"{{"topic_filter":"filter/number/{number}","qos":1}}"#))
         .collect();
     let old = format!(
-        r#"{{"kind":"session","number":2,"client_id":"old","session_expiry_interval":4294967295,"parted":{{}},"subscriptions":[{}],"releases":[2]}}"#,
+        r#"{{"kind":"session","number":2,"client_id":"old","username":"user","session_expiry_interval":4294967295,"parted":{{}},"subscriptions":[{}],"releases":[2]}}"#,
         filters.join(",")
     );
     let long = format!(

@@ -60,6 +60,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Snapshot> {
     all("clients", &mut |row| {
         snapshot.clients.push(Client {
             client_id: row.text("client_id")?,
+            username: row.get("username").text().filter(|name| !name.is_empty()),
             session_expiry_time: row.get("session_expiry_time").integer(),
             session_expiry_interval: interval(row, "session_expiry_interval")?,
             will_delay_interval: interval(row, "will_delay_interval")?,
