@@ -92,6 +92,10 @@ pub trait Commons {
     fn retained_usage(&self) -> (usize, usize) {
         (self.retained_count(), 0)
     }
+    /// Number of sessions, those that are about to be included.
+    fn sessions(&self) -> usize {
+        0
+    }
     /// One more connection of a user, unless there are as many as are allowed: then how many there are.
     fn user_came(&self, _user: &str, _allowed: usize) -> Result<(), usize> {
         Ok(())

@@ -79,7 +79,8 @@ impl Broker {
             return Flow::Stop(Next::Close);
         }
         let assigned = assigned.as_ref().map(|_| client_id);
-        if let Err(refusal) = self.count_user(slot, &who, view.commons) {
+        let room = self.admit_session(client_id, view.commons);
+        if let Err(refusal) = room.and_then(|()| self.count_user(slot, &who, view.commons)) {
             self.left.push(client_id.into());
             self.refuse(now, slot, connect.version, client_id, refusal);
             return Flow::Stop(Next::Close);

@@ -10,7 +10,7 @@ use dunlin_proto::reason::ReasonCode;
 
 use crate::broker::{Broker, Flow};
 use crate::commons::View;
-use crate::connection::{Next, Stage};
+use crate::connection::{ConnId, Next, Stage};
 use crate::event::{End, NotTaken};
 use crate::guard::Action;
 use crate::hub::Hub;
@@ -19,6 +19,7 @@ use crate::publish::{Origin, publishable};
 use crate::refusal::Refusal;
 use crate::routes::Route;
 use crate::settings::{DeniedPublish, Settings};
+use crate::slab::NONE;
 
 /// The fewest bytes that a user property takes in a packet: its identifier and two lengths.
 const SHORTEST_USER_PROPERTY: usize = 5;
@@ -190,6 +191,16 @@ impl Broker {
             self.parked.push(id);
         }
         Flow::Again(Next::Wait)
+    }
+
+    /// A connection that has not sent its CONNECT is to be refused, for what was learned of it since it came.
+    pub fn unwelcome(&mut self, id: ConnId, refusal: Refusal) {
+        if let Some(connection) = self.hub.connections.get_mut(id.slot, id.epoch)
+            && connection.session == NONE
+            && matches!(connection.stage, Stage::Open)
+        {
+            connection.stage = Stage::Unwelcome(Box::new(refusal));
+        }
     }
 
     /// The process has as much memory as it may, or has less again: while it has, messages that may have

@@ -42,6 +42,8 @@ macro_rules! limits {
 limits! {
     /// Connections of the whole server.
     Connections = "limits.connections" "global_max_connections" "connections";
+    /// Sessions, connected or not.
+    Sessions = "limits.clients" "global_max_clients" "sessions";
     /// Connections by one listener.
     ListenerConnections = "listener.max_connections" "max_connections" "connections by this listener";
     /// Connections from one address.
@@ -94,6 +96,7 @@ impl Limit {
     pub const fn cause(self) -> Cause {
         match self {
             Self::Connections | Self::ListenerConnections => Cause::TooManyConnections,
+            Self::Sessions => Cause::TooManySessions,
             Self::AddressConnections => Cause::TooManyFromAddress,
             Self::UserConnections => Cause::TooManyOfUser,
             Self::ConnectRate | Self::AddressConnectRate => Cause::ConnectRate,

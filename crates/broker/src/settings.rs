@@ -59,6 +59,8 @@ pub struct Settings {
     pub maximum_topic_levels: usize,
     /// Longest will delay interval, in seconds. `u32::MAX`: any.
     pub maximum_will_delay: u32,
+    /// Sessions, connected or not, on all shards. No limit: each has limits of its own.
+    pub maximum_sessions: usize,
     /// Connections of one user at once. No limit: many a fleet shares one user name.
     pub maximum_user_connections: usize,
     /// Messages that one client may publish in a second; one that sends more is read more slowly. No
@@ -156,6 +158,7 @@ impl Default for Settings {
             maximum_subscriptions: 100_000,
             maximum_topic_levels: 200,
             maximum_will_delay: u32::MAX,
+            maximum_sessions: usize::MAX,
             maximum_user_connections: usize::MAX,
             publish_rate: None,
             publish_bytes_rate: None,

@@ -1,4 +1,4 @@
-//! How many connections a user has, on all shards.
+//! How many sessions there are, and how many connections a user has, on all shards.
 
 use std::sync::Arc;
 
@@ -9,6 +9,20 @@ use crate::limits::{Limit, Reached};
 use crate::refusal::Refusal;
 
 impl Broker {
+    /// Whether there is room for the session of a client.
+    pub(crate) fn admit_session(&self, id: &str, commons: &dyn Commons) -> Result<(), Refusal> {
+        let allowed = self.hub.settings.maximum_sessions;
+        if allowed == usize::MAX || self.session_of(id).is_some() {
+            return Ok(());
+        }
+        // This one has its home already.
+        let before = commons.sessions().saturating_sub(1);
+        if before < allowed {
+            return Ok(());
+        }
+        Err(Refusal::Limit(Reached::new(Limit::Sessions, before, allowed)))
+    }
+
     /// Counts a connection for its user, if that has a limit, until its socket is closed.
     pub(crate) fn count_user(
         &mut self,

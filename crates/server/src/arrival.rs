@@ -70,8 +70,24 @@ impl Shard<'_> {
                 Err(fault) => return entrance.tell(now, address, &fault),
             },
         };
-        let open = self.shared.connections.fetch_add(1, Ordering::Relaxed);
         let options = self.shared.why.options();
+        // Behind a proxy, where it comes from is not known yet.
+        let crowded = match rules.layers.proxy {
+            None => self.shared.why.crowd.enter(now, address.ip(), options.bounds()),
+            Some(_) => Ok(None),
+        };
+        let crowded = match crowded {
+            Ok(counted) => {
+                pass.counted = counted;
+                None
+            }
+            // A handshake would cost more than it says.
+            Err(reached) if rules.layers.tls.is_some() => {
+                return entrance.tell(now, address, &reached);
+            }
+            Err(reached) => Some(reached),
+        };
+        let open = self.shared.connections.fetch_add(1, Ordering::Relaxed);
         let limits = [
             (Limit::Connections, open, options.connections),
             (Limit::ListenerConnections, before, rules.maximum_connections),
@@ -80,19 +96,7 @@ impl Shard<'_> {
             let allowed = allowed.filter(|allowed| open >= *allowed)?;
             Some(Reached::new(limit, open, allowed))
         });
-        // Behind a proxy, where it comes from is not known yet.
-        let bounds = options.bounds();
-        let crowded = match rules.layers.proxy {
-            None => self.shared.why.crowd.enter(now, address.ip(), bounds),
-            Some(_) => Ok(None),
-        };
-        let reached = match crowded {
-            Ok(counted) => {
-                pass.counted = counted;
-                reached
-            }
-            Err(crowded) => reached.or(Some(crowded)),
-        };
+        let reached = reached.or(crowded);
         let admission =
             reached.map_or(Admission::Admit, |reached| Admission::Refuse(Refusal::Limit(reached)));
         let peer = Peer { admission, entry: Arc::clone(&rules.entry), ..Peer::new(address) };
@@ -138,7 +142,12 @@ impl Shard<'_> {
     }
 
     fn watch(&mut self, id: ConnId, mut socket: Socket) -> io::Result<()> {
-        self.poll.registry().register(&mut socket.stream, token_of(id), Interest::READABLE)?;
+        let registered =
+            self.poll.registry().register(&mut socket.stream, token_of(id), Interest::READABLE);
+        if registered.is_err() {
+            self.uncount(socket.pass.counted);
+        }
+        registered?;
         self.connections.insert(id, socket);
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use dunlin_broker::{Broker, Certified, CloseCause, ConnId, Time, View};
+use dunlin_broker::{Broker, Certified, CloseCause, ConnId, Refusal, Time, View};
 use mio::net::TcpStream;
 
 use crate::connection::{Connection, Inbound, Phase};
@@ -122,6 +122,13 @@ impl Shard<'_> {
             counter.fetch_add(1, Ordering::Relaxed);
         }
         self.broker.introduce(id, known.address, certified(known));
+        if entrance.rules().layers.proxy.is_some() {
+            let why = &self.shared.why;
+            match why.crowd.enter(now, known.address.ip(), why.options().bounds()) {
+                Ok(counted) => pass.counted = counted,
+                Err(reached) => self.broker.unwelcome(id, Refusal::Limit(reached)),
+            }
+        }
         // Behind the header of a proxy, the rest is as plain as any; what came with it is in `plain`.
         if transport.is_plain() && transport.raw.is_empty() {
             connection.transport = None;

@@ -39,7 +39,7 @@ mod why;
 
 pub use access::{Banned, Fault, World};
 pub use admin::serve_admin;
-pub use dunlin_broker::Settings;
+pub use dunlin_broker::{Cause, Causes, Rate, Settings};
 pub use entrance::{ListenerOptions, ListenerReport, Place, ProxyOptions};
 pub use error::{RunError, StartError};
 pub use log::{Logger, PreparedLog};

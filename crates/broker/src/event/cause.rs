@@ -51,6 +51,7 @@ causes! {
     NoLongerAllowed = "no-longer-allowed" "New rules do not allow the connection any longer.";
     // Who is not let in.
     TooManyConnections = "too-many-connections" "As many connections as are allowed are open.";
+    TooManySessions = "too-many-sessions" "As many sessions as are allowed are kept.";
     TooManyFromAddress = "too-many-from-address" "As many connections as one address may have are open.";
     TooManyOfUser = "too-many-of-user" "As many connections as one user may have are open.";
     ConnectRate = "connect-rate" "More connections came in a second than are allowed.";

@@ -45,6 +45,7 @@ impl Config {
                 Configured::Disconnect => DeniedPublish::Disconnect,
             },
             maximum_user_properties: limits.maximum_user_properties.size(),
+            maximum_sessions: limits.clients.size(),
             maximum_user_connections: limits.connections_per_user.size(),
             maximum_retained: self.retained.maximum.size(),
             maximum_retained_bytes: self.retained.maximum_bytes.size(),

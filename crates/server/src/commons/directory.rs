@@ -53,6 +53,11 @@ impl Directory {
         }
     }
 
+    /// How many client identifiers have a home.
+    pub(crate) fn len(&self) -> usize {
+        self.homes.lock().len()
+    }
+
     /// The home of a session that was kept, chosen before any shard serves.
     pub(crate) fn place(&self, client_id: &str) -> u16 {
         match self.homes.lock().entry(self.hasher.hash_one(client_id)) {

@@ -113,6 +113,10 @@ impl Commons for SharedCommons {
         self.retained.read().count()
     }
 
+    fn sessions(&self) -> usize {
+        self.directory.len()
+    }
+
     fn user_came(&self, user: &str, allowed: usize) -> Result<(), usize> {
         let mut users = self.users.lock();
         match users.get_mut(user) {

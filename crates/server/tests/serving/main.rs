@@ -12,4 +12,5 @@ mod listeners;
 mod pki;
 mod stopping;
 mod system;
+mod why;
 mod wire;

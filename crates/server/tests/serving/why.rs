@@ -1,0 +1,149 @@
+//! Why a client was refused, what somebody has to look after, and the limits that all shards share.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dunlin_server::{Rate, ServerOptions, WhyOptions};
+
+use super::wire::{Server, Wire, connect, publish};
+
+/// Long enough for a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < PATIENCE, "{what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn watched(why: WhyOptions) -> Server {
+    let sys_interval = Duration::from_millis(100);
+    Server::with(ServerOptions { shards: 2, why, sys_interval, ..ServerOptions::default() })
+}
+
+#[test]
+fn whoever_asks_why_a_client_was_refused_is_told() {
+    let server = watched(WhyOptions { connections: Some(1), ..WhyOptions::default() });
+    let _first = Wire::connect(&server, "first");
+    let mut second = Wire::open(&server);
+    second.send(&connect(4, "second"));
+    // Return code 3 before 5.0.
+    assert_eq!(second.packet(), (0x20, vec![0, 3]));
+    wait_until("it is told", || !server.handle().why("second").is_empty());
+    let told = server.handle().why("second");
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].cause, "too-many-connections");
+    assert_eq!(told[0].rule.as_deref(), Some("limits.connections"));
+    assert!(told[0].text.contains("1 connections, 1 allowed (setting limits.connections"));
+    let told = server.handle().why("first");
+    assert_eq!(told.iter().map(|told| told.cause).collect::<Vec<_>>(), ["connected"]);
+    assert!(server.handle().told_lately(10).len() >= 2);
+}
+
+#[test]
+fn one_address_has_so_many_connections_and_then_room_again() {
+    let why = WhyOptions { connections_per_address: Some(2), ..WhyOptions::default() };
+    let server = watched(why);
+    let first = Wire::connect(&server, "first");
+    let _second = Wire::connect(&server, "second");
+    let mut third = Wire::open(&server);
+    third.send(&connect(5, "third"));
+    assert_eq!(third.packet().1[1], 0x97);
+    third.expect_end();
+    drop(first);
+    wait_until("there is room", || {
+        let mut next = Wire::open(&server);
+        next.send(&connect(5, "next"));
+        next.packet().1[1] == 0
+    });
+}
+
+#[test]
+fn connections_that_come_too_fast_are_refused() {
+    let why = WhyOptions { connect_rate: Some(Rate::per_second(2)), ..WhyOptions::default() };
+    let server = watched(why);
+    let codes: Vec<u8> = (0..6)
+        .map(|number| {
+            let mut wire = Wire::open(&server);
+            wire.send(&connect(5, &number.to_string()));
+            wire.packet().1[1]
+        })
+        .collect();
+    assert_eq!(codes[..2], [0, 0]);
+    // Connection rate exceeded.
+    assert!(codes.contains(&0x9F), "{codes:x?}");
+}
+
+#[test]
+fn an_alarm_is_retained_below_sys_while_it_lasts() {
+    let why = WhyOptions { connections: Some(5), sys_why: true, ..WhyOptions::default() };
+    let server = watched(why);
+    let mut watcher = Wire::connect(&server, "watcher");
+    assert!(server.handle().alarms().is_empty());
+    let others: Vec<Wire> =
+        ["a", "b", "c"].into_iter().map(|id| Wire::connect(&server, id)).collect();
+    wait_until("an alarm", || !server.handle().alarms().is_empty());
+    let alarms = server.handle().alarms();
+    assert_eq!(alarms[0].name, "connections");
+    assert!(alarms[0].text.starts_with("4 connections, 80 % of 5 allowed"), "{}", alarms[0].text);
+    watcher.subscribe("$SYS/broker/alarms/#", 0);
+    let (_, body) = watcher.packet();
+    assert!(body[2..].starts_with(b"$SYS/broker/alarms/connections4 connections"));
+    drop(others);
+    wait_until("it is over", || server.handle().alarms().is_empty());
+    let (_, body) = watcher.packet();
+    assert_eq!(&body[2..], b"$SYS/broker/alarms/connections");
+    watcher.subscribe("$SYS/broker/why/connected", 0);
+    let (_, body) = watcher.packet();
+    assert_eq!(&body[2..], b"$SYS/broker/why/connected4");
+}
+
+#[test]
+fn without_memory_what_would_wait_is_refused_until_there_is_some() {
+    let server = watched(WhyOptions { memory: Some(1), ..WhyOptions::default() });
+    let mut wire = Wire::open(&server);
+    wire.send(&connect(5, "c"));
+    assert_eq!(wire.packet().1[1], 0);
+    wire.send(&[0x82, 7, 0, 1, 0, 0, 1, b't', 1]);
+    wire.expect(&[0x90, 4, 0, 1, 0, 1]);
+    let mut publish_v5 = publish("t", 1, 7, b"\0x");
+    wait_until("it is refused", || {
+        wire.send(&publish_v5);
+        loop {
+            match wire.packet() {
+                (0x40, body) => break body.get(2) == Some(&0x97),
+                (_, body) => wire.send(&[0x40, 2, body[3], body[4]]),
+            }
+        }
+    });
+    wait_until("it is counted", || {
+        let causes = server.handle().causes();
+        causes.iter().any(|(cause, count)| cause.as_str() == "memory-full" && count > 0)
+    });
+    server.handle().watch_with(WhyOptions::default());
+    publish_v5[6] = 9;
+    wait_until("it is taken", || {
+        wire.send(&publish_v5);
+        loop {
+            match wire.packet() {
+                (0x40, body) => break body.get(2).is_none(),
+                (_, body) => wire.send(&[0x40, 2, body[3], body[4]]),
+            }
+        }
+    });
+}
+
+#[test]
+fn a_topic_that_nobody_gets_shows_what_was_meant() {
+    let server = watched(WhyOptions::default());
+    let mut wire = Wire::connect(&server, "c");
+    wire.subscribe("home/Kitchen/+", 0);
+    let explained = server.handle().explain_topic("home/kitchen/lamp").expect("a topic");
+    assert_eq!((explained.subscriptions, explained.retained), (0, false));
+    assert_eq!(explained.nearest, ["home/Kitchen/+"]);
+    let explained = server.handle().explain_topic("home/Kitchen/lamp").expect("a topic");
+    assert_eq!((explained.subscriptions, explained.nearest.len()), (1, 0));
+    assert_eq!(server.handle().explain_topic("a/#"), None);
+}
