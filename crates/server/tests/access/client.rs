@@ -21,6 +21,8 @@ pub(crate) struct Login<'a> {
     pub(crate) user: Option<&'a str>,
     pub(crate) password: Option<&'a str>,
     pub(crate) will: Option<&'a str>,
+    /// The authentication method and its first message, for 5.0.
+    pub(crate) method: Option<(&'a str, &'a [u8])>,
 }
 
 impl<'a> Login<'a> {
@@ -29,7 +31,7 @@ impl<'a> Login<'a> {
     }
 
     pub(crate) fn new(id: &'a str, user: &'a str, password: &'a str) -> Self {
-        Self { id, user: Some(user), password: Some(password), will: None }
+        Self { id, user: Some(user), password: Some(password), ..Self::default() }
     }
 
     /// The CONNECT, clean, keep alive off.
@@ -41,7 +43,10 @@ impl<'a> Login<'a> {
             | flag(self.user.is_some(), 7);
         let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', level, flags, 0, 0];
         let properties = if level == 5 { &[0][..] } else { &[] };
-        body.extend(properties);
+        match self.method {
+            Some((method, data)) => exchange(&mut body, method, data),
+            None => body.extend(properties),
+        }
         text(&mut body, self.id);
         if let Some(topic) = self.will {
             body.extend(properties);
@@ -96,6 +101,7 @@ impl Client {
         stream.read_exact(&mut peeked)?;
         let mut client = Self { stream: Box::new(stream), socket };
         let length = client.byte();
+        assert!(length < 0x80);
         let mut body = vec![0; length.into()];
         client.stream.read_exact(&mut body)?;
         Ok((client, body[1]))
@@ -182,6 +188,24 @@ impl Client {
         self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
     }
 
+    /// Sends AUTH.
+    pub(crate) fn send_auth(&mut self, reason: u8, method: &str, data: &[u8]) {
+        let mut body = vec![reason];
+        exchange(&mut body, method, data);
+        self.send(&packet(0xF0, &body));
+    }
+
+    /// The next packet is AUTH: its reason code and data.
+    pub(crate) fn auth(&mut self) -> (u8, Vec<u8>) {
+        let (first, body) = self.packet();
+        assert_eq!(first, 0xF0, "{body:02x?}");
+        let properties = &body[if body[1] < 0x80 { 2 } else { 3 }..];
+        let method = usize::from(u16::from_be_bytes([properties[1], properties[2]]));
+        let data = &properties[3 + method..];
+        assert_eq!((properties[0], data[0]), (0x15, 0x16));
+        (body[0], data[3..].to_vec())
+    }
+
     /// It still answers.
     pub(crate) fn ping(&mut self) {
         self.send(&[0xC0, 0]);
@@ -201,6 +225,23 @@ fn open(address: SocketAddr) -> TcpStream {
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.set_nodelay(true).unwrap();
     socket
+}
+
+/// Properties with an authentication method and data, shorter than 16 KiB together.
+fn exchange(body: &mut Vec<u8>, method: &str, data: &[u8]) {
+    let mut properties = vec![0x15];
+    text(&mut properties, method);
+    properties.push(0x16);
+    properties.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
+    properties.extend(data);
+    let length = properties.len();
+    if length >= 0x80 {
+        body.push((length & 0x7F) as u8 | 0x80);
+        body.push(u8::try_from(length >> 7).unwrap());
+    } else {
+        body.push(u8::try_from(length).unwrap());
+    }
+    body.extend(properties);
 }
 
 fn text(body: &mut Vec<u8>, text: &str) {

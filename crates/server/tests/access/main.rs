@@ -10,6 +10,7 @@ mod dynamic;
 mod pki;
 mod place;
 mod reload;
+mod scram;
 mod services;
 mod tokens;
 mod ways;

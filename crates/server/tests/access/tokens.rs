@@ -53,6 +53,17 @@ fn a_token_says_who_it_is_and_what_it_may() {
 }
 
 #[test]
+fn a_connection_ends_with_its_token() {
+    let place = Place::new();
+    let server = place.serve(&format!(
+        "security.jwt.secret = '{SECRET}'\nsecurity.jwt.leeway = 0\nlistener = [{{ port = 1 }}]"
+    ));
+    let short = token(&json!({ "sub": "anna", "exp": in_seconds(2) }));
+    let mut client = Client::connect(server.addresses[0], Login::new("c", "", &short));
+    assert_eq!(client.farewell(), 0x87);
+}
+
+#[test]
 fn keys_are_fetched_and_the_last_good_ones_kept() {
     let place = Place::new();
     let keys = json!({ "keys": [{ "kty": "oct", "k": URL_SAFE_NO_PAD.encode(SECRET) }] });
