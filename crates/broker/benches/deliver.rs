@@ -7,14 +7,15 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
 use dunlin_broker::{
-    Broker, CloseCause, Commons, ConnId, Cursor, Index, Message, Next, Numbers, Peer, Retained,
-    Settings, Time, View,
+    Action, Broker, CloseCause, Commons, ConnId, Cursor, Guard, Guarded, Identity, Index, Message,
+    Next, Numbers, Peer, Retained, Ruling, Settings, Time, View,
 };
 use dunlin_proto::codec::{self, AckKind};
 use dunlin_proto::packet::{Connect, Delivery, Packet, Publish, RetainHandling};
@@ -71,6 +72,8 @@ struct Case {
     burst: u16,
     /// Whether sessions outlive the process, and their clients are there.
     kept: Kept,
+    /// Whether rules are asked.
+    guarded: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,13 +96,17 @@ const fn case(name: &'static str, publishers: usize, subscribers: usize, qos: Qo
         payload: 64,
         burst,
         kept: Kept::Nothing,
+        guarded: false,
     }
 }
 
 const CASES: &[Case] = &[
     case("pair-qos0", 1, 1, QoS::AtMostOnce),
     Case { version: Version::V5_0, ..case("pair-qos0-v5", 1, 1, QoS::AtMostOnce) },
+    case("pairs-qos0", 10, 10, QoS::AtMostOnce),
+    Case { guarded: true, ..case("guarded-qos0", 10, 10, QoS::AtMostOnce) },
     case("pairs-qos1", 10, 10, QoS::AtLeastOnce),
+    Case { guarded: true, ..case("guarded-qos1", 10, 10, QoS::AtLeastOnce) },
     case("pairs-qos2", 10, 10, QoS::ExactlyOnce),
     Case { kept: Kept::Connected, ..case("kept-qos1", 10, 10, QoS::AtLeastOnce) },
     Case { kept: Kept::Away, ..case("away-qos1", 100, 100, QoS::AtLeastOnce) },
@@ -130,8 +137,49 @@ fn main() {
     }
 }
 
+/// As many rules as a large site has: each asks for a look-up by client and a few comparisons of filters.
+const RULES: usize = 10_000;
+
+/// Rules by client, as an ACL file gives them.
+struct Rules(BTreeMap<String, Vec<String>>);
+
+impl Rules {
+    fn new() -> Self {
+        let filters = |number: usize| {
+            let own = number % 20;
+            ["sites/+/state", "$SYS/#", "config/+/+/set"]
+                .into_iter()
+                .map(String::from)
+                .chain([format!("bench/pair/{own}")])
+                .collect()
+        };
+        let clients = (0..RULES / 8).flat_map(|number| {
+            [(format!("p{number}"), filters(number)), (format!("s{number}"), filters(number))]
+        });
+        Self(clients.collect())
+    }
+}
+
+impl Guard for Rules {
+    fn check(&self, who: &Identity, _: Action, topic: &str) -> Ruling {
+        let topic = TopicName::new(topic).expect("a topic");
+        let rules = self.0.get(&*who.client_id);
+        let matches =
+            |filter: &String| TopicFilter::new(filter).is_ok_and(|filter| filter.matches(topic));
+        match rules.is_some_and(|rules| rules.iter().any(matches)) {
+            true => Ruling::ALLOWED,
+            false => Ruling::denied(None),
+        }
+    }
+}
+
+fn guard(rules: &Option<Rules>) -> Option<Guarded<'_>> {
+    rules.as_ref().map(|rules| Guarded { rules, generation: 1 })
+}
+
 struct Bench<'a> {
     case: &'a Case,
+    rules: Option<Rules>,
     broker: Broker,
     index: Index,
     shared: Shared,
@@ -152,6 +200,7 @@ impl<'a> Bench<'a> {
         };
         let mut bench = Self {
             case,
+            rules: None,
             broker: Broker::new(Arc::new(settings), 0, 1, 1),
             index: Index::new(1),
             shared: Shared(RefCell::new(Retained::new(1)), Numbers::default()),
@@ -178,7 +227,7 @@ impl<'a> Bench<'a> {
             bench.offer(id, &bench.encoded(&subscribe));
             bench.flush();
             if case.kept == Kept::Away {
-                let view = View::new(&bench.index, &bench.shared);
+                let view = View::new(&bench.index, &bench.shared).guarded(guard(&bench.rules));
                 bench.broker.closed(bench.now, id, CloseCause::PeerClosed, &view);
             }
         }
@@ -186,6 +235,7 @@ impl<'a> Bench<'a> {
             let id = bench.connect(&format!("p{number}"), true);
             bench.publishers.push(id);
         }
+        bench.rules = case.guarded.then(Rules::new);
         bench.flush();
         bench
     }
@@ -220,11 +270,14 @@ impl<'a> Bench<'a> {
 
     fn offer(&mut self, id: ConnId, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let view = View::new(&self.index, &self.shared);
+            let view = View::new(&self.index, &self.shared).guarded(guard(&self.rules));
             let progress = self.broker.input(self.now, id, bytes, &view);
             bytes = &bytes[progress.consumed..];
             match progress.next {
-                Next::Commit => self.broker.commit(self.now, &mut self.index, &self.shared, None),
+                Next::Commit => {
+                    let guard = guard(&self.rules);
+                    self.broker.commit(self.now, &mut self.index, &self.shared, guard);
+                }
                 Next::Read if bytes.is_empty() => {}
                 next => panic!("{next:?} with {} bytes left", bytes.len()),
             }
@@ -290,7 +343,7 @@ impl<'a> Bench<'a> {
         loop {
             let mut dirty = std::mem::take(&mut self.dirty);
             if let Some(journal) = self.broker.take_journal() {
-                let view = View::new(&self.index, &self.shared);
+                let view = View::new(&self.index, &self.shared).guarded(guard(&self.rules));
                 black_box(&journal.records);
                 self.broker.lend(journal.records);
                 self.broker.persisted(self.now, journal.token, &view);
@@ -302,7 +355,7 @@ impl<'a> Bench<'a> {
             }
             for id in dirty.drain(..) {
                 let answer = self.read(id);
-                let view = View::new(&self.index, &self.shared);
+                let view = View::new(&self.index, &self.shared).guarded(guard(&self.rules));
                 self.broker.sent(self.now, id, &view);
                 self.offer(id, &answer);
             }

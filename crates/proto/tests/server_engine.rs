@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use dunlin_proto::codec;
-use dunlin_proto::packet::{Ack, ConnAck, Packet};
+use dunlin_proto::packet::{Ack, Auth, ConnAck, Packet};
 use dunlin_proto::property::{Property, PropertyBuf};
 use dunlin_proto::server::{Connection, Limits, Received, Sent, State, Timeout};
 use dunlin_proto::{PacketId, PacketType, QoS, ReasonCode, Time, Version, Violation};
@@ -194,6 +194,7 @@ fn a_session_that_ends_with_the_connection_cannot_be_prolonged_at_its_end() {
     assert_eq!(take(&mut connection, longer), Ok(()));
 }
 
+// shows 5.0: MQTT-3.15.2-1
 #[test]
 fn authentication_comes_before_everything_else() {
     let auth = b"\xF0\x09\x18\x07\x15\x00\x04PLUS";
@@ -227,6 +228,20 @@ fn authentication_comes_before_everything_else() {
         take(&mut connection, PINGREQ),
         Err(Violation::PacketDuringAuthentication { packet_type })
     );
+}
+
+// shows 5.0: MQTT-3.15.2-2, MQTT-3.15.2-3
+#[test]
+fn auth_keeps_to_what_the_client_takes() {
+    let mut explained = PropertyBuf::new();
+    explained.push(Property::AuthenticationMethod("PLUS"));
+    explained.push(Property::ReasonString("a rather long explanation"));
+    explained.push(Property::UserProperty("why", "because it was so"));
+    let reason = ReasonCode::ContinueAuthentication;
+    let auth = Packet::Auth(Auth { reason, properties: explained.as_properties() });
+    explained_is(&auth, &connect_with(&[]), Sent::Whole, 4 + 7 + 28 + 25);
+    let small = connect_with(&[Property::MaximumPacketSize(20)]);
+    explained_is(&auth, &small, Sent::Unexplained, 4 + 7);
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn let_in(world: &mut World, admitted: Admitted) -> Client {
     client
 }
 
-// [MQTT-4.12.0-2], [MQTT-4.12.0-5]
+// shows 5.0: MQTT-4.12.0-2, MQTT-4.12.0-5
 #[test]
 fn an_exchange_takes_as_many_steps_as_it_takes() {
     for shards in [1, 3] {
@@ -78,7 +78,7 @@ fn an_exchange_takes_as_many_steps_as_it_takes() {
     }
 }
 
-// [MQTT-4.12.0-4]
+// shows 5.0: MQTT-4.12.0-4
 #[test]
 fn a_failed_exchange_is_told_in_connack() {
     let mut world = asking(1);
@@ -117,7 +117,6 @@ fn another_method_than_that_of_connect_ends_the_exchange() {
     assert_eq!(world.take(client), ["Disconnect BadAuthenticationMethod"]);
 }
 
-// [MQTT-3.1.2-30], [MQTT-4.12.1-1]
 #[test]
 fn only_auth_fits_into_an_exchange() {
     for reason in [ReasonCode::ReAuthenticate, ReasonCode::Success] {
@@ -174,7 +173,7 @@ fn a_client_authenticates_itself_again_while_messages_go_on() {
     assert!(world.is_open(client));
 }
 
-// [MQTT-4.12.1-2]
+// shows 5.0: MQTT-4.12.1-2
 #[test]
 fn who_fails_to_authenticate_again_is_disconnected() {
     let mut world = asking(1);
