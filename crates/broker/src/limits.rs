@@ -45,7 +45,7 @@ limits! {
     /// Sessions, connected or not.
     Sessions = "limits.clients" "global_max_clients" "sessions";
     /// Connections by one listener.
-    ListenerConnections = "listener.max_connections" "max_connections" "connections by this listener";
+    ListenerConnections = "listener.maximum_connections" "max_connections" "connections by this listener";
     /// Connections from one address.
     AddressConnections = "limits.connections_per_address" "" "connections from this address";
     /// Connections of one user.
@@ -65,7 +65,7 @@ limits! {
     /// The longest session expiry interval.
     SessionExpiry = "limits.maximum_session_expiry" "persistent_client_expiration" "seconds of session expiry";
     /// The highest `QoS` of a listener.
-    MaximumQos = "listener.max_qos" "max_qos" "as the highest QoS";
+    MaximumQos = "listener.maximum_qos" "max_qos" "as the highest QoS";
     /// Subscriptions of a session.
     Subscriptions = "limits.maximum_subscriptions" "" "subscriptions of one session";
     /// Output waiting for a connection.

@@ -114,7 +114,7 @@ fn what_is_granted_less_of_is_told() {
     assert_eq!(
         events[0].to_string(),
         "client \"c\": its subscription to \"t\" asked for QoS 2 and is granted QoS 1 (setting \
-         listener.max_qos, in mosquitto.conf max_qos)"
+         listener.maximum_qos, in mosquitto.conf max_qos)"
     );
     assert_eq!(events[0].topic().map(|topic| &**topic), Some("t"));
     refused_subscription(&mut world, client);

@@ -74,6 +74,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn limits_that_are_told_are_named_as_they_are_set() {
+        for limit in dunlin_broker::Limit::ALL {
+            let key = limit.key();
+            let known = match key.strip_prefix("listener.") {
+                Some(key) => crate::keys::listener().any(|known| known.name == key),
+                None => crate::keys::general().any(|known| known.name == key),
+            };
+            assert!(known, "{key}");
+        }
+    }
+
+    #[test]
     fn what_is_not_configured_is_as_the_broker_has_it() {
         let kept = Settings { keep: true, ..Settings::default() };
         assert_eq!(format!("{:?}", Config::default().settings()), format!("{kept:?}"));

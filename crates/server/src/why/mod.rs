@@ -164,4 +164,14 @@ mod tests {
         assert!(told.text.starts_with("3 messages for client \"c\" dropped"), "{}", told.text);
         assert_eq!(why.latest(10).len(), 1);
     }
+
+    #[test]
+    fn every_cause_is_explained_in_the_documentation() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/why.md");
+        let page = std::fs::read_to_string(page).expect("the page is there");
+        for cause in dunlin_broker::Cause::ALL {
+            let row = format!("| `{}` | {} |", cause.as_str(), cause.meaning());
+            assert!(page.contains(&row), "no row {row}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use dunlin_broker::Rate;
+use dunlin_broker::{Limit, Rate};
 use dunlin_config::Config;
 
 use super::crowd::Bounds;
@@ -75,6 +75,7 @@ impl WhyOptions {
             retained_growth: alarms.retained_growth_percent.into(),
             certificates_within: alarms.certificate_expiry,
             sys_why: alarms.sys_why,
+            places: places(config),
             ..Self::default()
         }
     }
@@ -86,4 +87,10 @@ impl WhyOptions {
             total_rate: self.connect_rate_total,
         }
     }
+}
+
+/// Where the limits were set.
+fn places(config: &Config) -> HashMap<String, String> {
+    let keys = Limit::ALL.iter().map(|limit| limit.key());
+    keys.filter_map(|key| Some((key.to_owned(), config.places.get(key)?.to_string()))).collect()
 }
