@@ -1,0 +1,104 @@
+//! What is set up by one command runs by the next.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
+
+/// Ended in any case.
+struct Broker(Child);
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn dunlin(directory: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(DUNLIN);
+    command.args(words).current_dir(directory).stdin(Stdio::null()).output().expect("it runs")
+}
+
+fn works(directory: &Path, words: &[&str]) -> String {
+    let output = dunlin(directory, words);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words:?}: {errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_broker_from_nothing_keeps_all_rules_and_listens() {
+    let above = tempfile::tempdir().expect("a directory");
+    // The service user of the machine must come to it, if root runs this.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(above.path(), open).expect("its mode is ours");
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    let port = free.expect("a free port").port();
+    let number = port.to_string();
+    let told = works(above.path(), &["init", "site", "--port", &number, "--name", "broker.test"]);
+    assert!(told.contains("Its password:"), "{told}");
+    let judged = works(above.path(), &["audit", "-c", "site/dunlin.toml"]);
+    assert!(judged.contains("7 of 7"), "{judged}");
+    works(above.path(), &["-c", "site/dunlin.toml", "--test-config"]);
+
+    let mut command = Command::new(DUNLIN);
+    command.args(["-c", "site/dunlin.toml"]).current_dir(above.path());
+    let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let mut broker = Broker(process.expect("it starts"));
+    let listens = (0..200).any(|_| {
+        sleep(Duration::from_millis(50));
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+    assert!(listens, "nobody listens on {port}");
+    let pid = broker.0.id().to_string();
+    let sent = Command::new("kill").args(["-TERM", &pid]).status();
+    assert!(sent.is_ok_and(|status| status.success()));
+    assert_eq!(broker.0.wait().ok().and_then(|status| status.code()), Some(0));
+}
+
+#[test]
+fn certificates_are_made_renewed_revoked_and_shown() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let here = directory.path();
+    works(here, &["cert", "ca", "--name", "Quay CA"]);
+    works(here, &["cert", "server", "localhost", "127.0.0.1"]);
+    let show = &["cert", "show", "server.crt", "--ca", "ca/ca.crt", "--key", "server.key"];
+    let shown = works(here, show);
+    assert!(shown.contains("localhost, 127.0.0.1") && !shown.contains("NO"), "{shown}");
+    assert!(!dunlin(here, &["cert", "show", "server.crt", "--for", "other.host"]).status.success());
+    let kept = works(here, &["cert", "renew", "--within", "30", "server.crt"]);
+    assert!(kept.contains("not renewed"), "{kept}");
+    works(here, &["cert", "renew", "--new-key", "server.crt"]);
+    works(here, show);
+    fs::write(here.join("devices.csv"), "name\nboat-1\nboat-2\n").expect("it is written");
+    let made = works(here, &["cert", "batch", "devices.csv", "-o", "clients"]);
+    assert!(made.starts_with("2 certificates"), "{made}");
+    let again = works(here, &["cert", "batch", "devices.csv", "-o", "clients"]);
+    assert!(again.contains("2 were there already"), "{again}");
+    let revoked = works(here, &["cert", "revoke", "clients/boat-1.crt"]);
+    assert!(revoked.contains("ca.crl: 1 revoked"), "{revoked}");
+    let twice = dunlin(here, &["cert", "server", "localhost"]);
+    assert!(String::from_utf8_lossy(&twice.stderr).contains("--force"), "{twice:?}");
+}
+
+#[test]
+fn password_files_are_changed_as_by_mosquitto_passwd() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let here = directory.path();
+    works(here, &["passwd", "-H", "sha512", "-c", "-b", "users", "ann", "over the water"]);
+    works(here, &["passwd", "-H", "sha512", "-b", "users", "bob", "under the bridge"]);
+    works(here, &["passwd", "-D", "users", "ann"]);
+    let text = fs::read_to_string(here.join("users")).expect("it is there");
+    assert!(text.starts_with("bob:$6$") && text.lines().count() == 1, "{text}");
+    let weak = dunlin(here, &["passwd", "--strict", "-b", "users", "eve", "eve"]);
+    assert!(!weak.status.success() && String::from_utf8_lossy(&weak.stderr).contains("user name"));
+    let missing = dunlin(here, &["passwd", "-D", "users", "nobody"]);
+    assert_eq!(missing.status.code(), Some(1));
+    let open = dunlin(here, &["audit"]);
+    assert_eq!(open.status.code(), Some(1), "anonymous on loopback is not what the rules ask for");
+}
