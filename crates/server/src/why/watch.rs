@@ -238,6 +238,7 @@ mod tests {
     #[test]
     fn retained_messages_that_grow_fast_are_an_alarm() {
         let mut scene = Scene::new();
+        scene.settings.maximum_retained = 1_000_000;
         let mut raised_at = None;
         for minute in 0..240u64 {
             // Steady, then a device that publishes to a new topic each time.
