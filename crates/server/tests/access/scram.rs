@@ -32,7 +32,7 @@ fn mac(key: &[u8], data: &[u8]) -> Vec<u8> {
 /// The client's last message, and what the server has to answer to it.
 fn last(user: &str, password: &str, challenge: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let challenge = String::from_utf8(challenge.to_vec()).unwrap();
-    let parts: Vec<&str> = challenge.split(',').map(|part| &part[2..]).collect();
+    let parts: Vec<&str> = challenge.split(',').filter_map(|part| part.get(2..)).collect();
     let [nonce, salt, iterations] = *parts.as_slice() else { panic!("{challenge}") };
     assert!(nonce.starts_with(NONCE));
     let mut salted = [0; 32];
