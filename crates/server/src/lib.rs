@@ -45,6 +45,7 @@ pub use error::{RunError, StartError};
 pub use log::{Logger, PreparedLog};
 pub use options::{Before, Durability, OnDamage, ServerOptions, StoreOptions};
 pub use reload::{Reloader, check};
+pub use signals::Signals;
 pub use start::{Handle, start};
 pub use transport::{
     CertificateFiles, ClientCertificates, ClientTrust, ProxyVersion, TlsError, TlsOptions,

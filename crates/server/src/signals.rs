@@ -7,29 +7,44 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
-use signal_hook::iterator::Signals;
 
 use crate::shared::{Shared, Stop};
 
 /// What is done for SIGHUP.
 pub(crate) type Reload = Box<dyn FnMut() + Send>;
 
+/// Signals that no longer do what they do to a process that says nothing about them: what comes from now on
+/// waits for the server.
+#[derive(Debug)]
+pub struct Signals(signal_hook::iterator::Signals);
+
+impl Signals {
+    /// Catches what a server obeys. Whoever does this before the start loses none, and is not ended by one
+    /// that comes early.
+    ///
+    /// # Errors
+    /// The system refuses the handlers.
+    pub fn catch() -> io::Result<Self> {
+        // Scripts made for Mosquitto send SIGUSR1 and SIGUSR2, and nobody wants to die of them.
+        let all = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2];
+        signal_hook::iterator::Signals::new(all).map(Self)
+    }
+}
+
 /// Watches for signals on a thread of its own, which sleeps until one comes. (SIGPIPE needs no
 /// care: Rust programs ignore it from the start.)
-pub(crate) fn watch(shared: Arc<Shared>, mut reload: Option<Reload>) -> io::Result<()> {
-    // Scripts made for Mosquitto send SIGUSR1 and SIGUSR2, and nobody wants to die of them.
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGUSR2])?;
-    if reload.is_some() {
-        signals.add_signal(SIGHUP)?;
-    }
+pub(crate) fn watch(
+    shared: Arc<Shared>,
+    Signals(mut signals): Signals,
+    mut reload: Option<Reload>,
+) -> io::Result<()> {
     thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in &mut signals {
             match signal {
-                SIGHUP => {
-                    if let Some(reload) = &mut reload {
-                        reload();
-                    }
-                }
+                SIGHUP => match &mut reload {
+                    Some(reload) => reload(),
+                    None => tracing::warn!("SIGHUP: there is no configuration to reload"),
+                },
                 SIGUSR1 if shared.store.is_some() => {
                     tracing::info!(
                         "SIGUSR1: nothing to save, since what counts as kept is written already"

@@ -23,7 +23,7 @@ use crate::notify::Manager;
 use crate::options::{Before, Durability, ServerOptions, StoreOptions};
 use crate::shard::{MAILBOX, Shard};
 use crate::shared::{Parcel, Shared, Stop, Tuning};
-use crate::signals;
+use crate::signals::{self, Signals};
 use crate::store::{self, Committer, Desk};
 use crate::why::{Why, WhyOptions};
 
@@ -163,15 +163,20 @@ impl Handle {
     /// # Errors
     /// The system refuses the handlers or the thread that waits for them.
     pub fn stop_on_signals(&self) -> io::Result<()> {
-        signals::watch(Arc::clone(&self.shared), None)
+        signals::watch(Arc::clone(&self.shared), Signals::catch()?, None)
     }
 
-    /// The same, and SIGHUP calls `reload`, which is to return soon.
+    /// The same with signals that were caught from an earlier moment on, and SIGHUP calls `reload`, which is
+    /// to return soon.
     ///
     /// # Errors
-    /// The system refuses the handlers or the thread that waits for them.
-    pub fn obey_signals(&self, reload: impl FnMut() + Send + 'static) -> io::Result<()> {
-        signals::watch(Arc::clone(&self.shared), Some(Box::new(reload)))
+    /// There is no thread that waits for them.
+    pub fn obey_signals(
+        &self,
+        signals: Signals,
+        reload: impl FnMut() + Send + 'static,
+    ) -> io::Result<()> {
+        signals::watch(Arc::clone(&self.shared), signals, Some(Box::new(reload)))
     }
 
     /// Goes on with other settings, as [`Broker::reconfigure`] says.

@@ -72,6 +72,24 @@ fn whoever_is_banned_stays_out_until_the_ban_is_lifted() {
 }
 
 #[test]
+fn why_is_answered_for_clients_and_for_topics() {
+    let place = Place::new();
+    let broker = serve(&place);
+    assert!(ctl(&place, "ban client:bad").status.success());
+    assert!(!publish(place.port(), "-i bad -t a -m b -q 1"));
+    let why = said(&ctl(&place, "why bad"));
+    assert!(why.contains("banned"), "{why}");
+    assert!(said(&ctl(&place, "why")).contains("\"bad\""));
+    assert!(said(&ctl(&place, "why good")).contains("nothing was told"));
+    crate::process::subscribe(place.port(), "-i away -c -q 1 -t Home/+/light -E");
+    let why = said(&ctl(&place, "why --topic home/1/light"));
+    assert!(why.contains("0 subscriptions match") && why.contains("nearly: Home/+/light"), "{why}");
+    assert!(said(&ctl(&place, "why --topic Home/1/light")).contains("1 subscriptions match"));
+    assert!(!ctl(&place, "why --topic home/#").status.success());
+    assert_eq!(broker.stop(), Some(0));
+}
+
+#[test]
 fn a_reload_tells_what_has_changed_or_what_is_wrong() {
     let place = Place::new();
     let broker = serve(&place);
@@ -88,6 +106,16 @@ fn a_reload_tells_what_has_changed_or_what_is_wrong() {
     let wrong = place.run("dunlin", &format!("ctl reload {socket}"));
     assert_eq!(wrong.status.code(), Some(3));
     assert!(said(&wrong).contains("d.toml:8"), "{}", said(&wrong));
+    let alarms = place.run("dunlin", &format!("ctl alarms {socket}"));
+    assert_eq!(alarms.status.code(), Some(2));
+    assert!(
+        said(&alarms).contains("configuration for") && said(&alarms).contains("d.toml:8"),
+        "{}",
+        said(&alarms)
+    );
+    place.write("d.toml", CONFIG);
+    assert!(ctl(&place, "reload").status.success());
+    assert!(!said(&ctl(&place, "alarms")).contains("configuration for"));
     assert_eq!(broker.stop(), Some(0));
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dunlin_broker::{Client, End, Identity};
 use dunlin_config::model::LogTypes;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::Desk;
 use super::request::{Request, VERSION};
 use crate::access::Expulsion;
+use crate::start::Handle;
 
 /// The answer to a request that has no end.
 pub(super) fn too_long(longest: u64) -> Value {
@@ -35,6 +36,15 @@ impl Desk {
         Ok(match request {
             Request::Status => self.status(),
             Request::Clients { limit, prefix } => self.clients(limit, prefix),
+            Request::Why { client, topic, limit } => {
+                why(server, client.as_deref(), topic.as_deref(), limit)?
+            }
+            Request::Alarms => {
+                let alarms = server.alarms().into_iter().map(|alarm| {
+                    json!({ "alarm": alarm.name, "since": seconds(alarm.since), "text": alarm.text })
+                });
+                json!({ "alarms": alarms.collect::<Vec<_>>() })
+            }
             Request::Kick { client } => json!({ "kicked": self.kick(&client) }),
             Request::Ban { target, reason, seconds } => {
                 server.ban(&target, &reason, seconds.map(Duration::from_secs))?;
@@ -134,6 +144,48 @@ impl Desk {
         };
         Ok(json!({ "types": told }))
     }
+}
+
+fn why(
+    server: &Handle,
+    client: Option<&str>,
+    topic: Option<&str>,
+    limit: usize,
+) -> Result<Value, String> {
+    let mut answer = json!({});
+    if client.is_some() || topic.is_none() {
+        let mut told =
+            client.map_or_else(|| server.told_lately(limit), |client| server.why(client));
+        let older = told.len().saturating_sub(limit);
+        let told = told.drain(older..).map(|told| {
+            json!({
+                "at": seconds(told.at),
+                "cause": told.cause,
+                "client": told.client,
+                "topic": told.topic,
+                "rule": told.rule,
+                "text": told.text,
+            })
+        });
+        answer["told"] = told.collect();
+    }
+    if let Some(topic) = topic {
+        let explained = server
+            .explain_topic(topic)
+            .ok_or_else(|| format!("{topic:?} is no topic that can be published to"))?;
+        answer["topic"] = json!({
+            "topic": topic,
+            "subscriptions": explained.subscriptions,
+            "retained": explained.retained,
+            "nearest": explained.nearest,
+        });
+    }
+    Ok(answer)
+}
+
+/// Seconds since 1970.
+fn seconds(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 fn in_json(client: &Client, now: dunlin_broker::Time) -> Value {

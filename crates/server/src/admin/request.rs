@@ -12,6 +12,10 @@ pub(super) enum Request {
     Status,
     /// The clients, at most so many, whose identifiers begin so.
     Clients { limit: usize, prefix: String },
+    /// What was told of a client or of anybody lately, and who gets what is published to a topic.
+    Why { client: Option<String>, topic: Option<String>, limit: usize },
+    /// What somebody has to look after.
+    Alarms,
     /// End the connection of a client.
     Kick { client: String },
     /// Keep somebody out.
@@ -31,6 +35,12 @@ const CLIENTS: u64 = 100;
 
 /// The most that are: a list, not a copy of everything.
 const MOST_CLIENTS: u64 = 100_000;
+
+/// Events that are told unless asked otherwise. 50: as many as are kept for each client.
+const EVENTS: u64 = 50;
+
+/// The most that are: as many as are kept for all.
+const MOST_EVENTS: u64 = 1_000;
 
 impl Request {
     /// Understands a line.
@@ -59,6 +69,15 @@ impl Request {
                 .unwrap_or(usize::MAX),
                 prefix: text(&fields, "prefix")?.unwrap_or_default(),
             },
+            "why" => Self::Why {
+                client: text(&fields, "client")?,
+                topic: text(&fields, "topic")?,
+                limit: usize::try_from(
+                    number(&fields, "limit")?.unwrap_or(EVENTS).min(MOST_EVENTS),
+                )
+                .unwrap_or(usize::MAX),
+            },
+            "alarms" => Self::Alarms,
             "kick" => Self::Kick { client: needed("client")? },
             "ban" => Self::Ban {
                 target: needed("target")?,

@@ -26,6 +26,9 @@ use watch::Watched;
 /// Between two looks at the files if they are not watched: how soon a watch begins that a reload has turned on is no matter.
 const IDLE: Duration = Duration::from_secs(3_600);
 
+/// What an invalid configuration is called among the alarms.
+const ALARM: &str = "configuration";
+
 /// Reads the configuration as it was read at start, with the command line; the text says what is wrong.
 type Load = dyn Fn() -> Result<Loaded, String> + Send + Sync;
 
@@ -89,6 +92,7 @@ impl Reloader {
         let mut current = self.0.current.lock();
         match self.0.apply(&mut current) {
             Ok(lines) => {
+                self.0.server.clear_alarm(ALARM);
                 if lines.is_empty() {
                     tracing::info!(
                         "nothing is different but, perhaps, what is in the files that are named"
@@ -102,6 +106,8 @@ impl Reloader {
                     tracing::error!("{line}");
                 }
                 tracing::error!("the configuration was not reloaded: everything stays as it was");
+                let text = format!("the configuration was not reloaded, since it is wrong: {what}");
+                self.0.server.raise_alarm(ALARM, text.replace('\n', "; "));
                 Err(what)
             }
         }

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use dunlin_config::command_line::WRONG_CONFIGURATION;
 use dunlin_config::{Disk, Loaded, Loader, Weight};
-use dunlin_server::{Before, Logger, PreparedLog, Reloader, RunError, ServerOptions, StartError};
+use dunlin_server::{
+    Before, Logger, PreparedLog, Reloader, RunError, ServerOptions, Signals, StartError,
+};
 
 pub(crate) use args::BrokerArgs;
 use files::Files;
@@ -92,6 +94,9 @@ fn serve(args: &BrokerArgs, loaded: Loaded, logger: &Logger) -> Result<ExitCode,
     let files = Arc::new(Files::new(&loaded.config, args.has_file())?);
     let mut options = ServerOptions::from_config(&loaded.config)?;
     let prepared = Arc::clone(&files);
+    // From here on a signal waits until there is a server.
+    let signals = Signals::catch()
+        .map_err(|cause| Failure::Other(format!("cannot watch for signals: {cause}")))?;
     options.before_store = Some(Before(Box::new(move || prepared.prepare())));
     let handle = Arc::new(dunlin_server::start(options)?);
     files.after_start();
@@ -106,7 +111,7 @@ fn serve(args: &BrokerArgs, loaded: Loaded, logger: &Logger) -> Result<ExitCode,
         tracing::warn!("{}: `dunlin ctl` cannot reach this broker: {cause}", path.display());
     }
     handle
-        .obey_signals(move || reloader.request())
+        .obey_signals(signals, move || reloader.request())
         .map_err(|cause| Failure::Other(format!("cannot watch for signals: {cause}")))?;
     if let Err(cause) = handle.tell_service_manager() {
         tracing::warn!("the service manager cannot be told that the broker is ready: {cause}");

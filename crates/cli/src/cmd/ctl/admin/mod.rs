@@ -12,7 +12,7 @@ use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-/// Exit status when what was asked for is not there.
+/// Exit status when what was asked for is not there, or there is an alarm.
 const NOT_FOUND: u8 = 2;
 
 /// What can be asked.
@@ -31,6 +31,21 @@ pub(super) enum AdminCommand {
         #[arg(default_value = "")]
         prefix: String,
     },
+    /// What happened to a client, or to any, lately, and who gets what is published to a topic
+    Why {
+        #[command(flatten)]
+        reach: Reach,
+        /// Its identifier [default: whatever was told lately]
+        client: Option<String>,
+        /// A topic: how many get it, and which filters only nearly match
+        #[arg(long, value_name = "TOPIC")]
+        topic: Option<String>,
+        /// At most so many events, the latest
+        #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+        limit: u64,
+    },
+    /// What somebody has to look after; exit status 2 if there is anything
+    Alarms(Reach),
     /// End the connection of a client; exit status 2 if it has none
     Kick {
         #[command(flatten)]
@@ -111,7 +126,8 @@ pub(super) fn run(command: &AdminCommand) -> Result<ExitCode> {
     out.flush()?;
     let missing =
         answer.get("kicked") == Some(&json!(0)) || answer.get("unbanned") == Some(&json!(false));
-    Ok(if missing { ExitCode::from(NOT_FOUND) } else { ExitCode::SUCCESS })
+    let alarmed = answer.get("alarms").and_then(Value::as_array).is_some_and(|all| !all.is_empty());
+    Ok(if missing || alarmed { ExitCode::from(NOT_FOUND) } else { ExitCode::SUCCESS })
 }
 
 impl AdminCommand {
@@ -121,6 +137,12 @@ impl AdminCommand {
             Self::Clients { reach, limit, prefix } => {
                 (reach, json!({ "command": "clients", "limit": limit, "prefix": prefix }))
             }
+            Self::Why { reach, client, topic, limit } => {
+                let request =
+                    json!({ "command": "why", "client": client, "topic": topic, "limit": limit });
+                (reach, request)
+            }
+            Self::Alarms(reach) => (reach, json!({ "command": "alarms" })),
             Self::Kick { reach, client } => (reach, json!({ "command": "kick", "client": client })),
             Self::Ban { reach, target, reason, length } => {
                 let seconds = length.map(|length| length.as_secs());
@@ -145,6 +167,8 @@ impl AdminCommand {
         match self {
             Self::Status(_) => show::status(answer, out),
             Self::Clients { .. } => show::clients(answer, out),
+            Self::Why { .. } => show::why(answer, out),
+            Self::Alarms(_) => show::alarms(answer, out),
             Self::Kick { client, .. } => match answer["kicked"].as_u64() {
                 Some(0) | None => writeln!(out, "client {client} is not connected"),
                 Some(_) => writeln!(out, "client {client} is disconnected"),

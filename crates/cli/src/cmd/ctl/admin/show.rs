@@ -1,6 +1,7 @@
 //! Answers for people.
 
 use std::io::{Result, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -75,13 +76,57 @@ pub(super) fn clients(answer: &Value, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
+pub(super) fn why(answer: &Value, out: &mut impl Write) -> Result<()> {
+    if let Some(topic) = answer.get("topic") {
+        let of = |name: &str| word(topic.get(name).unwrap_or(&Value::Null));
+        let retained = match topic.get("retained") {
+            Some(Value::Bool(true)) => ", and there is a retained message",
+            _ => "",
+        };
+        writeln!(out, "{}: {} subscriptions match{retained}", of("topic"), of("subscriptions"))?;
+        for filter in items(topic, "nearest") {
+            writeln!(out, "  nearly: {}", word(filter))?;
+        }
+    }
+    if answer.get("told").is_none() {
+        return Ok(());
+    }
+    let told = items(answer, "told");
+    if told.is_empty() {
+        return writeln!(out, "nothing was told lately");
+    }
+    for event in told {
+        let at = event.get("at").and_then(Value::as_u64).unwrap_or(0);
+        let of = |name: &str| word(event.get(name).unwrap_or(&Value::Null));
+        writeln!(out, "{} ago  {}  {}", span(now().saturating_sub(at)), of("cause"), of("text"))?;
+    }
+    Ok(())
+}
+
+pub(super) fn alarms(answer: &Value, out: &mut impl Write) -> Result<()> {
+    let alarms = items(answer, "alarms");
+    if alarms.is_empty() {
+        return writeln!(out, "no alarm");
+    }
+    for alarm in alarms {
+        let since = alarm.get("since").and_then(Value::as_u64).unwrap_or(0);
+        let of = |name: &str| word(alarm.get(name).unwrap_or(&Value::Null));
+        writeln!(out, "{} for {}: {}", of("alarm"), span(now().saturating_sub(since)), of("text"))?;
+    }
+    Ok(())
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 pub(super) fn bans(answer: &Value, out: &mut impl Write) -> Result<()> {
     let rows = items(answer, "bans").iter().map(|ban| {
         let of = |name: &str| word(ban.get(name).unwrap_or(&Value::Null));
         let until = ban.get("until").and_then(Value::as_u64);
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let now = now.unwrap_or_default().as_secs();
-        let left = until.map_or_else(|| "for good".into(), |until| span(until.saturating_sub(now)));
+        let left =
+            until.map_or_else(|| "for good".into(), |until| span(until.saturating_sub(now())));
         [of("target"), left, of("reason")]
     });
     table(["TARGET", "STILL", "REASON"], rows.collect(), out)
