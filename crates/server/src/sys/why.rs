@@ -61,9 +61,9 @@ mod tests {
         Alarm { name: name.into(), since: SystemTime::UNIX_EPOCH, text: text.into() }
     }
 
-    fn refresh(reasons: &mut Reasons, causes: Option<&Causes>, alarms: Vec<Alarm>) -> Vec<String> {
+    fn refresh(reasons: &mut Reasons, causes: Option<&Causes>, alarms: &[Alarm]) -> Vec<String> {
         let mut published = Vec::new();
-        reasons.refresh(causes, &alarms, &mut |topic, payload| {
+        reasons.refresh(causes, alarms, &mut |topic, payload| {
             published.push(format!("{topic} {}", String::from_utf8_lossy(payload)));
         });
         published
@@ -73,23 +73,23 @@ mod tests {
     fn causes_are_published_when_they_have_changed_and_are_wanted() {
         let (mut reasons, mut causes) = (Reasons::default(), Causes::default());
         causes.add(Cause::BadPassword, 3);
-        assert!(refresh(&mut reasons, None, Vec::new()).is_empty());
-        let published = refresh(&mut reasons, Some(&causes), Vec::new());
+        assert!(refresh(&mut reasons, None, &[]).is_empty());
+        let published = refresh(&mut reasons, Some(&causes), &[]);
         assert_eq!(published, ["$SYS/broker/why/bad-password 3"]);
-        assert!(refresh(&mut reasons, Some(&causes), Vec::new()).is_empty());
+        assert!(refresh(&mut reasons, Some(&causes), &[]).is_empty());
     }
 
     #[test]
     fn an_alarm_is_retained_while_it_lasts() {
         let mut reasons = Reasons::default();
         let raised = vec![alarm("certificate/[::]:8883", "soon"), alarm("a/#", "x")];
-        let published = refresh(&mut reasons, None, raised.clone());
+        let published = refresh(&mut reasons, None, &raised);
         assert_eq!(
             published,
             ["$SYS/broker/alarms/a/_ x", "$SYS/broker/alarms/certificate/[::]:8883 soon"]
         );
-        assert!(refresh(&mut reasons, None, raised).is_empty());
-        let published = refresh(&mut reasons, None, vec![alarm("a/#", "y")]);
+        assert!(refresh(&mut reasons, None, &raised).is_empty());
+        let published = refresh(&mut reasons, None, &[alarm("a/#", "y")]);
         assert_eq!(
             published,
             ["$SYS/broker/alarms/certificate/[::]:8883 ", "$SYS/broker/alarms/a/_ y"]
