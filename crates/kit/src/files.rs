@@ -117,6 +117,22 @@ pub fn give(path: &Path, owner: Owner) -> Result<(), KitError> {
         .map_err(KitError::system("change the owner of", path))
 }
 
+/// Lets the group of its directory read a file that root has made, if that is a group of its own: the service
+/// is in it, and could not start without.
+///
+/// # Errors
+/// The owner or the mode cannot be changed.
+pub fn share_with_group(path: &Path) -> Result<(), KitError> {
+    let failed = || KitError::system("change the owner of", path);
+    let directory = path.parent().filter(|above| !above.as_os_str().is_empty());
+    let above = fs::metadata(directory.unwrap_or_else(|| Path::new("."))).map_err(failed())?;
+    if !rustix::process::geteuid().is_root() || above.gid() == 0 {
+        return Ok(());
+    }
+    give(path, Owner { uid: 0, gid: above.gid() })?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o640)).map_err(failed())
+}
+
 /// The user of that name and its group, from the text of `/etc/passwd`.
 #[must_use]
 pub fn find_user(passwd: &str, name: &str) -> Option<Owner> {

@@ -141,6 +141,7 @@ fn create(
     let text = set("", user, password, scheme)?;
     if !path.exists() {
         files::write(path, text.as_bytes(), SECRET, Replace::Never)?;
+        files::share_with_group(path)?;
         return Ok(Vec::new());
     }
     let before = files::read(path)?;

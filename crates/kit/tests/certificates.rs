@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use dunlin_kit::cert::{
     Authority, Chain, Facts, Name, NewAuthority, PrivateKey, Purpose, Request, RevocationList,
-    verify, warnings,
+    names, verify, warnings,
 };
 use dunlin_kit::files::Replace;
 
@@ -140,6 +140,10 @@ fn a_renewed_certificate_says_the_same_with_new_dates() {
     assert_eq!(after.ends, later + 397 * DAY);
     assert_ne!(before.serial, after.serial, "it can be taken back by itself");
     assert_eq!(verify(&renewed, &workshop.ca(), later), Ok(()));
+    let more = ["mqtt.local", "new.host"].map(|name| Name::parse(name).unwrap());
+    let wider = workshop.authority.issue(&request.and_names(&more).unwrap(), &key, later).unwrap();
+    let wider = Chain::parse(Path::new("wider"), wider.pem.as_bytes()).unwrap();
+    assert_eq!(facts(&wider).names, ["mqtt.local", "10.1.2.3", "new.host"]);
     let other = Workshop::new("CA");
     assert!(Request::again(&other.authority, &server, None).is_err());
     let own = Request::again(&workshop.authority, &workshop.ca(), None).unwrap_err();
@@ -246,6 +250,16 @@ fn an_authority_needs_its_own_key_and_the_right_to_sign() {
 
 proptest::proptest! {
     /// Whatever stands in a file: an error at worst.
+    #[test]
+    fn arbitrary_lists_give_names_or_an_error(text: String) {
+        for name in names(Path::new("list"), &text).unwrap_or_default() {
+            assert!(!name.is_empty());
+            drop(Request::client(&name, &[], 1));
+        }
+        drop(Name::parse(&text));
+    }
+
+    /// The same for certificates.
     #[test]
     fn arbitrary_bytes_are_no_certificate(bytes: Vec<u8>, at: usize, with: u8) {
         drop(Chain::parse(Path::new("x"), &bytes));

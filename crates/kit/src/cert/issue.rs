@@ -82,6 +82,19 @@ impl Request {
         let (subject, names) = (common_name(name), alternative_names(names)?);
         Ok(Self { subject, names, purpose: Purpose::Client, days })
     }
+
+    /// With these alternative names too.
+    ///
+    /// # Errors
+    /// One cannot be written.
+    pub fn and_names(mut self, names: &[Name]) -> Result<Self, KitError> {
+        for name in alternative_names(names)? {
+            if !self.names.contains(&name) {
+                self.names.push(name);
+            }
+        }
+        Ok(self)
+    }
 }
 
 impl Authority {

@@ -13,6 +13,7 @@ use dunlin_kit::cert::{
 };
 use dunlin_kit::files::{self, Replace};
 
+use super::make::parse;
 use super::{Output, Signer, shown};
 
 /// Options of `dunlin cert batch`.
@@ -40,6 +41,9 @@ pub(super) struct RenewArgs {
     /// Renew only those that expire within so many days, for a daily job
     #[arg(long, value_name = "DAYS")]
     within: Option<u32>,
+    /// A further host name or address for all of them
+    #[arg(long = "name", value_name = "NAME")]
+    names: Vec<String>,
     /// Make a new key too
     #[arg(long)]
     new_key: bool,
@@ -113,7 +117,7 @@ pub(super) fn renew(args: &RenewArgs, now: u64) -> Result<ExitCode> {
 fn renew_one(args: &RenewArgs, authority: &Authority, chain: &Chain, now: u64) -> Result<u64> {
     let path = chain.path();
     let key_path = path.with_extension("key");
-    let request = Request::again(authority, chain, args.days)?;
+    let request = Request::again(authority, chain, args.days)?.and_names(&parse(&args.names)?)?;
     let key = if args.new_key { PrivateKey::generate()? } else { PrivateKey::read(&key_path)? };
     if !args.new_key && !chain.has_key(&key) {
         anyhow::bail!(

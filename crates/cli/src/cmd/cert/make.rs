@@ -111,6 +111,6 @@ fn tell(written: &Written) -> Result<()> {
     Ok(())
 }
 
-fn parse(names: &[String]) -> Result<Vec<Name>> {
+pub(super) fn parse(names: &[String]) -> Result<Vec<Name>> {
     Ok(names.iter().map(|name| Name::parse(name)).collect::<Result<_, _>>()?)
 }
