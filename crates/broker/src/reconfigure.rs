@@ -10,18 +10,16 @@ use crate::settings::Settings;
 
 impl Broker {
     /// Goes on with other settings. What CONNACK has told a client holds until it connects again; all else
-    /// holds from now on, and what is beyond a new limit already stays. Whether anything is kept, and
-    /// whether CONNECT waits for an answer, does not change while a broker runs.
+    /// holds from now on, and what is beyond a new limit already stays. Whether anything is kept does not change
+    /// while a broker runs, and once CONNECT waits for answers, it goes on to.
     pub fn reconfigure(&mut self, settings: impl Into<Arc<Settings>>) {
         let mut settings = settings.into();
         let Settings { keep, authenticate, .. } = *self.hub.settings;
+        // A configuration does not know who asks: nobody comes in unasked because of a reload.
+        let authenticate = authenticate || settings.authenticate;
         if (settings.keep, settings.authenticate) != (keep, authenticate) {
             let settings = Arc::make_mut(&mut settings);
             (settings.keep, settings.authenticate) = (keep, authenticate);
-        }
-        // A configuration does not know who asks: nobody comes in unasked because of a reload.
-        if self.hub.settings.authenticate && !settings.authenticate {
-            Arc::make_mut(&mut settings).authenticate = true;
         }
         self.hub.paced = is_paced(&settings);
         self.hub.settings = settings;

@@ -76,6 +76,8 @@ pub(crate) enum Parcel {
     Ask(Question),
     /// A connection whose session is at home there.
     Connection(Box<Moving>),
+    /// From now on it is asked who clients are before they come in.
+    Authenticate,
     /// Whether one of its connections may come in.
     Answer {
         /// Which.

@@ -58,6 +58,7 @@ impl Shard<'_> {
                     mailbox.settle(mail.bytes());
                 }
                 Parcel::Connection(moving) => self.adopt(now, *moving, view),
+                Parcel::Authenticate => self.begin_asking(),
                 Parcel::Answer { connection, verdict } => {
                     self.broker.answer(connection, *verdict);
                 }

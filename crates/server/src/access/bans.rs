@@ -47,6 +47,10 @@ impl Bans {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// Why an address or a client is kept out.
     pub(super) fn check(
         &self,

@@ -84,6 +84,7 @@ impl Accesses {
         let mut bans = self.bans.lock();
         bans.insert(target.clone(), ban, now)?;
         drop(bans);
+        self.begin_asking();
         self.save_bans();
         let seconds = until.map(|until| u32::try_from(until - now).unwrap_or(u32::MAX));
         let refusal = Refusal::Banned { seconds, by: bans::by(reason) };
@@ -125,8 +126,12 @@ impl Accesses {
             tracing::warn!("{fault}");
         }
         let dynamics = world.dynamics.iter().map(|file| Self::latest(&old, file)).collect();
+        let asks = world.asks();
         self.turn_page(Arc::new(world), dynamics);
         drop(changing);
+        if asks {
+            self.begin_asking();
+        }
         self.remembered.forget();
         let new = self.book();
         self.fetch_keys(&new.world);

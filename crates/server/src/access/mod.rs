@@ -61,6 +61,8 @@ pub(crate) struct Accesses {
     book: RwLock<Arc<Book>>,
     /// Whether the book forbids anything.
     guards: AtomicBool,
+    /// Whether shards ask who clients are. Once they do, they go on.
+    asks: AtomicBool,
     generations: AtomicU64,
     /// Held while a book is made from the one before.
     changing: Mutex<()>,
@@ -93,11 +95,10 @@ impl Accesses {
         clock: Clock,
         settings: &mut Settings,
     ) -> Result<Self, StartError> {
-        // Asked even while all are let in: bans may come, and a reload may bring rules.
-        settings.authenticate |= world.is_some();
         let world = world.unwrap_or_else(World::open);
         let bans = Bans::load(world.bans.clone(), unix_now());
         let bans = bans.map_err(|fault| StartError::Access(vec![fault]))?;
+        settings.authenticate |= world.asks() || !bans.is_empty();
         Ok(Self::with(world, bans, clock, settings.connect_timeout))
     }
 
@@ -108,7 +109,7 @@ impl Accesses {
 
     fn with(world: World, mut bans: Bans, clock: Clock, patience: Duration) -> Self {
         bans.set_limits(world.flapping);
-        let restricts = world.restricts();
+        let (restricts, asks) = (world.restricts(), world.asks() || !bans.is_empty());
         let dynamics = world.dynamics.iter().map(|file| Arc::clone(&file.state)).collect();
         let book = Book { world: Arc::new(world), dynamics, generation: 1 };
         Self {
@@ -116,6 +117,7 @@ impl Accesses {
             shared: OnceLock::new(),
             book: RwLock::new(Arc::new(book)),
             guards: AtomicBool::new(restricts),
+            asks: AtomicBool::new(asks),
             generations: AtomicU64::new(1),
             changing: Mutex::default(),
             bans: Mutex::new(bans),
@@ -170,6 +172,13 @@ impl Accesses {
         self.guards.store(restricts, Ordering::Release);
     }
 
+    /// Lets shards ask that did not until now, because there was nothing to ask about.
+    fn begin_asking(&self) {
+        if !self.asks.swap(true, Ordering::AcqRel) {
+            self.post_all(|| Parcel::Authenticate);
+        }
+    }
+
     /// Leaves something for a shard, and wakes it.
     fn post(&self, shard: u16, parcel: Parcel) {
         let Some(shared) = self.shared.get().and_then(Weak::upgrade) else { return };
@@ -181,9 +190,13 @@ impl Accesses {
 
     /// Ends connections on all shards.
     pub(crate) fn expel(&self, whom: &Expulsion) {
+        self.post_all(|| Parcel::Expel(Arc::clone(whom)));
+    }
+
+    fn post_all(&self, parcel: impl Fn() -> Parcel) {
         let Some(shared) = self.shared.get().and_then(Weak::upgrade) else { return };
         for mailbox in &shared.mailboxes {
-            mailbox.post(Parcel::Expel(Arc::clone(whom)), 0);
+            mailbox.post(parcel(), 0);
             mailbox.ring();
         }
     }

@@ -14,6 +14,13 @@ pub(crate) fn guarded(book: Option<&Arc<Book>>) -> Option<Guarded<'_>> {
 }
 
 impl Shard<'_> {
+    /// From now on nobody comes in unasked.
+    pub(crate) fn begin_asking(&mut self) {
+        let mut settings = self.broker.settings().clone();
+        settings.authenticate = true;
+        self.broker.reconfigure(settings);
+    }
+
     /// Asks who the clients are that want to come in, and lets those go on that are known at once.
     pub(crate) fn ask_about_clients(&mut self, now: Time, view: &View<'_>) {
         let mut questions = mem::take(&mut self.lists.questions);

@@ -103,6 +103,16 @@ impl World {
         self.gates.get(usize::from(listener)).or(self.elsewhere.as_ref())
     }
 
+    /// Whether there is anything to ask about a client before it comes in, besides bans.
+    pub(super) fn asks(&self) -> bool {
+        let mut gates = self.gates.iter().chain(&self.elsewhere);
+        self.tokens.is_some()
+            || self.hook.is_some()
+            || self.scram
+            || self.flapping.is_some()
+            || !gates.all(Gate::lets_all_in)
+    }
+
     /// Whether there is anything that a client that was let in may not do.
     pub(super) fn restricts(&self) -> bool {
         let mut gates = self.gates.iter().chain(&self.elsewhere);
@@ -129,5 +139,14 @@ impl Gate {
             rules: Arc::new(Rules::open(0)),
             dynamic: None,
         }
+    }
+
+    fn lets_all_in(&self) -> bool {
+        self.anonymous
+            && self.assigns_ids
+            && self.identity == Identity::Login
+            && self.identifiers == Policy::default()
+            && self.passwords.is_none()
+            && self.dynamic.is_none()
     }
 }

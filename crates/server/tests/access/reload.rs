@@ -71,6 +71,37 @@ fn a_mistake_is_told_with_its_line_and_changes_nothing() {
 }
 
 #[test]
+fn a_broker_that_was_open_is_closed_to_those_that_there_are() {
+    const OPEN: &str =
+        "persistence.enabled = false\nsecurity.allow_anonymous = true\nlistener = [{ port = 1 }]\n";
+    let place = Place::new();
+    place.passwords("passwords", &USERS);
+    place.write("acl", "topic write b/#\ntopic readwrite a/#\n");
+    let server = super::place::Server::start(&place.config(OPEN));
+    let address = server.addresses[0];
+    // Enough of them that both shards have some.
+    let ids: Vec<String> = (0..6).map(|number| format!("reader-{number}")).collect();
+    let readers = ids.iter().map(|id| Client::connect(address, Login::nameless(id)));
+    let mut readers: Vec<Client> = readers.collect();
+    for reader in &mut readers {
+        assert_eq!(reader.subscribe("#"), 0);
+    }
+    let mut writer = Client::connect(address, Login::nameless("writer"));
+    let mut anna = Client::connect(address, Login::new("a", "anna", "hush-unseen"));
+    writer.publish("b/0", "open");
+    server.handle().replace_access(&place.config(TOML)).unwrap();
+    // She had a name, but had not proved it.
+    assert_eq!(anna.farewell(), 0x87);
+    assert_eq!(Client::try_connect(address, 5, Login::new("x", "anna", "hush-unseen")).1, 0x87);
+    writer.publish("b/1", "closed");
+    writer.publish("a/1", "open");
+    for reader in &mut readers {
+        assert_eq!(reader.receive().0, "b/0");
+        assert_eq!(reader.receive().0, "a/1");
+    }
+}
+
+#[test]
 fn new_rules_hold_at_once() {
     let place = Place::new();
     place.passwords("passwords", &USERS);
