@@ -52,6 +52,8 @@ pub struct Broker {
     pub(crate) session_timers: Wheel,
     pub(crate) questions: Vec<Question>,
     pub(crate) resumed: Vec<ConnId>,
+    /// Sessions whose replays gave way to others.
+    pub(crate) unfinished: Vec<SessionKey>,
     /// Commands to the broker itself.
     pub(crate) controls: Vec<Control>,
     /// Connections that wait for room on disk.
@@ -103,6 +105,7 @@ impl Broker {
             session_timers: Wheel::new(),
             questions: Vec::new(),
             resumed: Vec::new(),
+            unfinished: Vec::new(),
             controls: Vec::new(),
             parked: Vec::new(),
             random: seed,
@@ -378,6 +381,9 @@ impl Broker {
     pub fn next_deadline(&self) -> Option<Time> {
         let deadlines =
             [self.connection_timers.next(), self.session_timers.next(), self.held.next()];
+        if !self.unfinished.is_empty() {
+            return Some(Time::ZERO);
+        }
         deadlines.into_iter().flatten().min()
     }
 

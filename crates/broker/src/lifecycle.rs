@@ -354,6 +354,7 @@ impl Broker {
             self.session_due(now, slot);
         }
         self.due = due;
+        self.finish_replays(now, view);
         self.settle(now, view);
     }
 

@@ -175,7 +175,9 @@ impl Hub {
     /// Sends what waits for a session, as far as window and output have room: first what was in flight
     /// when the previous connection ended [MQTT-4.4.0-1], then the queue, in order [MQTT-4.6.0-6].
     pub(crate) fn pump(&mut self, now: Time, slot: u32, view: &View<'_>) {
-        self.judge_queue(now, slot, view);
+        if view.guard.is_some() {
+            self.judge_queue(now, slot, view);
+        }
         loop {
             let Some(session) = self.sessions.at_mut(slot) else { return };
             let Some(outbound) = session.outbound.as_mut() else { return };

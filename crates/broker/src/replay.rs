@@ -1,5 +1,6 @@
 //! Retained messages for new subscriptions, sent page by page as the receiver takes them.
 
+use core::mem;
 use std::sync::Arc;
 
 use dunlin_proto::Time;
@@ -21,6 +22,8 @@ use crate::slab::NONE;
 
 /// Retained messages read at once: enough to amortise the look-up.
 const PAGE: usize = 64;
+/// Pages read one after another of which rules let nothing through, before others have their turn.
+const IDLE_PAGES: usize = 16;
 
 impl Broker {
     /// Remembers what new subscriptions are to be sent, and begins.
@@ -45,13 +48,29 @@ impl Broker {
 
     /// Sends what waits for a session: its queue first, then retained messages, while there is room.
     pub(crate) fn go_on(&mut self, now: Time, slot: u32, view: &View<'_>) {
+        let mut idle = 0;
         loop {
             self.hub.pump(now, slot, view);
             let room = self.room_for_page(slot);
             if room == 0 {
                 return;
             }
-            self.page(now, slot, room, view);
+            let denied = self.page(now, slot, room, view);
+            idle = if denied { idle + 1 } else { 0 };
+            if idle == IDLE_PAGES {
+                // Nothing was written, so nothing else would bring it back here.
+                self.unfinished.push(self.hub.key(slot));
+                return;
+            }
+        }
+    }
+
+    /// Goes on with the replays that gave way to others.
+    pub(crate) fn finish_replays(&mut self, now: Time, view: &View<'_>) {
+        for key in mem::take(&mut self.unfinished) {
+            if self.hub.sessions.get(key.slot, key.generation).is_some() {
+                self.go_on(now, key.slot, view);
+            }
         }
     }
 
@@ -79,20 +98,23 @@ impl Broker {
         }
     }
 
-    /// One page of the first replay, of at most so many messages.
-    fn page(&mut self, now: Time, slot: u32, room: usize, view: &View<'_>) {
-        let Some(session) = self.hub.sessions.at_mut(slot) else { return };
+    /// One page of the first replay, of at most so many messages; true if all there were are denied.
+    fn page(&mut self, now: Time, slot: u32, room: usize, view: &View<'_>) -> bool {
+        let Some(session) = self.hub.sessions.at_mut(slot) else { return false };
         let who = Arc::clone(&session.who);
-        let Some(mut replays) = session.replays.take() else { return };
+        let Some(mut replays) = session.replays.take() else { return false };
+        let mut denied = false;
         if let Some(mut replay) = replays.pop_front() {
             let mut messages = Vec::with_capacity(room);
             let filter = TopicFilter::new(&replay.filter).expect("only valid filters are held");
             let from = replay.cursor.take();
             let more = view.commons.retained_page(filter, from.as_ref(), room, now, &mut messages);
+            denied = !messages.is_empty();
             for message in messages {
                 if !self.hub.check(now, &who, Action::Deliver, &message.topic, view).allowed {
                     continue;
                 }
+                denied = false;
                 self.replay(now, slot, &replay, message, view.commons.numbers());
             }
             if more.is_some() {
@@ -105,6 +127,7 @@ impl Broker {
         {
             session.replays = Some(replays);
         }
+        denied
     }
 
     /// [MQTT-3.3.1-8]: sent because of a subscription, so with RETAIN set.

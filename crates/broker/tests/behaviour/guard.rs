@@ -261,6 +261,23 @@ fn retained_messages_are_sent_to_those_who_may_read_them() {
 }
 
 #[test]
+fn one_readable_message_among_many_others_is_found_in_turns() {
+    let mut world = World::new();
+    world.rules.deny("reader", Action::Deliver, "closed/#");
+    let writer = world.connect(user("writer"));
+    for number in 0..3000 {
+        world.retain(writer, &format!("closed/{number}"), "x");
+    }
+    world.retain(writer, "open", "x");
+    let reader = world.connect(user("reader"));
+    world.subscribe(reader, "#", QoS::AtMostOnce);
+    for _ in 0..3 {
+        world.wait_seconds(0);
+    }
+    assert_eq!(world.take(reader), ["open x retained"]);
+}
+
+#[test]
 fn what_waits_is_judged_again_when_rules_have_changed() {
     for shards in [1, 2] {
         let mut world = World::with_shards(shards);
