@@ -2,6 +2,7 @@
 //! denials.
 
 use core::hash::BuildHasher as _;
+use core::mem;
 use std::sync::Arc;
 
 use dunlin_proto::Time;
@@ -16,9 +17,11 @@ use crate::router::{GroupId, Index, Matches, SessionKey, Subscriber};
 use crate::routes::Route;
 use crate::slab::NONE;
 
-/// Topics of which a connection remembers that it may publish to them. 8: a device has few, and they
-/// fit into one cache line.
+/// Topics of which a connection remembers at first that it may publish to them. 8: a device has few, and
+/// they fit into one cache line.
 const PERMITS: usize = 8;
+/// And at most. 256: what speaks for many devices, in 2 KiB.
+const MOST_PERMITS: usize = 256;
 /// Denials remembered, so that each is told once. 1024: 8 KiB for each shard.
 const DENIALS: usize = 1024;
 /// Denials told in a second, for each shard. 100: enough to see what goes on, too few to fill a disk.
@@ -28,33 +31,56 @@ const DENIALS_PER_SECOND: u32 = 100;
 #[derive(Debug)]
 pub(crate) struct Permits {
     generation: u64,
-    /// Serial numbers of routes; 0 is none.
-    routes: [u64; PERMITS],
+    /// Serial numbers of routes, each in the one place it can have; 0 is none.
+    routes: Vec<u64>,
 }
 
 impl Permits {
-    const NONE: Self = Self { generation: 0, routes: [0; PERMITS] };
-
     /// Whether this was allowed before.
     #[inline]
     pub(crate) fn has(held: Option<&Self>, generation: u64, route: u64) -> bool {
         held.is_some_and(|permits| {
-            permits.generation == generation && permits.routes[place(route)] == route
+            permits.generation == generation && permits.at(route).is_some_and(|held| held == route)
         })
     }
 
     /// Remembers that it is allowed.
     pub(crate) fn add(held: &mut Option<Box<Self>>, generation: u64, route: u64) {
-        let permits = held.get_or_insert_with(|| Box::new(Self::NONE));
-        if permits.generation != generation {
-            **permits = Self { generation, ..Self::NONE };
+        let permits = held.get_or_insert_with(|| Box::new(Self { generation, routes: Vec::new() }));
+        if permits.generation != generation || permits.routes.is_empty() {
+            permits.generation = generation;
+            permits.routes = vec![0; PERMITS];
         }
-        permits.routes[place(route)] = route;
+        // Whoever would push out another gets more room, while there is.
+        while permits.at(route).is_some_and(|other| other != 0 && other != route)
+            && permits.routes.len() < MOST_PERMITS
+        {
+            let twice = 2 * permits.routes.len();
+            for route in mem::replace(&mut permits.routes, vec![0; twice]) {
+                permits.put(route);
+            }
+        }
+        permits.put(route);
+    }
+
+    fn at(&self, route: u64) -> Option<u64> {
+        self.routes.get(place(route, self.routes.len())).copied()
+    }
+
+    fn put(&mut self, route: u64) {
+        let place = place(route, self.routes.len());
+        if let Some(held) = self.routes.get_mut(place)
+            && route != 0
+        {
+            *held = route;
+        }
     }
 }
 
-const fn place(route: u64) -> usize {
-    (route % PERMITS as u64) as usize
+/// Where it is in a table of so many places, which are a power of two.
+#[inline]
+const fn place(route: u64, places: usize) -> usize {
+    route as usize & places.wrapping_sub(1)
 }
 
 /// Who may read one topic.
@@ -90,7 +116,7 @@ impl Readers {
         }
         self.generation = guard.generation;
         self.identities = now;
-        let before = core::mem::take(&mut self.asked);
+        let before = mem::take(&mut self.asked);
         let mut known = before.iter().peekable();
         self.denied.clear();
         let members = matches.groups.iter().flat_map(|group| view.index.members(*group));
@@ -316,7 +342,7 @@ impl Hub {
         let mut last: Option<(Arc<str>, bool)> = None;
         let mut denied = Vec::new();
         let (mut messages, mut bytes) = (0, 0);
-        let before = core::mem::take(&mut outbound.queue);
+        let before = mem::take(&mut outbound.queue);
         outbound.queue = before
             .into_iter()
             .filter_map(|copy| {
@@ -388,5 +414,31 @@ impl Hub {
                 rule: rule.map(Into::into),
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_topics_are_remembered_and_too_many_are_not() {
+        let mut permits = None;
+        for route in 1..=10_000 {
+            Permits::add(&mut permits, 1, route);
+            assert!(Permits::has(permits.as_deref(), 1, route));
+        }
+        let known = |generation| {
+            (1..=10_000)
+                .filter(|route| Permits::has(permits.as_deref(), generation, *route))
+                .count()
+        };
+        assert_eq!((known(1), known(2)), (MOST_PERMITS, 0));
+        let mut permits = None;
+        for route in 1..=100 {
+            Permits::add(&mut permits, 1, route);
+        }
+        assert!((1..=100).all(|route| Permits::has(permits.as_deref(), 1, route)));
+        assert!(!Permits::has(permits.as_deref(), 1, 101));
     }
 }
