@@ -156,6 +156,31 @@ fn each_rule_is_broken_by_what_it_is_about() {
 }
 
 #[test]
+fn secrets_in_the_configuration_stay_secret() {
+    let site = Site::new();
+    site.change("dunlin.toml", "[alarms]", "[security.jwt]\nsecret = \"of all\"\n[alarms]");
+    assert_eq!(broken(&site.audit()), []);
+    site.mode("dunlin.toml", 0o644);
+    let report = site.audit();
+    assert!(told(&report).contains("dunlin.toml has mode 0644"), "{}", told(&report));
+    assert_eq!(broken(&report), [3]);
+}
+
+#[test]
+fn a_login_service_is_not_asked_in_the_open() {
+    for (url, rules) in [
+        ("http://auth.example/ask", &[3][..]),
+        ("https://auth.example/ask", &[]),
+        ("http://127.0.0.1:8080/ask", &[]),
+    ] {
+        let site = Site::new();
+        let service = format!("[security.http]\nurl = \"{url}\"\n[alarms]");
+        site.change("dunlin.toml", "[alarms]", &service);
+        assert_eq!(broken(&site.audit()), rules, "{url}");
+    }
+}
+
+#[test]
 fn time_breaks_the_rule_about_certificates() {
     let site = Site::new();
     let soon = site.audit_at(NOW + 380 * DAY);

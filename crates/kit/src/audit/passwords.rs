@@ -32,6 +32,29 @@ pub(super) fn strong(subject: &Subject<'_>, findings: &mut Findings) {
             dynamic_security(path, place, findings);
         }
     }
+    let security = &subject.config.security;
+    let of_bridges = subject.config.bridges.iter();
+    let has_secrets = security.jwt.secret.is_some()
+        || security.http.token.is_some()
+        || of_bridges
+            .flat_map(|bridge| [&bridge.remote, &bridge.local])
+            .any(|login| login.password.is_some());
+    if has_secrets {
+        subject.files.iter().for_each(|path| mode(Path::new(path), findings));
+    }
+    if security.http.url.as_ref().is_some_and(|url| url.starts_with("http://") && !is_here(url)) {
+        findings.broken(
+            subject.general("security.http.url"),
+            "passwords go to the service that decides without encryption",
+            "https://, or a service on this machine",
+        );
+    }
+}
+
+/// Whether the service is on this machine.
+fn is_here(url: &str) -> bool {
+    let host = url.trim_start_matches("http://");
+    ["localhost", "127.", "[::1]"].iter().any(|here| host.starts_with(here))
 }
 
 fn password_file(path: &Path, place: Option<String>, findings: &mut Findings) {

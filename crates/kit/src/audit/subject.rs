@@ -14,12 +14,14 @@ use crate::files;
 pub(super) struct Subject<'a> {
     pub(super) config: &'a Config,
     pub(super) now: UnixSeconds,
+    /// The files of the configuration, the main one first.
+    pub(super) files: &'a [String],
     format: Option<Format>,
 }
 
 impl<'a> Subject<'a> {
     pub(super) fn new(loaded: &'a Loaded, now: UnixSeconds) -> Self {
-        Self { config: &loaded.config, now, format: loaded.format }
+        Self { config: &loaded.config, now, files: &loaded.files, format: loaded.format }
     }
 
     pub(super) fn listeners(&self) -> impl Iterator<Item = &'a Listener> {
