@@ -76,6 +76,8 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "Whether who wrote a retained message must still be allowed to write when it is delivered. On, as Mosquitto.";
     "retained.expiry" retained.expiry, "time", AtOnce,
         "When a retained message without an expiry of its own ends. Never, as the standard says.";
+    "retained.expiry_of" retained.expiry_of, "", AtOnce,
+        "The same for some topics: the first filter that matches counts, and `retained.expiry` after them. Mount points are part of the topics. Default: none. `[\"tele/# 1d\", \"keep/# never\"]` is an example.";
     "retained.maximum" retained.maximum, "messages", AtOnce,
         "Retained messages. 10 million.";
     "retained.maximum_bytes" retained.maximum_bytes, "bytes", AtOnce,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dunlin_broker::Settings;
 
+use super::Ages;
 use crate::value::{Expiry, Limit, words};
 
 /// The bounds of the whole broker.
@@ -135,6 +136,8 @@ pub struct Retained {
     pub check_source: bool,
     /// When a retained message without an expiry of its own ends.
     pub expiry: Expiry,
+    /// The same for some topics, before it.
+    pub expiry_of: Ages,
     /// How many there may be.
     pub maximum: Limit,
     /// Bytes of them.
@@ -147,6 +150,7 @@ impl Default for Retained {
             available: true,
             check_source: true,
             expiry: Expiry::Never,
+            expiry_of: Ages::default(),
             maximum: Limit::At(10_000_000),
             maximum_bytes: Limit::At(Settings::default().maximum_retained_bytes as u64),
         }

@@ -3,6 +3,7 @@
 //! Every field has a key in [`crate::keys`], which says its unit, its default and the reason.
 
 mod access;
+mod ages;
 mod bridge;
 mod limits;
 mod listener;
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub use access::{
     Access, Bans, ClientIdUser, DeniedPublish, DeniedSubscribe, HttpHook, Jwt, Logins, Security,
 };
+pub use ages::Ages;
 pub use bridge::{
     AddressChoice, Bridge, BridgeBounds, BridgeTls, BridgeTopic, BridgeVersion, Direction, Habits,
     Login, Notify, Reconnect, ReloadType, StartType,

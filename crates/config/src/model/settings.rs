@@ -1,5 +1,7 @@
 //! The part of the configuration that the broker itself needs.
 
+use std::time::Duration;
+
 use dunlin_broker::{DeniedPublish, QueueFull, Rate, ReasonStrings, RetainedExpiry, Settings};
 
 use super::{Config, DeniedPublish as Configured, QueueFullPolicy, ReasonStringPolicy};
@@ -62,10 +64,19 @@ impl Config {
     }
 
     fn retained_expiry(&self) -> Vec<RetainedExpiry> {
-        match self.retained.expiry {
-            Expiry::Never => Vec::new(),
-            Expiry::After(after) => vec![RetainedExpiry { filter: "#".into(), after }],
+        let rule = |filter: &str, expiry: &Expiry| RetainedExpiry {
+            filter: filter.into(),
+            after: match expiry {
+                Expiry::After(after) => *after,
+                Expiry::Never => Duration::MAX,
+            },
+        };
+        let special = &self.retained.expiry_of.0;
+        let mut rules: Vec<_> = special.iter().map(|(filter, at)| rule(filter, at)).collect();
+        if self.retained.expiry != Expiry::Never {
+            rules.push(rule("#", &self.retained.expiry));
         }
+        rules
     }
 }
 
