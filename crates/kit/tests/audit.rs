@@ -159,7 +159,7 @@ fn each_rule_is_broken_by_what_it_is_about() {
 fn secrets_in_the_configuration_stay_secret() {
     let site = Site::new();
     site.change("dunlin.toml", "[alarms]", "[security.jwt]\nsecret = \"of all\"\n[alarms]");
-    assert_eq!(broken(&site.audit()), []);
+    assert!(site.audit().is_clean());
     site.mode("dunlin.toml", 0o644);
     let report = site.audit();
     assert!(told(&report).contains("dunlin.toml has mode 0644"), "{}", told(&report));
