@@ -10,6 +10,7 @@ mod expiry;
 mod flow;
 mod fuzz;
 mod guard;
+mod guard_random;
 mod hostile;
 mod limits;
 mod mounts;

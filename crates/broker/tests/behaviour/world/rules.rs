@@ -43,6 +43,23 @@ impl Rules {
     }
 }
 
+impl Rules {
+    /// Whether a user may, without being asked by the broker.
+    pub fn allow(&self, user: &str, action: Action, topic: &str) -> bool {
+        self.rule(user, action, topic).is_none()
+    }
+
+    fn rule(&self, user: &str, action: Action, topic: &str) -> Option<usize> {
+        self.denied.iter().position(|(of, denied, filter)| {
+            let covers = TopicFilter::new(filter).expect("valid filter");
+            (*of == "*" || *of == user)
+                && *denied == action
+                && (*filter == topic
+                    || TopicName::new(topic).is_ok_and(|name| covers.matches(name)))
+        })
+    }
+}
+
 impl Guard for Rules {
     fn check(&self, who: &Identity, action: Action, topic: &str) -> Ruling {
         self.asked.fetch_add(1, Ordering::Relaxed);
@@ -50,14 +67,7 @@ impl Guard for Rules {
             return Ruling::ALLOWED;
         }
         let name = who.username.as_deref().unwrap_or("");
-        let rule = self.denied.iter().position(|(user, denied, filter)| {
-            let covers = TopicFilter::new(filter).expect("valid filter");
-            let same = *filter == topic;
-            (*user == "*" || *user == name)
-                && *denied == action
-                && (same || TopicName::new(topic).is_ok_and(|topic| covers.matches(topic)))
-        });
-        match rule {
+        match self.rule(name, action, topic) {
             Some(line) => Ruling::denied(Some(format!("rules:{}", line + 1).into())),
             None => Ruling::ALLOWED,
         }
