@@ -1,11 +1,13 @@
 //! Who is kept out for a time, and who gets there by connecting again and again.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use dunlin_access::ban::{Ban, BanList, Flapping, FlappingLimits, Target};
-use dunlin_access::{Fault, UnixSeconds};
+use dunlin_access::{Fault, Severity, UnixSeconds};
 use dunlin_broker::Refusal;
 
 use super::files;
@@ -33,10 +35,18 @@ pub struct Banned {
 impl Bans {
     /// Reads the file, if there is one.
     pub(super) fn load(file: Option<PathBuf>, now: UnixSeconds) -> Result<Self, Fault> {
-        let text = file.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
-        let name = file.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-        let list = text.map(|text| BanList::parse(&name, &text, now)).transpose()?;
-        Ok(Self { list: list.unwrap_or_default(), file, ..Self::default() })
+        let Some(path) = &file else { return Ok(Self::default()) };
+        let name = path.display().to_string();
+        let list = match fs::read_to_string(path) {
+            Ok(text) => BanList::parse(&name, &text, now)?,
+            Err(cause) if cause.kind() == ErrorKind::NotFound => BanList::default(),
+            // Nobody comes back because the list of who is kept out cannot be read.
+            Err(cause) => {
+                let (file, message) = (name.into(), format!("cannot be read: {cause}"));
+                return Err(Fault { file, line: 0, severity: Severity::Error, message });
+            }
+        };
+        Ok(Self { list, file, ..Self::default() })
     }
 
     pub(super) fn set_limits(&mut self, limits: Option<FlappingLimits>) {

@@ -7,6 +7,7 @@ use dunlin_access::ban::{Ban, BanFault, Target};
 use dunlin_access::dynsec::Dynsec;
 use dunlin_broker::{End, Identity, Refusal};
 use dunlin_config::Config;
+use dunlin_config::model::Identity as ConfiguredIdentity;
 
 use super::bans::Banned;
 use super::book::{Book, Way, pass_of};
@@ -154,11 +155,19 @@ fn outdated(old: &Book, new: &Book, who: &Identity) -> Option<End> {
     let before = old.world.gate(who.listener);
     let way = pass_of(who).map_or(Way::Open, |pass| pass.way);
     let Some(user) = who.username.as_deref() else {
-        let stays = gate.anonymous || !matches!(way, Way::Open);
+        let is_welcome = gate.anonymous && gate.identity == ConfiguredIdentity::Login;
+        let stays = is_welcome || way != Way::Open;
         return if stays { None } else { Some(End::Refused(Refusal::Anonymous)) };
     };
     let stays = match way {
-        Way::Open => gate.anonymous && gate.passwords.is_none() && gate.dynamic.is_none(),
+        Way::Open => {
+            let world = &new.world;
+            let is_checked = gate.passwords.is_some()
+                || gate.dynamic.is_some()
+                || world.hook.is_some()
+                || world.tokens.is_some();
+            gate.anonymous && !is_checked && gate.identity == ConfiguredIdentity::Login
+        }
         Way::Password => {
             let before = before.and_then(|gate| gate.passwords.as_ref());
             let now = gate.passwords.as_ref();

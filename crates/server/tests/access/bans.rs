@@ -58,6 +58,23 @@ fn bans_outlive_the_process() {
 }
 
 #[test]
+fn a_list_of_bans_that_cannot_be_used_stops_the_start() {
+    let place = Place::new();
+    let config = place
+        .config(&format!("persistence.enabled = false\nsecurity.bans.file = 'DIR/bans'\n{OPEN}"));
+    for damage in [&|| place.write("bans", "[\n{\"target\": 1}]"), &|| {
+        std::fs::remove_file(place.path("bans")).unwrap();
+        std::fs::create_dir(place.path("bans")).unwrap();
+    }] as [&dyn Fn(); 2]
+    {
+        damage();
+        let options = dunlin_server::ServerOptions::from_config(&config).unwrap();
+        let why = dunlin_server::start(options).err().unwrap().to_string();
+        assert!(why.contains("bans"), "{why}");
+    }
+}
+
+#[test]
 fn a_client_that_comes_again_and_again_is_kept_out() {
     let place = Place::new();
     let server = place.serve(&format!("security.bans.flapping_connects = 5\n{OPEN}"));
