@@ -434,6 +434,7 @@ impl Broker {
                 receive_maximum: settings.receive_maximum,
                 topic_alias_maximum: aliases.unwrap_or(settings.topic_alias_maximum),
                 maximum_qos: entry.maximum_qos,
+                retain_available: settings.retain_available,
                 ..server::Limits::default()
             },
             now,

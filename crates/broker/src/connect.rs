@@ -417,6 +417,10 @@ impl Broker {
         {
             properties.push(Property::MaximumQoS(maximum));
         }
+        // [MQTT-3.2.2-13]
+        if !settings.retain_available {
+            properties.push(Property::RetainAvailable(false));
+        }
         let aliases = entry.and_then(|entry| entry.topic_alias_maximum);
         let aliases = aliases.unwrap_or(settings.topic_alias_maximum);
         if aliases > 0 {

@@ -68,6 +68,8 @@ pub struct Settings {
     pub publish_rate: Option<Rate>,
     /// Bytes of them, headers included. No limit, for the same reason.
     pub publish_bytes_rate: Option<Rate>,
+    /// Whether there are retained messages at all. Yes.
+    pub retain_available: bool,
     /// Retained messages. 10 million.
     pub maximum_retained: usize,
     /// Bytes of them: topics, payloads and properties. 2 GiB: 10 million of 200 bytes.
@@ -162,6 +164,7 @@ impl Default for Settings {
             maximum_user_connections: usize::MAX,
             publish_rate: None,
             publish_bytes_rate: None,
+            retain_available: true,
             maximum_retained: 10_000_000,
             maximum_retained_bytes: 2 << 30,
             retained_expiry: Vec::new(),

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use dunlin_proto::TopicName;
 
 use crate::model::{
-    Bridge, ClientCertificate, Config, Identity, Listener, Log, Protocol, ProxyProtocol,
-    Timestamps, Versions,
+    Bridge, ClientCertificate, Config, Identity, Listener, Log, OverlappingSubscriptions, Protocol,
+    ProxyProtocol, Timestamps, Versions,
 };
 use crate::place::{Place, Places};
 use crate::problem::{Note, Problem, Weight};
@@ -15,6 +15,7 @@ use crate::problem::{Note, Problem, Weight};
 pub(crate) fn check(config: &Config, problems: &mut Vec<Problem>, notes: &mut Vec<Note>) {
     let mut checker = Checker { problems, notes };
     checker.general(config);
+    checker.undone(config);
     for (index, listener) in config.listeners.iter().enumerate() {
         checker.listener(listener);
         checker.twice(listener, config.listeners.get(..index).unwrap_or_default());
@@ -71,6 +72,37 @@ impl Checker<'_> {
             config.security.access.assigned_id_prefix.as_deref(),
             places.get("security.assigned_id_prefix"),
         );
+    }
+
+    /// What is understood, but not part of the broker yet: nobody is to find out by missing messages.
+    fn undone(&mut self, config: &Config) {
+        let delivery = &config.delivery;
+        for (asked, key, text) in [
+            (
+                delivery.queue_qos0,
+                "delivery.queue_qos0",
+                "this version does not queue QoS 0: only QoS 1 and 2 wait for clients that are away",
+            ),
+            (
+                delivery.upgrade_qos,
+                "delivery.upgrade_qos",
+                "this version delivers at the lower of the two QoS, as the standard demands",
+            ),
+            (
+                delivery.overlapping == OverlappingSubscriptions::Once,
+                "delivery.overlapping",
+                "this version delivers one copy for each subscription, with its identifier",
+            ),
+            (
+                config.server.control_api,
+                "server.control_api",
+                "this version does not answer `$CONTROL/broker/v1`; `dunlin ctl` tells about listeners and plugins",
+            ),
+        ] {
+            if asked {
+                self.note(config.places.get(key), key, text);
+            }
+        }
     }
 
     fn log(&mut self, log: &Log, places: &Places) {

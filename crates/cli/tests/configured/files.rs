@@ -188,6 +188,19 @@ fn a_container_serves_two_protocols_and_takes_its_environment() {
 }
 
 #[test]
+fn where_nothing_is_retained_nobody_finds_anything() {
+    let place = Place::new();
+    place.write("r.conf", "listener PORT\nallow_anonymous true\nretain_available false\n");
+    let port = place.port();
+    let mut broker = place.start("-c r.conf", &[port]);
+    assert!(publish(port, "-V 5 -t a -m 1 -q 1"));
+    publish(port, "-V 311 -t a -m 1 -q 1 -r");
+    broker.hears("[MQTT-3.2.2-14]");
+    assert_eq!(subscribe(port, "-t a -W 1"), "");
+    assert_eq!(broker.stop(), Some(0));
+}
+
+#[test]
 fn an_import_names_what_it_leaves_out_and_overwrites_nothing() {
     let place = Place::new();
     place.write("m.conf", "listener PORT\nautosave_interval 3\n").write("there.toml", "precious");

@@ -11,7 +11,7 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "The longest that a turn is put off so that more input comes together; 0 turns it off. 600us halves the CPU per message of many sparse senders.";
     "server.stop_grace" server.stop_grace, "time", Restart,
         "How long a stop waits for output to be taken by its readers. 2s: service managers wait longer before they kill.";
-    "server.sys_interval" server.sys_interval, "time", AtOnce,
+    "server.sys_interval" server.sys_interval, "time", Restart,
         "Between refreshes of `$SYS/broker/...`; 0 turns it off. 10s, as Mosquitto.";
     "server.pid_file" server.pid_file, "", Restart,
         "Where the process identifier is written. Default: nowhere; service managers know it.";
@@ -23,8 +23,8 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "Where the secrets of TLS connections are written, for debugging only: who reads this file reads everything. Default: nowhere.";
     "server.control_api" server.control_api, "", AtOnce,
         "Whether `$CONTROL/broker/v1` answers, to those whom the access rules allow it. Off, as Mosquitto.";
-    "server.tcp_nodelay" server.tcp_nodelay, "", NewConnections,
-        "Whether small writes leave at once. On: a turn writes each connection once, so there is nothing to gather.";
+    "server.tcp_nodelay" server.tcp_nodelay, "", Restart,
+        "Whether small writes leave at once. They always do in this version: a turn writes each connection once, so there is nothing to gather.";
     "server.watch" server.watch, "time", AtOnce,
         "Between two looks at the files of the configuration, certificates, passwords and rules: if one has changed, all are reloaded. 0, which turns it off: what is half written is not read unless somebody says so. 2s is a good value.";
     "server.admin_socket" server.admin_socket, "", Restart,

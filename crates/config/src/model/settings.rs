@@ -49,6 +49,7 @@ impl Config {
             maximum_user_properties: limits.maximum_user_properties.size(),
             maximum_sessions: limits.clients.size(),
             maximum_user_connections: limits.connections_per_user.size(),
+            retain_available: self.retained.available,
             maximum_retained: self.retained.maximum.size(),
             maximum_retained_bytes: self.retained.maximum_bytes.size(),
             assigned_id_prefix: prefix.unwrap_or(defaults.assigned_id_prefix),
