@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::rate::Rate;
 
 /// Everything about a broker that can be set. The defaults suit a small machine on a local network.
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own, as its key is")]
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Largest packet accepted, in bytes. 2 000 000: what Mosquitto 2.1 allows, so that clients which
