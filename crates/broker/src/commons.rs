@@ -51,7 +51,7 @@ impl<'a> View<'a> {
     /// Names the rules that hold; 0 without.
     #[inline]
     pub(crate) fn rules_now(&self) -> u64 {
-        self.guard.map_or(0, |guard| guard.generation)
+        self.guard.map_or(0, |guard| guard.generation.saturating_add(1))
     }
 
     /// Whether a client may do this.

@@ -331,7 +331,7 @@ impl Hub {
     /// rules. What is of a shared subscription may be for another member.
     pub(crate) fn judge_queue(&mut self, now: Time, slot: u32, view: &View<'_>) {
         let Some(guard) = view.guard else { return };
-        let (key, rules) = (self.key(slot), guard.generation);
+        let (key, rules) = (self.key(slot), view.rules_now());
         let Some(session) = self.sessions.at_mut(slot) else { return };
         let Some(outbound) = session.outbound.as_mut().filter(|held| held.judged != rules) else {
             return;
