@@ -86,10 +86,7 @@ impl StartError {
     /// nothing else does.
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
-        matches!(
-            self,
-            Self::NoListener | Self::Tls { .. } | Self::Setting { .. } | Self::Access(_)
-        )
+        matches!(self, Self::NoListener | Self::Tls { .. } | Self::Setting { .. } | Self::Access(_))
     }
 
     /// The error of binding `place`, told apart where there is something to advise.
