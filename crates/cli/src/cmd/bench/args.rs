@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::compare::CompareArgs;
 use super::frames::{Credentials, Version};
+use super::via::Via;
 
 /// Options of every scenario; they may stand before or after its name.
 #[derive(Debug, Clone, Args)]
@@ -33,6 +34,9 @@ pub(super) struct TargetArgs {
     /// MQTT version, or NATS (`queue` only)
     #[arg(long, global = true, value_enum, default_value_t = Version::V311)]
     pub(super) mqtt: Version,
+    /// What the broker is reached by
+    #[arg(long, global = true, value_enum, default_value_t = Via::Tcp)]
+    pub(super) via: Via,
     /// User name for CONNECT
     #[arg(long, global = true)]
     pub(super) username: Option<String>,
@@ -245,6 +249,9 @@ pub(super) struct ScenarioLine {
     /// MQTT version, if not that of the whole comparison
     #[arg(long, global = true, value_enum)]
     pub(super) mqtt: Option<Version>,
+    /// What the broker is reached by, if not as in the whole comparison
+    #[arg(long, global = true, value_enum)]
+    pub(super) via: Option<Via>,
     #[command(subcommand)]
     pub(super) scenario: Scenario,
 }

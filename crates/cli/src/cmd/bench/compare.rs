@@ -114,7 +114,8 @@ impl CompareArgs {
             Version::Nats => Version::Nats,
             mqtt => line.mqtt.unwrap_or(mqtt),
         };
-        line.scenario.run_started(&mut broker, &TargetArgs { mqtt, ..target }, progress)
+        let via = line.via.unwrap_or(target.via);
+        line.scenario.run_started(&mut broker, &TargetArgs { mqtt, via, ..target }, progress)
     }
 
     fn rows(&self) -> Result<Vec<Row>> {

@@ -2,19 +2,33 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use dunlin_kit::cert::{Authority, Name, NewAuthority, Request};
+use dunlin_kit::files::Replace;
 
 /// Port and directory go in, the text of the file comes out.
 type Content = fn(u16, &str) -> String;
 
 /// What can stand in a command: the word, the name of the file, and what is in it.
-const CONFIGS: [(&str, &str, Content); 4] = [
+const CONFIGS: [(&str, &str, Content); 6] = [
     ("{conf}", "mosquitto.conf", |port, _| mosquitto(port)),
+    (TLS, "tls.conf", |port, dir| {
+        let files = format!("certfile {dir}/{SERVER}.crt\nkeyfile {dir}/{SERVER}.key\n");
+        format!("{}{files}", mosquitto(port))
+    }),
+    ("{ws-conf}", "ws.conf", |port, _| format!("{}protocol websockets\n", mosquitto(port))),
     ("{persistent-conf}", "persistent.conf", mosquitto_persistent),
     ("{nats-conf}", "nats.conf", |port, dir| nats(port, dir, "")),
     ("{nats-always-conf}", "nats.conf", |port, dir| nats(port, dir, SYNC_ALWAYS)),
 ];
+
+/// The one that needs a certificate.
+const TLS: &str = "{tls-conf}";
+
+/// What the files of the certificate are called.
+const SERVER: &str = "server";
 
 /// Before each acknowledgement; NATS knows it since 2.10.
 const SYNC_ALWAYS: &str = "  sync_interval: always\n";
@@ -23,6 +37,9 @@ const SYNC_ALWAYS: &str = "  sync_interval: always\n";
 pub(super) fn fill_in(words: &[String], port: u16, directory: &Path) -> Result<Vec<String>> {
     let mut words = words.to_vec();
     let place = directory.to_string_lossy();
+    if words.iter().any(|word| word.contains(TLS)) {
+        make_certificate(directory).context("making a certificate")?;
+    }
     for (name, file, content) in CONFIGS {
         let path = directory.join(file);
         if words.iter().any(|word| word.contains(name)) {
@@ -36,6 +53,17 @@ pub(super) fn fill_in(words: &[String], port: u16, directory: &Path) -> Result<V
         *word = word.replace("{port}", &port.to_string()).replace("{dir}", &place);
     }
     Ok(words)
+}
+
+/// ECDSA P-256, signed by an authority of its own.
+fn make_certificate(directory: &Path) -> Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let replace = Replace::Allowed;
+    let new = NewAuthority { name: "bench", days: 1, replace };
+    let authority = Authority::create(directory, &new, now)?;
+    let request = Request::server(&[Name::parse("localhost")?], 1)?;
+    authority.issue_files(&request, directory, SERVER, replace, now)?;
+    Ok(())
 }
 
 /// Whether the command starts a NATS server.

@@ -9,6 +9,7 @@ use super::args::TargetArgs;
 use super::clock::now_ns;
 use super::frames::{Credentials, SessionKind, Version};
 use super::handshake::{Accepted, FILTERS_UNDER_WAY, Handshake, connect_packet};
+use super::via::Opener;
 
 /// Connections opened before the first of them is waited for.
 pub(super) const BATCH: usize = 128;
@@ -23,6 +24,7 @@ const SPARE_DESCRIPTORS: u64 = 64;
 #[derive(Debug)]
 pub(super) struct Crowd {
     broker: SocketAddr,
+    opener: Opener,
     version: Version,
     credentials: Credentials,
     run: u32,
@@ -53,6 +55,7 @@ impl Crowd {
         let credentials = target.credentials();
         Ok(Self {
             broker,
+            opener: Opener::new(target.via)?,
             version: target.mqtt,
             credentials,
             run,
@@ -90,8 +93,9 @@ impl Crowd {
                 self.session,
             );
             let opening_ns = now_ns();
-            let handshake = Handshake::open(self.broker, self.source(), self.version, &connect)
-                .with_context(|| format!("client {name}"))?;
+            let handshake =
+                Handshake::open(self.broker, self.source(), &self.opener, self.version, &connect)
+                    .with_context(|| format!("client {name}"))?;
             self.opened += 1;
             batch.push((handshake, opening_ns));
         }

@@ -47,7 +47,7 @@ pub(super) fn publish(
     retain: Retain,
     topic: impl Fn(u32) -> String,
 ) -> Result<()> {
-    let mut stream = client.handshake.into_stream();
+    let mut stream = client.handshake.into_stream()?;
     let first_byte = PUBLISH | u8::from(retain == Retain::Yes);
     let (mut out, mut acks) = (Vec::new(), Vec::new());
     for first in (0..count).step_by(FILL_BATCH as usize) {
@@ -88,7 +88,7 @@ fn take(
     due: u64,
     mut counts: impl FnMut(&Delivery) -> bool,
 ) -> Result<u64> {
-    let mut stream = client.handshake.into_stream();
+    let mut stream = client.handshake.into_stream()?;
     stream.set_read_timeout(Some(SILENCE))?;
     let mut inbox = Inbox::new(version);
     let (mut buffer, mut replies) = (vec![0; READ_BYTES], Vec::new());

@@ -9,6 +9,7 @@ use rustix::net::{AddressFamily, SocketType};
 
 use super::frames::{self, Credentials, SessionKind, Version};
 use super::nats;
+use super::via::{Channel, Opener};
 
 /// Patience with a broker that does not answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,7 +38,7 @@ pub(super) struct Accepted {
 /// One connection that speaks packet by packet.
 #[derive(Debug)]
 pub(super) struct Handshake {
-    stream: TcpStream,
+    stream: Channel<TcpStream>,
     version: Version,
 }
 
@@ -46,10 +47,11 @@ impl Handshake {
     pub(super) fn open(
         broker: SocketAddr,
         source: Option<SocketAddr>,
+        opener: &Opener,
         version: Version,
         connect: &[u8],
     ) -> Result<Self> {
-        let mut stream = match source {
+        let stream = match source {
             None => TcpStream::connect_timeout(&broker, ANSWER_TIMEOUT),
             Some(source) => connect_from(source, broker).map_err(io::Error::from),
         }
@@ -57,6 +59,7 @@ impl Handshake {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+        let mut stream = opener.open(stream)?;
         stream.write_all(connect).context("sending CONNECT")?;
         Ok(Self { stream, version })
     }
@@ -116,9 +119,14 @@ impl Handshake {
         nats::request(&mut self.stream, subject, body)
     }
 
-    /// The socket, for the load.
-    pub(super) fn into_stream(self) -> TcpStream {
+    /// What the load goes through.
+    pub(super) fn into_channel(self) -> Channel<TcpStream> {
         self.stream
+    }
+
+    /// The bare socket.
+    pub(super) fn into_stream(self) -> Result<TcpStream> {
+        self.stream.into_plain()
     }
 
     fn granted_part(&mut self, filters: &[String]) -> Result<()> {

@@ -8,6 +8,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::crowd::Connected;
+use super::via::Channel;
 
 /// Who a connection is, in error messages.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +31,7 @@ impl fmt::Display for Who {
 /// Socket of one client.
 #[derive(Debug)]
 pub(super) struct Link {
-    stream: TcpStream,
+    channel: Channel<TcpStream>,
     who: Who,
     /// Bytes written but not taken by the kernel yet.
     pending: Vec<u8>,
@@ -39,28 +40,28 @@ pub(super) struct Link {
 impl Link {
     /// Takes over a connected client.
     pub(super) fn new(connected: Connected, who: Who) -> Result<Self> {
-        let stream = connected.handshake.into_stream();
-        stream.set_nonblocking(true).with_context(|| who.to_string())?;
-        Ok(Self { stream: TcpStream::from_std(stream), who, pending: Vec::new() })
+        let mut channel = connected.handshake.into_channel();
+        channel.stream().set_nonblocking(true).with_context(|| who.to_string())?;
+        Ok(Self { channel: channel.map(TcpStream::from_std), who, pending: Vec::new() })
     }
 
     /// Adds the socket to a poll, both directions.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> Result<()> {
         registry
-            .register(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
+            .register(self.channel.stream(), token, Interest::READABLE | Interest::WRITABLE)
             .with_context(|| self.who.to_string())
     }
 
     /// Whether the kernel has refused bytes: the caller should hold back.
     pub(super) fn is_blocked(&self) -> bool {
-        !self.pending.is_empty()
+        !self.pending.is_empty() || self.channel.is_holding()
     }
 
     /// Reads once; `None` when nothing is there.
     #[inline]
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>> {
         loop {
-            match self.stream.read(buffer) {
+            match self.channel.read(buffer) {
                 Ok(0) => bail!("{}: the broker closed the connection", self.who),
                 Ok(len) => return Ok(Some(len)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
@@ -80,7 +81,10 @@ impl Link {
 
     /// Tries the kept bytes again.
     pub(super) fn flush(&mut self) -> Result<()> {
-        if self.is_blocked() {
+        if self.channel.is_holding() {
+            self.channel.flush().map_err(|error| self.failed(error, "writing"))?;
+        }
+        if !self.pending.is_empty() {
             let pending = std::mem::take(&mut self.pending);
             let taken = self.write_some(&pending)?;
             self.pending = pending;
@@ -97,7 +101,7 @@ impl Link {
     fn write_some(&mut self, bytes: &[u8]) -> Result<usize> {
         let mut taken = 0;
         while taken < bytes.len() {
-            match self.stream.write(&bytes[taken..]) {
+            match self.channel.write(&bytes[taken..]) {
                 Ok(0) => return Err(self.failed(io::Error::from(ErrorKind::WriteZero), "writing")),
                 Ok(len) => taken += len,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,

@@ -48,6 +48,7 @@ mod suite;
 mod timer;
 mod track;
 mod traffic;
+mod via;
 mod window;
 mod worker;
 
