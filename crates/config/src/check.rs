@@ -158,6 +158,7 @@ impl Checker<'_> {
             ("allow_from", &listener.allow_from),
             ("deny_from", &listener.deny_from),
             ("trusted_proxies", &listener.websocket.trusted_proxies),
+            ("proxy_from", &listener.proxy_from),
         ] {
             for network in networks.iter().filter(|network| !is_network(network)) {
                 let what = format!("`{network}` is no network: write for example 192.168.0.0/16");
@@ -205,6 +206,13 @@ impl Checker<'_> {
             let what = "to ask clients for certificates, `cafile` or `capath` must say whose count";
             self.say(place("client_certificate"), what);
         }
+        self.identity(listener);
+    }
+
+    fn identity(&mut self, listener: &Listener) {
+        let place = |key: &str| listener.places.get(key).or_else(|| listener.place());
+        let tls = &listener.tls;
+        let asks = tls.client_certificate != ClientCertificate::None;
         if listener.proxy == ProxyProtocol::V2 && tls.certfile.is_some() {
             let what = "behind a proxy that speaks PROXY v2 a listener has no certificate: the proxy has it";
             self.say(place("proxy_protocol"), what);
@@ -212,6 +220,18 @@ impl Checker<'_> {
         if listener.proxy == ProxyProtocol::V2 && listener.identity == Identity::Subject {
             let what = "a proxy tells the common name of a certificate, not its subject";
             self.say(place("identity"), what);
+        }
+        if listener.identity != Identity::Login
+            && listener.proxy != ProxyProtocol::None
+            && listener.proxy_from.is_empty()
+            && listener.unix_path.is_none()
+        {
+            self.note(
+                place("identity"),
+                "identity",
+                "the user name comes from what the proxy says, and whoever reaches this port can say it: name the \
+                 networks of the proxies with `proxy_from` (dunlin.toml), or let only them reach it",
+            );
         }
         if listener.identity != Identity::Login && listener.proxy == ProxyProtocol::None && !asks {
             self.note(

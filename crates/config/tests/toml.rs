@@ -217,6 +217,21 @@ fn roles_that_only_moved_are_the_same() {
 }
 
 #[test]
+fn whoever_believes_a_proxy_about_certificates_is_asked_which() {
+    let text = |more: &str| {
+        format!("[[listener]]\nproxy_protocol = \"v2\"\nidentity = \"common-name\"\n{more}")
+    };
+    let warned = |more: &str| {
+        let loaded = load(&text(more)).unwrap();
+        loaded.notes.iter().any(|note| note.text.contains("proxy_from"))
+    };
+    assert!(warned(""));
+    assert!(!warned("proxy_from = [\"10.0.0.0/8\"]"));
+    let wrong = load(&text("proxy_from = [\"balancer\"]")).unwrap_err().to_string();
+    assert!(wrong.contains("`balancer` is no network"), "{wrong}");
+}
+
+#[test]
 fn the_reference_pages_are_those_that_the_tables_make() {
     let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/");
     let advice = "run: cargo run -p dunlin-config --example reference";

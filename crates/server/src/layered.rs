@@ -152,14 +152,14 @@ impl Shard<'_> {
     }
 }
 
-/// What the broker may know of a certificate.
-fn certified(known: &Known) -> Option<Arc<Certified>> {
-    if let Some(name) = &known.proxied_name {
+/// What the broker may know of a certificate. One that was shown here counts more than what a proxy says.
+pub(crate) fn certified(known: &Known) -> Option<Arc<Certified>> {
+    let Some(certificate): Option<&Certificate> = known.certificate.as_deref() else {
+        let name = known.proxied_name.as_ref()?;
         let subject = format!("CN={name}").into();
         let common_name = Some(name.as_str().into());
         return Some(Arc::new(Certified { common_name, subject, alternative_name: None }));
-    }
-    let certificate: &Certificate = known.certificate.as_deref()?;
+    };
     Some(Arc::new(Certified {
         common_name: certificate.common_name().map(Arc::from),
         subject: certificate.subject().into(),

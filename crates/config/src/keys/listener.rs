@@ -57,6 +57,8 @@ pub(super) const KEYS: &[Key<Listener>] = keys! { Listener;
         "Topic aliases that we use towards a client. Default: that of all listeners.";
     "proxy_protocol" proxy, "", NewConnections,
         "Whether a proxy before this listener says who the client is. Off: without such a proxy anybody could say anything.";
+    "proxy_from" proxy_from, "networks", NewConnections,
+        "Networks of the proxies, with `proxy_protocol`: others are refused, since they could claim any address, and any certificate. Default: whoever reaches the listener is believed.";
     "proxy_requires_tls" proxy_requires_tls, "", NewConnections,
         "Whether the proxy must say that the client came by TLS. Off, as Mosquitto.";
     "websocket_path" websocket.path, "", NewConnections,

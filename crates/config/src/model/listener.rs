@@ -45,6 +45,8 @@ pub struct Listener {
     pub topic_alias_maximum_out: Option<u16>,
     /// What a proxy before it says about the client.
     pub proxy: ProxyProtocol,
+    /// Networks of the proxies; empty for whoever may connect.
+    pub proxy_from: Vec<String>,
     /// Whether a proxy must say that the client came by TLS.
     pub proxy_requires_tls: bool,
     /// WebSocket.
@@ -96,6 +98,7 @@ impl Default for Listener {
             topic_alias_maximum: None,
             topic_alias_maximum_out: None,
             proxy: ProxyProtocol::None,
+            proxy_from: Vec::new(),
             proxy_requires_tls: false,
             websocket: WebSocket::default(),
             allow_from: Vec::new(),

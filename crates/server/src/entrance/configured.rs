@@ -43,7 +43,7 @@ impl ListenerOptions {
             options.maximum_connections = maximum.and_then(|most| usize::try_from(most).ok());
             options.tls = listener.tls().map(|tls| tls_options(tls, config));
             options.websocket = websocket(listener).map_err(wrong)?;
-            options.proxy = proxy(listener);
+            options.proxy = proxy(listener).map_err(wrong)?;
             options.entry = entry(number, listener);
             for place in places(listener).map_err(wrong)? {
                 all.push(Self { place, ..options.clone() });
@@ -60,24 +60,24 @@ fn networks(texts: &[String]) -> Result<Vec<Network>, String> {
 
 fn websocket(listener: &Listener) -> Result<Option<WebSocketOptions>, String> {
     match listener.protocol {
-        Protocol::Mqtt => Ok(None),
+        Protocol::Mqtt | Protocol::Quic => Ok(None),
         Protocol::WebSockets => Ok(Some(WebSocketOptions {
             path: listener.websocket.path.clone(),
             origins: listener.websocket.origins.clone(),
             trusted_proxies: networks(&listener.websocket.trusted_proxies)?,
             ..WebSocketOptions::default()
         })),
-        Protocol::Quic => Err("MQTT on QUIC is not served yet: use TLS on TCP".into()),
     }
 }
 
-fn proxy(listener: &Listener) -> Option<ProxyOptions> {
+fn proxy(listener: &Listener) -> Result<Option<ProxyOptions>, String> {
     let version = match listener.proxy {
-        ProxyProtocol::None => return None,
+        ProxyProtocol::None => return Ok(None),
         ProxyProtocol::V1 => ProxyVersion::V1,
         ProxyProtocol::V2 => ProxyVersion::V2,
     };
-    Some(ProxyOptions { version, from: Vec::new(), requires_tls: listener.proxy_requires_tls })
+    let from = networks(&listener.proxy_from)?;
+    Ok(Some(ProxyOptions { version, from, requires_tls: listener.proxy_requires_tls }))
 }
 
 fn tls_options(tls: &Tls, config: &Config) -> TlsOptions {
@@ -127,6 +127,13 @@ fn entry(number: u16, listener: &Listener) -> Entry {
 }
 
 fn places(listener: &Listener) -> Result<Vec<Place>, String> {
+    if listener.protocol == Protocol::Quic {
+        let what = "QUIC needs a port of its own: no unix socket, none of the service manager, and no proxy before it";
+        let others = listener.unix_path.is_some() || listener.socket.is_some();
+        if others || listener.proxy != ProxyProtocol::None {
+            return Err(what.into());
+        }
+    }
     if let Some(name) = &listener.socket {
         return Ok(vec![Place::Inherited { name: name.clone() }]);
     }
@@ -146,7 +153,12 @@ fn places(listener: &Listener) -> Result<Vec<Place>, String> {
         return Err("no address of this family stands for it (ip_version)".into());
     }
     let interface = &listener.interface;
-    let place = |address| Place::Tcp { address, interface: interface.clone() };
+    let place = |address| match listener.protocol {
+        Protocol::Quic => Place::Udp { address, interface: interface.clone() },
+        Protocol::Mqtt | Protocol::WebSockets => {
+            Place::Tcp { address, interface: interface.clone() }
+        }
+    };
     Ok(addresses.into_iter().map(place).collect())
 }
 
@@ -167,5 +179,23 @@ const fn is_wanted(listener: &Listener, address: IpAddr) -> bool {
         IpVersion::Both => true,
         IpVersion::V4 => address.is_ipv4(),
         IpVersion::V6 => address.is_ipv6(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proxies_of_a_listener_are_those_that_are_configured() {
+        let mut listener = Listener::default();
+        assert!(proxy(&listener).unwrap().is_none());
+        listener.proxy = ProxyProtocol::V2;
+        listener.proxy_from = vec!["10.0.0.0/8".into()];
+        let from = proxy(&listener).unwrap().unwrap().from;
+        assert!(from[0].contains(Ipv4Addr::new(10, 1, 2, 3).into()));
+        assert!(!from[0].contains(Ipv4Addr::LOCALHOST.into()));
+        listener.proxy_from = vec!["balancer".into()];
+        assert!(proxy(&listener).is_err());
     }
 }
