@@ -1,6 +1,7 @@
 //! Clients that connect again and again.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 
 use crate::UnixSeconds;
 use crate::ban::Ban;
@@ -31,15 +32,17 @@ impl Default for FlappingLimits {
 #[derive(Debug, Clone, Default)]
 pub struct Flapping {
     limits: FlappingLimits,
-    /// The times of the last connections of each client, oldest first: at most `limits.connections`.
-    seen: HashMap<Box<str>, VecDeque<UnixSeconds>>,
+    hasher: RandomState,
+    /// The times of the last connections of each client, oldest first: at most `limits.connections`. By a hash
+    /// that nobody can foresee, since clients choose their identifiers, of 64 KiB perhaps.
+    seen: HashMap<u64, VecDeque<UnixSeconds>>,
 }
 
 impl Flapping {
     /// Nobody has connected yet.
     #[must_use]
     pub fn new(limits: FlappingLimits) -> Self {
-        Self { limits, seen: HashMap::new() }
+        Self { limits, ..Self::default() }
     }
 
     /// Sets other limits; what was counted stays.
@@ -53,11 +56,11 @@ impl Flapping {
         if connections == 0 {
             return None;
         }
-        if !self.seen.contains_key(client_id) {
+        let client = self.hasher.hash_one(client_id);
+        if !self.seen.contains_key(&client) {
             self.make_room();
-            self.seen.insert(client_id.into(), VecDeque::new());
         }
-        let times = self.seen.get_mut(client_id)?;
+        let times = self.seen.entry(client).or_default();
         times.push_back(now);
         while times.front().is_some_and(|&first| first.saturating_add(within) <= now) {
             times.pop_front();
@@ -65,7 +68,7 @@ impl Flapping {
         if times.len() < usize::from(connections) {
             return None;
         }
-        self.seen.remove(client_id);
+        self.seen.remove(&client);
         let reason = format!("connected {connections} times within {within} s");
         Some(Ban { reason, until: Some(now.saturating_add(ban_for)) })
     }
