@@ -17,6 +17,9 @@ const CLIENTS: usize = 10_000;
 /// Bytes of what is kept of clients. 32 MiB: some 3 kB for each.
 const BYTES: usize = 32 << 20;
 
+/// Bytes of what is kept of all together. 4 MiB: some 4 kB for each event, of which most have 300 bytes.
+const LATEST_BYTES: usize = 4 << 20;
+
 /// What was told, and when.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
@@ -32,7 +35,10 @@ pub(super) struct Book {
     /// Clients by the turn in which they were last spoken of.
     order: BTreeMap<u64, Arc<str>>,
     turn: u64,
+    /// Of the clients.
     bytes: usize,
+    /// Of the latest.
+    latest_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -42,20 +48,22 @@ struct Page {
 }
 
 impl Entry {
-    /// What it counts for.
+    /// What it counts for. Whoever is refused has chosen its own name, of 64 KiB perhaps.
     fn bytes(&self) -> usize {
         let topic = self.event.topic().map_or(0, |topic| topic.len());
-        size_of::<Self>() + size_of::<Event>() + topic
+        let client = self.event.client().map_or(0, |client| client.len());
+        size_of::<Self>() + size_of::<Event>() + topic + client
     }
 }
 
 impl Book {
     pub(super) fn note(&mut self, at: Time, event: Event) {
         let entry = Entry { at, event: Arc::new(event) };
-        if self.latest.len() >= LATEST {
-            self.latest.pop_front();
-        }
+        self.latest_bytes += entry.bytes();
         self.latest.push_back(entry.clone());
+        while self.latest.len() > LATEST || self.latest_bytes > LATEST_BYTES {
+            self.latest_bytes -= self.latest.pop_front().map_or(0, |oldest| oldest.bytes());
+        }
         if let Some(client) = entry.event.client().cloned() {
             self.note_client(client, entry);
         }
@@ -143,5 +151,18 @@ mod tests {
         assert_eq!(held, book.bytes);
         assert!(held <= BYTES, "{held}");
         assert_eq!(book.order.len(), book.clients.len());
+    }
+
+    #[test]
+    fn long_names_of_clients_do_not_fill_the_memory() {
+        let mut book = Book::default();
+        for number in 0..2000 {
+            book.note(Time::ZERO, expired(&format!("{number}{}", "x".repeat(60_000))));
+        }
+        let names: usize = book.clients.keys().map(|name| name.len()).sum();
+        assert!(names <= BYTES, "{names}");
+        let latest: usize = book.latest.iter().map(Entry::bytes).sum();
+        assert_eq!(latest, book.latest_bytes);
+        assert!(latest <= LATEST_BYTES && !book.latest.is_empty(), "{latest}");
     }
 }
