@@ -16,11 +16,18 @@ const MOST: usize = 20_000;
 /// An exchange is given up after so long: longer than the broker waits for a CONNECT or an AUTH.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Exchanges that wait for the client's last message, by shard and connection.
+/// Exchanges that wait for the client's last message, by shard and place of the connection: whoever begins
+/// exchanges and goes takes the room of one, since the next connection has its place.
 pub(super) struct Exchanges {
     /// What keys are made up from for users that do not exist.
     secret: Secret,
-    open: Mutex<HashMap<(u16, ConnId), (Instant, Challenge)>>,
+    open: Mutex<HashMap<(u16, u32), Open>>,
+}
+
+struct Open {
+    of: ConnId,
+    begun: Instant,
+    challenge: Challenge,
 }
 
 impl Exchanges {
@@ -41,12 +48,14 @@ impl Exchanges {
         let (challenge, answer) = scram::start(first, lookup, &self.secret, &mut random::fill)?;
         let mut open = self.open.lock();
         if open.len() >= MOST {
-            open.retain(|_, (begun, _)| now.duration_since(*begun) < LONGEST);
+            open.retain(|_, open| now.duration_since(open.begun) < LONGEST);
         }
-        if open.len() >= MOST {
+        let (shard, of) = of;
+        let place = (shard, of.slot);
+        if open.len() >= MOST && !open.contains_key(&place) {
             return Ok(None);
         }
-        open.insert(of, (now, challenge));
+        open.insert(place, Open { of, begun: now, challenge });
         Ok(Some(answer))
     }
 
@@ -57,8 +66,31 @@ impl Exchanges {
         last: &[u8],
         only: Option<&str>,
     ) -> Result<Accepted, ScramFault> {
-        let found = self.open.lock().remove(&of);
-        let (_, challenge) = found.ok_or(ScramFault::Malformed("there was no first message"))?;
-        challenge.finish(last, only)
+        let (shard, of) = of;
+        let found = self.open.lock().remove(&(shard, of.slot)).filter(|open| open.of == of);
+        let found = found.ok_or(ScramFault::Malformed("there was no first message"))?;
+        found.challenge.finish(last, only)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_begins_exchanges_and_goes_leaves_room_for_others() {
+        let exchanges = Exchanges::new();
+        let start = |slot, epoch| {
+            let of = (0, ConnId { slot, epoch });
+            exchanges.start(of, b"n,,n=anna,r=abc", |_| None).unwrap()
+        };
+        for epoch in 0..100 {
+            assert!(start(7, epoch).is_some());
+        }
+        assert_eq!(exchanges.open.lock().len(), 1);
+        // Nor does the next connection in that place go on with it.
+        let other = (0, ConnId { slot: 7, epoch: 100 });
+        let fault = exchanges.finish(other, b"c=biws,r=abc,p=AA==", None).unwrap_err();
+        assert_eq!(fault, ScramFault::Malformed("there was no first message"));
     }
 }
