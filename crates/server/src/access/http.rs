@@ -53,8 +53,8 @@ pub(super) struct Allowed {
 impl Hook {
     pub(super) fn new(settings: &HttpHook, faults: &mut Vec<Fault>) -> Option<Self> {
         let url = settings.url.as_ref()?;
-        if !is_url(url) {
-            faults.push(error_at(None, format!("security.http.url: `{url}` is no URL")));
+        if let Err(why) = check_url(url) {
+            faults.push(error_at(None, format!("security.http.url: {why}")));
         }
         let connections = usize::from(settings.connections.max(1));
         Some(Self {
@@ -94,10 +94,16 @@ pub(super) fn get(url: &str, timeout: Duration, largest: u64) -> Result<String, 
     body.map_err(|cause| cause.to_string())
 }
 
-/// Whether it is a URL of a kind that can be asked.
-pub(super) fn is_url(text: &str) -> bool {
+/// Whether it is a URL of a kind that can be asked. One with a password in it is not: the log names who decided
+/// by its URL.
+pub(super) fn check_url(text: &str) -> Result<(), String> {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
+    let rest = rest.filter(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace));
+    let host = rest.ok_or_else(|| format!("`{text}` is no URL"))?.split(['/', '?', '#']).next();
+    if host.is_some_and(|host| host.contains('@')) {
+        return Err("a URL with a user name or password in it would be in the log".into());
+    }
+    Ok(())
 }
 
 fn agent(url: &str, timeout: Duration, connections: usize) -> Agent {
@@ -235,7 +241,13 @@ mod tests {
 
     #[test]
     fn urls_are_those_of_http() {
-        assert!(is_url("http://127.0.0.1:8080/login") && is_url("https://example.com"));
-        assert!(!is_url("ftp://example.com") && !is_url("https://") && !is_url("example.com"));
+        for good in ["http://127.0.0.1:8080/login", "https://example.com", "https://a/b@c"] {
+            assert_eq!(check_url(good), Ok(()), "{good}");
+        }
+        for wrong in ["ftp://example.com", "https://", "example.com", "https://a b"] {
+            assert!(check_url(wrong).unwrap_err().contains(wrong), "{wrong}");
+        }
+        let secret = check_url("https://anna:hush@example.com/login").unwrap_err();
+        assert!(!secret.contains("hush"), "{secret}");
     }
 }

@@ -83,8 +83,8 @@ impl Tokens {
             }
         }
         let remote = jwt.jwks_url.as_ref().map(|url| {
-            if !http::is_url(url) {
-                faults.push(error_at(None, format!("security.jwt.jwks_url: `{url}` is no URL")));
+            if let Err(why) = http::check_url(url) {
+                faults.push(error_at(None, format!("security.jwt.jwks_url: {why}")));
             }
             let refresh = jwt.jwks_refresh.max(RETRY);
             Arc::new(Remote { url: url.clone(), refresh, keys: RwLock::default() })
