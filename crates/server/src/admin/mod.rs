@@ -10,7 +10,7 @@ mod request;
 
 use std::fs::{self, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -68,8 +68,10 @@ pub fn serve_admin(
 }
 
 fn bind(path: &Path) -> io::Result<UnixListener> {
-    // One that nobody serves is left over from a process that was killed.
-    if path.exists() && UnixStream::connect(path).is_err() {
+    // One that nobody serves is left over from a process that was killed. Anything else than a socket is not
+    // ours to remove.
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket());
+    if is_socket && UnixStream::connect(path).is_err() {
         fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
@@ -132,4 +134,23 @@ impl Desk {
 fn is_allowed(stream: &UnixStream) -> bool {
     let ours = geteuid();
     socket_peercred(stream).is_ok_and(|peer| peer.uid == ours || peer.uid.is_root())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_left_over_is_replaced_and_other_files_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.sock");
+        drop(bind(&path).unwrap());
+        drop(bind(&path).unwrap());
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, MODE);
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "precious").unwrap();
+        assert!(bind(&path).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
 }
