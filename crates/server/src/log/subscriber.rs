@@ -41,7 +41,7 @@ impl tracing::Subscriber for Subscriber {
         let mut text = Text(String::new());
         event.record(&mut text);
         let kind = kind(event.metadata());
-        self.0.tell(Line { kind, at: SystemTime::now(), text: text.0 });
+        self.0.tell(Line { kind, at: SystemTime::now(), text: text.cut() });
     }
 
     fn enter(&self, _span: &Id) {}
@@ -96,8 +96,26 @@ fn kind(metadata: &Metadata<'_>) -> LogType {
     }
 }
 
+/// Bytes of a line. 8 KiB: what a line says has a few hundred, but clients choose their names and topics
+/// themselves, of 64 KiB and, written readably, six times as many.
+const LONGEST: usize = 8 << 10;
+
 /// The message of an event, and what else it carries.
 struct Text(String);
+
+impl Text {
+    /// All of it, unless that is too much.
+    fn cut(self) -> String {
+        let Self(mut text) = self;
+        if text.len() > LONGEST {
+            let length = text.len();
+            text.truncate(text.floor_char_boundary(LONGEST));
+            text.push_str(&format!(".. ({length} bytes)"));
+            text.shrink_to_fit();
+        }
+        text
+    }
+}
 
 impl Visit for Text {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
@@ -106,5 +124,17 @@ impl Visit for Text {
             "message" => write!(self.0, "{value:?}"),
             name => write!(self.0, " {name}={value:?}"),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_a_client_makes_long_is_cut() {
+        assert_eq!(Text("short".into()).cut(), "short");
+        let cut = Text("ä".repeat(100_000)).cut();
+        assert!(cut.len() < LONGEST + 50 && cut.ends_with(".. (200000 bytes)"), "{}", cut.len());
     }
 }
