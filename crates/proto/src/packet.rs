@@ -5,6 +5,7 @@
 //! (properties before 5.0, say) is empty after decoding and left out when encoding.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::property::Properties;
 use crate::qos::{PacketId, QoS};
@@ -48,7 +49,7 @@ pub enum Packet<'a> {
 }
 
 /// CONNECT.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Connect<'a> {
     /// Protocol name and level of the CONNECT.
     pub version: Version,
@@ -68,6 +69,22 @@ pub struct Connect<'a> {
     pub password: Option<&'a [u8]>,
     /// CONNECT properties (5.0).
     pub properties: Properties<'a>,
+}
+
+/// Without the password, and without the properties, where proofs of who it is may be.
+impl fmt::Debug for Connect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("version", &self.version)
+            .field("bridge", &self.bridge)
+            .field("clean_start", &self.clean_start)
+            .field("keep_alive", &self.keep_alive)
+            .field("client_id", &self.client_id)
+            .field("will", &self.will)
+            .field("username", &self.username)
+            .field("password", &self.password.map(|_| "***"))
+            .finish_non_exhaustive()
+    }
 }
 
 /// The will of a CONNECT.
