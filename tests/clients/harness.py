@@ -1,7 +1,8 @@
 """What the suites share: behaviours are functions, one line is printed for each.
 
 A suite is a program that takes HOST:PORT and prints `ok NAME` or `not ok NAME: REASON` for every
-behaviour; `run.py` adds them up. A suite also runs alone: `suite.py HOST:PORT [PART OF A NAME]`.
+behaviour; `run.py` adds them up. A suite also runs alone: `suite.py HOST:PORT [PART OF A NAME]`; one that starts
+its own brokers takes `-` for the address.
 """
 
 import itertools
@@ -57,6 +58,7 @@ def label(function, arguments):
 def main(prefix):
     """Runs what is registered against the broker named on the command line."""
     host, _, port = sys.argv[1].rpartition(":")
+    address = (host, int(port)) if host else ()
     wanted = sys.argv[2] if len(sys.argv) > 2 else ""
     failed = 0
     for function, arguments in _behaviours:
@@ -64,7 +66,7 @@ def main(prefix):
         if wanted not in name:
             continue
         try:
-            function(host, int(port), **arguments)
+            function(*address, **arguments)
             print(f"ok {name}", flush=True)
         except Exception as error:
             failed += 1

@@ -4,7 +4,7 @@
     run.py [--jobs N] [--list] [PART OF A NAME]
 
 DUNLIN_BIN names the binary (else the debug build is taken). With DUNLIN_TEST_ADDR=HOST:PORT the
-suites use the broker that listens there and none is started. `setup.sh` brings what is needed.
+suites use the broker that listens there and none is started, but for those that are about a configuration. `setup.sh` brings what is needed.
 """
 
 import argparse
@@ -19,10 +19,11 @@ import sys
 import brokers
 
 HERE = pathlib.Path(__file__).resolve().parent
+SECURITY = HERE.parent / "security"
 #: A suite that takes longer hangs.
 SUITE_SECONDS = 420
 
-#: Name, command, and the broker that it talks to.
+#: Name, command, and the broker that it talks to: "own" for suites that start theirs, on files of their own.
 SUITES = [
     ("paho-1.6", [HERE / ".venv/paho1/bin/python", HERE / "paho_suite.py"], "dunlin"),
     ("paho-2", [HERE / ".venv/paho2/bin/python", HERE / "paho_suite.py"], "dunlin"),
@@ -30,6 +31,12 @@ SUITES = [
     ("mosquitto-tools", [sys.executable, HERE / "mosquitto_suite.py"], "dunlin"),
     ("dunlin-tools", [sys.executable, HERE / "dunlin_suite.py"], "dunlin"),
     ("dunlin-tools-at-mosquitto", [sys.executable, HERE / "dunlin_suite.py"], "mosquitto"),
+    ("paho-1.6-secure", [HERE / ".venv/paho1/bin/python", SECURITY / "paho_secure_suite.py"], "own"),
+    ("paho-2-secure", [HERE / ".venv/paho2/bin/python", SECURITY / "paho_secure_suite.py"], "own"),
+    ("tls", [sys.executable, SECURITY / "tls_suite.py"], "own"),
+    ("lab4", [sys.executable, SECURITY / "lab4_suite.py"], "own"),
+    ("dynsec", [sys.executable, SECURITY / "dynsec_suite.py"], "own"),
+    ("beside-mosquitto", [sys.executable, SECURITY / "beside_mosquitto.py"], "own"),
 ]
 
 
@@ -49,6 +56,9 @@ class Outcome:
 
 @contextlib.contextmanager
 def broker_address(kind):
+    if kind == "own":
+        yield "-", None
+        return
     given = os.environ.get("DUNLIN_TEST_ADDR")
     if given:
         yield given, None
@@ -85,7 +95,8 @@ def trouble_of(done, lines, broker):
 
 
 def missing_tools():
-    needed = {str(command[0]) for _, command, _ in SUITES} | {"mosquitto_pub"}
+    needed = {str(command[0]) for _, command, _ in SUITES}
+    needed |= {"mosquitto_pub", "mosquitto_ctrl", "mosquitto_passwd", "openssl", "chromium"}
     return sorted(tool for tool in needed if not shutil.which(tool))
 
 

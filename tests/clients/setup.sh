@@ -32,6 +32,9 @@ debian_packages() {
     command -v node >/dev/null || missing+=(nodejs)
     command -v npm >/dev/null || missing+=(npm)
     command -v python3 >/dev/null || missing+=(python3)
+    command -v openssl >/dev/null || missing+=(openssl)
+    # A browser has its own ideas of WebSockets and certificates.
+    command -v chromium >/dev/null || missing+=(chromium)
     # Counts instructions for `xtask instructions`.
     command -v valgrind >/dev/null || missing+=(valgrind)
     python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
