@@ -10,6 +10,8 @@ pub(crate) fn nearest<'a>(
     let bound = word.len() / 3 + 1;
     candidates
         .into_iter()
+        // Names are ASCII. What differs in length by more needs no look, which makes many wrong lines cheap.
+        .filter(|candidate| candidate.len().abs_diff(word.len()) <= bound)
         .map(|candidate| (distance(&word, &candidate.chars().collect::<Vec<_>>()), candidate))
         .filter(|(distance, _)| *distance <= bound)
         .min_by_key(|(distance, _)| *distance)
@@ -19,6 +21,13 @@ pub(crate) fn nearest<'a>(
 /// Says which key may be meant, as the end of a sentence.
 pub(crate) fn advice<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, candidates).map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
+}
+
+/// As much of a word from a file as a message is to repeat.
+pub(crate) fn shown(word: &str) -> String {
+    let mut letters = word.chars();
+    let head: String = letters.by_ref().take(LONGEST).collect();
+    if letters.next().is_some() { format!("{head}..") } else { head }
 }
 
 /// Letters of a word that are looked at: no key is longer, and the work grows with them.

@@ -21,6 +21,7 @@
 //!
 //! Who gave no user name is in the group `anonymous`, and every client is in `everyone`.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -28,6 +29,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::acl::{Entry, Scope, file};
 use crate::fault::Fault;
+
+/// As much of a name as a message repeats.
+const NAME_SHOWN: usize = 60;
 
 /// What a dunlin.toml says about access.
 #[derive(Debug, Default)]
@@ -53,7 +57,9 @@ impl Membership {
 
 /// Reads the three tables and leaves the others to whom they belong.
 pub(super) fn parse(file: &Arc<str>, text: &str, faults: &mut Vec<Fault>) -> Table {
-    let mut reader = Reader { file, text, faults, table: Table::default(), used: Vec::new() };
+    let line_ends =
+        text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+    let mut reader = Reader { file, line_ends, faults, table: Table::default(), used: Vec::new() };
     let root = match DeTable::parse(text) {
         Ok(root) => root,
         Err(error) => {
@@ -61,7 +67,7 @@ pub(super) fn parse(file: &Arc<str>, text: &str, faults: &mut Vec<Fault>) -> Tab
             return reader.table;
         }
     };
-    let (mut roles, mut groups) = (Vec::new(), Vec::new());
+    let (mut roles, mut groups) = (BTreeSet::new(), BTreeSet::new());
     for (key, value) in root.get_ref() {
         let kind @ ("users" | "groups" | "roles") = &**key.get_ref() else { continue };
         let DeValue::Table(named) = value.get_ref() else {
@@ -73,13 +79,13 @@ pub(super) fn parse(file: &Arc<str>, text: &str, faults: &mut Vec<Fault>) -> Tab
             let scope = match (kind, name.as_str()) {
                 ("users", _) => Scope::User(name),
                 ("roles", _) => {
-                    roles.push(name.clone());
+                    roles.insert(name.clone());
                     Scope::Role(name)
                 }
                 (_, "anonymous") => Scope::Anonymous,
                 (_, "everyone") => Scope::Everyone,
                 (..) => {
-                    groups.push(name.clone());
+                    groups.insert(name.clone());
                     Scope::Group(name)
                 }
             };
@@ -94,7 +100,8 @@ type Value<'a> = toml::Spanned<DeValue<'a>>;
 
 struct Reader<'a> {
     file: &'a Arc<str>,
-    text: &'a str,
+    /// Where lines end: every rule has its line, and to count them each time would take long.
+    line_ends: Vec<usize>,
     faults: &'a mut Vec<Fault>,
     table: Table,
     /// Roles (`true`) and groups that were named, with their places.
@@ -118,6 +125,7 @@ impl Reader<'_> {
                     member.groups = self.names(false, value);
                 }
                 (other, _) => {
+                    let other: String = other.chars().take(NAME_SHOWN).collect();
                     let message = format!("`{other}` is not known here; {}", known(&scope));
                     self.fault(key.span(), &message);
                 }
@@ -164,10 +172,11 @@ impl Reader<'_> {
     }
 
     /// A name that is used must be defined: a misspelt one would silently grant nothing.
-    fn undefined(&mut self, roles: &[String], groups: &[String]) {
+    fn undefined(&mut self, roles: &BTreeSet<String>, groups: &BTreeSet<String>) {
         for (role, name, span) in std::mem::take(&mut self.used) {
             let (kind, defined) = if role { ("roles", roles) } else { ("groups", groups) };
-            if !defined.contains(&name) {
+            if !defined.contains(name.as_str()) {
+                let name: String = name.chars().take(NAME_SHOWN).collect();
                 self.fault(span, &format!("there is no [{kind}.{name}]"));
             }
         }
@@ -179,8 +188,7 @@ impl Reader<'_> {
     }
 
     fn line(&self, offset: usize) -> u32 {
-        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
-        let lines = before.iter().filter(|&&byte| byte == b'\n').count();
+        let lines = self.line_ends.partition_point(|end| *end < offset);
         u32::try_from(lines).map_or(u32::MAX, |lines| lines.saturating_add(1))
     }
 }

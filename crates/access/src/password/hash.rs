@@ -29,6 +29,9 @@ const ARGON2_PASSES_MAX: u32 = 64;
 /// Iterations of a new PBKDF2 hash, some 11 ms: such hashes are for files that Mosquitto reads too, and it
 /// checks them on its only thread. It writes 101 itself, which a stolen file does not withstand.
 pub(crate) const PBKDF2_ITERATIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(19_999);
+/// The most lanes that a hash from a file may ask for: more than any tool uses, and far from where numbers
+/// of blocks overflow.
+const ARGON2_LANES_MAX: u32 = 255;
 /// The most iterations that a hash from a file may ask for, so that one login ends within seconds.
 const PBKDF2_ITERATIONS_MAX: u32 = 10_000_000;
 /// Up to so many iterations a check is done at once: about a microsecond each, and Mosquitto 2.0
@@ -283,7 +286,8 @@ impl Hash {
         let [memory, passes, lanes] = *parts.as_slice() else { return Err(HashFault::Damaged) };
         let memory = number(memory, "m=")?;
         let (passes, lanes) = (number(passes, "t=")?, number(lanes, "p=")?);
-        if memory > ARGON2_MEMORY_MAX || passes > ARGON2_PASSES_MAX {
+        let too_much = memory > ARGON2_MEMORY_MAX || passes > ARGON2_PASSES_MAX;
+        if too_much || lanes > ARGON2_LANES_MAX {
             return Err(HashFault::CostOutOfRange);
         }
         let decode = |text| STANDARD_NO_PAD.decode(text).map_err(|_| HashFault::Damaged);

@@ -8,7 +8,7 @@ use super::line::Line;
 use super::plugin::Plugin;
 use super::{MosquittoKey, Outcome, Repeat, Scope, find, keys};
 use crate::model::{Access, Bridge, Config, Identity, Listener, Log, LogTypes, Timestamps};
-use crate::nearest::advice;
+use crate::nearest::{advice, shown};
 use crate::place::Place;
 use crate::problem::{Note, Problem, Weight};
 use crate::source::Source;
@@ -43,6 +43,10 @@ pub(crate) fn read(
         included: reader.included,
     }
 }
+
+/// After so many problems the rest is not looked at. 100: more than anybody repairs in one go, and what was
+/// no configuration at all is not searched to its end for keys that may be meant.
+const MOST_PROBLEMS: usize = 100;
 
 /// Whether a file may include others.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -116,6 +120,11 @@ impl<'a> Reader<'a> {
         (self.listener, self.bridge, self.plugin) = (None, None, None);
         let file: Arc<str> = name.into();
         for (text, number) in text.lines().zip(1..) {
+            if self.problems.len() >= MOST_PROBLEMS {
+                let what = "so much is wrong up to here that the rest is not looked at";
+                self.problems.push(Problem::at(&Place::new(&file, number), what));
+                return;
+            }
             if let Some(line) = Line::new(text, Place::new(&file, number)) {
                 self.line(&line, depth);
             }
@@ -130,9 +139,12 @@ impl<'a> Reader<'a> {
                     "a comment begins in the first column".to_owned()
                 }
                 joined if joined.contains('\t') => {
-                    format!("`{}`: key and value are separated by spaces, not tabs", joined.trim())
+                    let joined = shown(joined.trim());
+                    format!("`{joined}`: key and value are separated by spaces, not tabs")
                 }
-                unknown => format!("there is no key `{unknown}`{}", advice(unknown, known)),
+                unknown => {
+                    format!("there is no key `{}`{}", shown(unknown), advice(unknown, known))
+                }
             };
             self.problems.push(Problem::at(&line.place, what));
             return;

@@ -14,6 +14,9 @@ use crate::files;
 /// The most certificates that are read from a file: all public authorities are some 150.
 const MOST: usize = 1000;
 
+/// As much of what is wrong with a file as a message repeats.
+const CAUSE_SHOWN: usize = 200;
+
 /// The certificates of a file, at least one, each of which can be parsed.
 #[derive(Debug, Clone)]
 pub struct Chain {
@@ -37,8 +40,11 @@ impl Chain {
     /// It holds no certificate, or one that is damaged.
     pub fn parse(path: &Path, pem: &[u8]) -> Result<Self, KitError> {
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).take(MOST + 1).collect();
-        let found =
-            found.map_err(|cause| KitError::unusable(path, format!("it is no PEM: {cause}")))?;
+        let found = found.map_err(|cause| {
+            // It repeats the line, which may be as long as the file.
+            let cause: String = cause.to_string().chars().take(CAUSE_SHOWN).collect();
+            KitError::unusable(path, format!("it is no PEM: {cause}"))
+        })?;
         if found.len() > MOST {
             return Err(KitError::unusable(path, "it holds more than 1000 certificates"));
         }
