@@ -48,7 +48,7 @@ pub use reload::{Reloader, check};
 pub use signals::Signals;
 pub use start::{Handle, start};
 pub use transport::{
-    CertificateFiles, ClientCertificates, ClientTrust, ProxyVersion, TlsError, TlsOptions,
-    TlsVersion, WebSocketOptions,
+    CertificateFiles, ClientCertificates, ClientTrust, DialOptions, Dialer, NameCheck,
+    ProxyVersion, TlsError, TlsOptions, TlsStream, TlsVersion, WebSocketOptions, explain_dial,
 };
 pub use why::{Alarm, Explained, Told, WhyOptions};

@@ -207,7 +207,12 @@ impl Publisher {
     /// When the next repetition is due.
     fn next_due(&self) -> Option<Instant> {
         match &self.work {
-            Work::Repeat { left, next, .. } if self.is_connected && *left > 0 => Some(*next),
+            // With as many on their way as may be, the answers come first.
+            Work::Repeat { left, next, .. }
+                if self.is_connected && self.waiting < self.waiting_max && *left > 0 =>
+            {
+                Some(*next)
+            }
             _ => None,
         }
     }

@@ -6,3 +6,4 @@ mod files;
 mod keeping;
 mod process;
 mod reload;
+mod ways;

@@ -17,6 +17,7 @@ pub use proxy::ProxyVersion;
 pub(crate) use stack::{Known, Layers, Scratch, Transport};
 pub(crate) use tls::{Certificate, TlsSetup};
 pub use tls::{
-    CertificateFiles, ClientCertificates, ClientTrust, TlsError, TlsOptions, TlsVersion,
+    CertificateFiles, ClientCertificates, ClientTrust, DialOptions, Dialer, NameCheck, TlsError,
+    TlsOptions, TlsStream, TlsVersion, explain_dial,
 };
 pub use websocket::WebSocketOptions;

@@ -188,10 +188,12 @@ impl Link {
         let Some(socket) = &mut self.socket else { return };
         loop {
             if socket.flush().is_err() {
+                // What came before the end may say why.
+                socket.fill();
                 self.engine.connection_lost();
                 return;
             }
-            if !socket.output.is_empty() || !self.engine.poll_transmit(now, &mut socket.output) {
+            if !socket.is_drained() || !self.engine.poll_transmit(now, &mut socket.output) {
                 return;
             }
         }
@@ -213,7 +215,7 @@ impl Link {
         let idle = PollFlags::empty();
         let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
         if let Some(socket) = &self.socket {
-            let wants_out = if socket.output.is_empty() { idle } else { PollFlags::OUT };
+            let wants_out = if socket.is_drained() { idle } else { PollFlags::OUT };
             fds.push(PollFd::new(socket, PollFlags::IN | wants_out));
         }
         if let Some(watched) = &watched {
@@ -275,6 +277,9 @@ impl Link {
                 "no answer to CONNECT: is that an MQTT broker, and of this version (-V)?".to_owned()
             }
             Cause::PingTimeout => "no answer to a ping".to_owned(),
+            Cause::TransportLost if self.fault().is_some() => {
+                self.fault().unwrap_or_default().to_owned()
+            }
             Cause::TransportLost if self.connected_at.is_none() => {
                 "closed instead of answering CONNECT: is that an MQTT broker, and of this version \
                  (-V)?"
@@ -287,6 +292,11 @@ impl Link {
         }
         self.retry_later(&what);
         Ok(())
+    }
+
+    /// What went wrong below MQTT.
+    fn fault(&self) -> Option<&str> {
+        self.socket.as_ref().and_then(Socket::fault)
     }
 
     fn retry_later(&mut self, what: &str) {

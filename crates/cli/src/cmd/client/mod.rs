@@ -8,4 +8,8 @@ pub(crate) mod options;
 mod civil_time;
 mod json;
 mod property_args;
+mod route;
 mod socket;
+mod stream;
+mod tls_args;
+mod web_socket;

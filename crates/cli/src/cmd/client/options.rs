@@ -1,7 +1,6 @@
 //! The options that `pub` and `sub` share: which broker, as whom, with which will.
 
 use std::fmt;
-use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{ArgAction, Args};
@@ -9,9 +8,8 @@ use dunlin_proto::property::Property;
 use dunlin_proto::{QoS, TopicName, Version};
 
 use super::property_args::{self, PropertySets};
+use super::route::{Route, RouteArgs};
 
-const DEFAULT_HOST: &str = "localhost";
-const DEFAULT_PORT: u16 = 1883;
 /// A session that does not expire (3.1.2.11.2).
 const NEVER_EXPIRES: u32 = u32::MAX;
 
@@ -19,15 +17,8 @@ const NEVER_EXPIRES: u32 = u32::MAX;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ClientOptions {
-    /// Name or address of the broker [default: localhost]
-    #[arg(short = 'h', long, conflicts_with = "url")]
-    host: Option<String>,
-    /// Its port [default: 1883]
-    #[arg(short, long)]
-    port: Option<u16>,
-    /// Broker and topic at once: `mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC`
-    #[arg(short = 'L', long, value_name = "URL", conflicts_with = "port")]
-    url: Option<BrokerUrl>,
+    #[command(flatten)]
+    route: RouteArgs,
     /// Protocol version: mqttv31, mqttv311 or mqttv5
     #[arg(short = 'V', long, value_parser = parse_version, default_value = "mqttv311")]
     protocol_version: Version,
@@ -91,8 +82,7 @@ struct WillOptions {
 /// What the options mean: all that is needed to connect.
 #[derive(Debug)]
 pub(crate) struct Login {
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    pub(super) route: Route,
     /// The topic of an `-L` URL.
     pub(crate) url_topic: Option<String>,
     pub(crate) version: Version,
@@ -156,10 +146,9 @@ impl ClientOptions {
         {
             properties.connect.push(Property::SessionExpiryInterval(expiry));
         }
-        let url = self.url.unwrap_or_default();
+        let (route, url) = self.route.resolve()?;
         Ok(Login {
-            host: url.host.or(self.host).unwrap_or_else(|| DEFAULT_HOST.to_owned()),
-            port: url.port.or(self.port).unwrap_or(DEFAULT_PORT),
+            route,
             url_topic: url.topic,
             version,
             client_id: client_id(self.id, self.id_prefix, version, role),
@@ -204,55 +193,6 @@ fn client_id(id: Option<String>, prefix: Option<String>, version: Version, role:
     }
 }
 
-/// The parts of an `-L` URL.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct BrokerUrl {
-    host: Option<String>,
-    port: Option<u16>,
-    username: Option<String>,
-    password: Option<String>,
-    topic: Option<String>,
-}
-
-impl FromStr for BrokerUrl {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let Some((scheme, rest)) = text.split_once("://") else {
-            bail!("no mqtt:// in front");
-        };
-        ensure!(scheme == "mqtt", "the scheme {scheme:?} is not supported, mqtt is");
-        let (authority, topic) = rest.split_once('/').unwrap_or((rest, ""));
-        let (user, address) = match authority.rsplit_once('@') {
-            Some((user, address)) => (Some(user), address),
-            None => (None, authority),
-        };
-        let (host, port) = split_port(address)?;
-        ensure!(!host.is_empty(), "no host");
-        let (username, password) = match user.map(|user| user.split_once(':').unwrap_or((user, "")))
-        {
-            Some((name, "")) => (Some(name.to_owned()), None),
-            Some((name, password)) => (Some(name.to_owned()), Some(password.to_owned())),
-            None => (None, None),
-        };
-        let topic = (!topic.is_empty()).then(|| topic.to_owned());
-        Ok(Self { host: Some(host.to_owned()), port, username, password, topic })
-    }
-}
-
-/// `HOST`, `HOST:PORT` or `[IPV6]:PORT`.
-fn split_port(address: &str) -> Result<(&str, Option<u16>)> {
-    let (host, port) = match address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, rest)) => (host, rest.strip_prefix(':')),
-        None => match address.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (address, None),
-        },
-    };
-    let port = port.map(|port| port.parse().with_context(|| format!("{port:?} is not a port")));
-    Ok((host, port.transpose()?))
-}
-
 fn parse_version(text: &str) -> Result<Version> {
     Ok(match text {
         "mqttv31" | "31" | "3.1" => Version::V3_1,
@@ -282,11 +222,7 @@ fn parse_expiry(text: &str) -> Result<u32> {
 
 impl fmt::Display for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
+        self.route.fmt(f)
     }
 }
 
@@ -329,20 +265,6 @@ mod tests {
             assert_eq!(resolve(&format!("-V {text}")).unwrap().version, version);
         }
         assert!(resolve("-V 4").is_err());
-    }
-
-    #[test]
-    fn an_url_gives_broker_credentials_and_topic() {
-        let login = resolve("-L mqtt://user:p@ss@broker.example:1884/a/b").unwrap();
-        assert_eq!(login.to_string(), "broker.example:1884");
-        assert_eq!(login.username.as_deref(), Some("user"));
-        assert_eq!(login.password.as_deref(), Some("p@ss"));
-        assert_eq!(login.url_topic.as_deref(), Some("a/b"));
-        assert_eq!(resolve("-L mqtt://[::1]:1884/t").unwrap().to_string(), "[::1]:1884");
-        assert_eq!(resolve("-L mqtt://host").unwrap().to_string(), "host:1883");
-        for wrong in ["host/topic", "http://host/t", "mqtt:///t", "mqtt://host:port/t"] {
-            assert!(resolve(&format!("-L {wrong}")).is_err(), "{wrong}");
-        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod clients;
 mod der;
+mod dial;
 mod error;
 mod files;
 mod key_log;
@@ -17,6 +18,7 @@ use rustls::crypto::ring;
 use rustls::version::{TLS12, TLS13};
 
 pub(crate) use der::Certificate;
+pub use dial::{DialOptions, Dialer, NameCheck, TlsStream, explain_dial};
 pub use error::TlsError;
 use files::Identity;
 pub use options::{CertificateFiles, ClientCertificates, ClientTrust, TlsOptions, TlsVersion};
