@@ -6,12 +6,13 @@
 import functools
 import subprocess
 
-from place import Place
+from place import WHO, Place  # makes the modules of tests/clients known, too
 import configurations
 import harness
 from differences import DIFFERENCES
-from harness import behaviour
-from raw import Closed
+from harness import behaviour, equal
+from probes import until_quiet
+from raw import Client, Closed
 
 BROKERS = ("mosquitto", "dunlin")
 
@@ -59,6 +60,69 @@ def both_answer_alike(name):
         elif not known and theirs[probe] != ours[probe]:
             trouble.append(f"{probe}: mosquitto {theirs[probe]}, dunlin {ours[probe]}")
     assert not trouble, "; ".join(trouble)
+
+
+KEPT = WHO + """listener PORT 127.0.0.1
+allow_anonymous true
+persistence true
+persistence_location DIR/lib/
+persistence_file kept.db
+autosave_interval 1
+"""
+
+
+@behaviour(kind=BROKERS)
+def sessions_queues_and_retained_messages_outlive_a_restart(kind):
+    with Place(**{"m.conf": KEPT, "lib/there": ""}) as place:
+        with place.start(kind) as broker:
+            with Client(place.port) as reader, Client(place.port) as writer:
+                equal(reader.connect("reader", clean=False), (False, 0), "CONNACK")
+                equal(reader.subscribe("queue/#", qos=2), [2], "granted")
+                reader.send(b"\xe0\x00")
+                writer.connect("writer")
+                for number in range(10):
+                    writer.publish(f"queue/{number}", str(number), 1 + number % 2)
+                writer.publish("retained", "kept", 1, True)
+            equal(broker.stop(), 0, "exit status")
+        assert (place.directory / "lib/kept.db").is_file(), "persistence_file"
+        with place.start(kind), Client(place.port) as reader:
+            equal(reader.connect("reader", clean=False), (True, 0), "CONNACK")
+            found = until_quiet(reader)
+            equal([payload for _, payload, _, _ in found], [str(number) for number in range(10)], "payloads")
+            equal(reader.subscribe("retained", qos=1), [1], "granted")
+            equal(until_quiet(reader), [("retained", "kept", 1, 1)], "retained")
+
+
+@behaviour
+def what_mosquitto_kept_dunlin_goes_on_with():
+    """The database of one is taken in by the other: nothing is lost in moving over."""
+    with Place(**{"m.conf": KEPT, "lib/there": ""}) as place:
+        with place.start("mosquitto"), Client(place.port) as reader, Client(place.port) as writer:
+            reader.connect("reader", clean=False)
+            reader.subscribe("queue/#", qos=1)
+            reader.send(b"\xe0\x00")
+            writer.connect("writer")
+            writer.publish("queue/1", "waits", 1)
+            writer.publish("retained", "kept", 1, True)
+        with place.start("dunlin"), Client(place.port) as reader:
+            equal(reader.connect("reader", clean=False), (True, 0), "CONNACK")
+            equal(until_quiet(reader), [("queue/1", "waits", 1, 0)], "queued")
+            reader.subscribe("retained", qos=1)
+            equal(until_quiet(reader), [("retained", "kept", 1, 1)], "retained")
+
+
+@behaviour(line=["listner 1883", "allow_anonymous maybe", "listener 99999"])
+def a_wrong_file_stops_both(line):
+    """With a message and a status that is not 0; dunlin's says file and line."""
+    for kind in BROKERS:
+        with Place(**{"m.conf": WHO + "listener PORT 127.0.0.1\n" + line + "\n"}) as place:
+            broker = place.start(kind, ports=[])
+            status = broker.process.wait(15)
+            assert status != 0, f"{kind} started: {broker.log()}"
+            if kind == "dunlin":
+                equal(status, 3, "exit status")
+                broker.says(r"m\.conf:3")
+            broker.stop()
 
 
 @behaviour

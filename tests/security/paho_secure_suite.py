@@ -7,25 +7,13 @@ import contextlib
 import socket
 import ssl
 
-from place import WHO, Place  # makes the modules of tests/clients known, too
+from place import Place  # makes the modules of tests/clients known, too
 import certificates
 import harness
 import paho.mqtt.client as mqtt
 from harness import behaviour, equal, unique
 from paho_client import VERSIONS, Client
-
-CONFIGURATION = WHO + """allow_anonymous true
-listener PORT 127.0.0.1
-certfile {own}/server.pem
-keyfile {own}/server.key
-cafile {own}/ca.pem
-listener PORT2 127.0.0.1
-protocol websockets
-listener PORT3 127.0.0.1
-protocol websockets
-certfile {own}/server.pem
-keyfile {own}/server.key
-"""
+from ways import CONFIGURATION
 
 #: Transport: port of the place, whether WebSocket, whether TLS.
 WAYS = {"tls": ("port", False, True), "websocket": ("port2", True, False), "secure websocket": ("port3", True, True)}
