@@ -25,18 +25,25 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// Runs `read` on an input of so many bytes and asserts what it may cost.
 pub(crate) fn bounded<T>(length: usize, read: impl FnOnce() -> T) -> T {
+    let began = on_processor();
+    let mut result = None;
+    let memory = peak_of(|| result = Some(read()));
+    let time = on_processor().saturating_sub(began);
+    assert!(memory <= length * PER_BYTE + ANYWAY, "{memory} bytes of memory for {length} of input");
+    assert!(time <= LONGEST, "{time:?} for {length} bytes of input");
+    result.expect("it was just read")
+}
+
+/// The most memory that there was at once while `run` ran, above what there was before.
+pub(crate) fn peak_of(run: impl FnOnce()) -> usize {
     // A test that failed has left nothing behind that matters here.
     let alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
-    let began = on_processor();
-    let result = read();
-    let time = on_processor().saturating_sub(began);
-    let memory = MEMORY.peak_usage().saturating_sub(before);
+    run();
+    let peak = MEMORY.peak_usage().saturating_sub(before);
     drop(alone);
-    assert!(memory <= length * PER_BYTE + ANYWAY, "{memory} bytes of memory for {length} of input");
-    assert!(time <= LONGEST, "{time:?} for {length} bytes of input");
-    result
+    peak
 }
 
 /// How long this thread was on a processor, which others that are busy do not change.

@@ -224,6 +224,8 @@ impl Hash {
     /// Whether this is the password; the comparison takes the same time for any.
     #[must_use]
     pub fn verify(&self, password: &[u8]) -> bool {
+        #[cfg(test)]
+        tests::EVALUATED.with_borrow_mut(|evaluated| evaluated.push(self.kind()));
         match &self.0 {
             Form::Sha512 { salt, digest } => same(&sha512(password, salt), digest),
             Form::Pbkdf2 { iterations, salt, digest } => {
@@ -332,4 +334,120 @@ fn decode_salt(text: &str) -> Result<Vec<u8>, HashFault> {
 fn decode_digest(text: &str) -> Result<[u8; 64], HashFault> {
     let digest = STANDARD.decode(text).map_err(|_| HashFault::Damaged)?;
     digest.try_into().map_err(|_| HashFault::Damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::dynsec::Dynsec;
+    use crate::password::{Attempt, PasswordFile};
+
+    thread_local! {
+        /// The hashes that this thread has computed to check passwords: work, which does not vary as time does.
+        pub(super) static EVALUATED: RefCell<Vec<Kind>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// What a login has cost that fails.
+    fn work(attempt: &Attempt, password: Option<&[u8]>) -> (Cost, Vec<Kind>) {
+        EVALUATED.take();
+        assert!(!attempt.verify(password));
+        (attempt.cost(), EVALUATED.take())
+    }
+
+    fn sevens(bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+
+    const KINDS: [Kind; 4] = [Kind::Sha512, Kind::Pbkdf2Sha512, Kind::Argon2id, Kind::ScramSha256];
+
+    /// A hash of "right" of that kind, as cheap as one may be that is worth a thread of its own.
+    fn cheap(kind: Kind) -> Hash {
+        match kind {
+            Kind::Sha512 => Hash::create(kind, b"right", &mut sevens),
+            Kind::Pbkdf2Sha512 => {
+                let iterations = NonZeroU32::MIN.saturating_add(PBKDF2_LIGHT);
+                Hash::with_iterations(b"right", iterations, &mut sevens).unwrap()
+            }
+            Kind::Argon2id => {
+                let params = Params::new(64, 1, 1, Some(16)).unwrap();
+                let digest = argon2id(&params, b"right", b"some salt", 16).to_vec();
+                Hash(Form::Argon2id { params, salt: b"some salt".to_vec(), digest })
+            }
+            Kind::ScramSha256 => {
+                let key = STANDARD.encode([7; 32]);
+                Hash::parse(&format!("$scram-sha-256$4096$c2FsdA==${key}${key}")).unwrap()
+            }
+        }
+    }
+
+    const TRIED: [Option<&[u8]>; 4] = [None, Some(b""), Some(b"wrong"), Some(&[0xFF; 100])];
+
+    #[test]
+    fn a_failed_login_costs_one_hash_whether_or_not_the_user_exists() {
+        for kind in KINDS {
+            let line = |user| format!("{user}:{}\n", cheap(kind).encode());
+            let (file, faults) = PasswordFile::parse("file", &["anna", "bert"].map(line).concat());
+            assert!(faults.is_empty(), "{faults:?}");
+            for password in TRIED {
+                let known = work(&file.attempt("anna"), password);
+                assert_eq!(known.1, [kind]);
+                for unknown in ["eve", "anna ", "", "a".repeat(60_000).as_str()] {
+                    assert_eq!(
+                        work(&file.attempt(unknown), password),
+                        known,
+                        "{kind:?} {unknown:.9}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// With hashes of several kinds it is one that the file has, the same one each time for a name: whoever
+    /// tries names sees the same mixture among those that exist and those that do not.
+    #[test]
+    fn in_a_mixed_file_unknown_users_are_as_mixed() {
+        let lines = KINDS.map(|kind| format!("{kind:?}:{}\n", cheap(kind).encode()));
+        let (file, _) = PasswordFile::parse("file", &lines.concat());
+        let mut met = Vec::new();
+        for number in 0..24 {
+            let attempt = file.attempt(&format!("nobody-{number}"));
+            let (_, evaluated) = work(&attempt, Some(b"right"));
+            assert_eq!(evaluated.len(), 1);
+            assert_eq!(evaluated, work(&attempt, Some(b"wrong")).1);
+            met.extend(evaluated);
+        }
+        assert!(KINDS.iter().all(|kind| met.contains(kind)), "{met:?}");
+    }
+
+    #[test]
+    fn dynamic_security_works_as_hard_for_who_is_disabled_misnamed_or_unknown() {
+        let (iterations, salt, digest) = cheap(Kind::Pbkdf2Sha512).pbkdf2_parts().unwrap();
+        let client = |name: &str, more: &str| {
+            let hash =
+                format!(r#""iterations":{iterations},"salt":"{salt}","password":"{digest}""#);
+            format!(r#"{{"username":"{name}",{hash}{more}}}"#)
+        };
+        let clients = [
+            client("admin", ""),
+            client("off", r#","disabled":true"#),
+            client("bound", r#","clientid":"only""#),
+            r#"{"username":"bare"}"#.into(),
+        ];
+        let file = format!(r#"{{"clients":[{}]}}"#, clients.join(","));
+        let (state, faults) = Dynsec::parse("file", &file).unwrap();
+        assert!(faults.is_empty(), "{faults:?}");
+        for password in TRIED {
+            let known = work(&state.attempt("admin", "c"), password);
+            assert_eq!(known.1, [Kind::Pbkdf2Sha512]);
+            for user in ["off", "bound", "bare", "nobody", ""] {
+                assert_eq!(work(&state.attempt(user, "c"), password), known, "{user}");
+            }
+        }
+        // Even with the right password.
+        for user in ["off", "bound"] {
+            assert_eq!(work(&state.attempt(user, "c"), Some(b"right")).1, [Kind::Pbkdf2Sha512]);
+        }
+    }
 }

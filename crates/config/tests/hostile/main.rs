@@ -59,7 +59,7 @@ const MOSQUITTO_WORDS: &[&str] = &[
 fn mosquitto_conf() {
     let keys: Vec<&str> = mosquitto::keys().map(|key| key.name).collect();
     let words = [MOSQUITTO_WORDS, &keys].concat();
-    seeds(300, |mutator| {
+    seeds(150, |mutator| {
         let text = mutator.text(MOSQUITTO, &words);
         bounded(text.len(), || bodies::file("m.conf", &text));
     });
@@ -105,7 +105,7 @@ fn dunlin_toml() {
     words.extend(keys::general().map(|key| key.name));
     words.extend(keys::listener().map(|key| key.name));
     words.extend(keys::bridge().map(|key| key.name));
-    seeds(300, |mutator| {
+    seeds(150, |mutator| {
         let text = mutator.text(&samples, &words);
         bounded(text.len(), || bodies::file("d.toml", &text));
     });
@@ -146,7 +146,7 @@ fn variables_of_the_environment() {
         "0_",
     ];
     words.extend(names.iter().map(String::as_str));
-    seeds(300, |mutator| {
+    seeds(150, |mutator| {
         let text = mutator.text(&samples, &words);
         bounded(text.len(), || bodies::environment(&text));
     });
