@@ -2,6 +2,7 @@
 //!
 //! [`run`] is the life of the process: read the configuration, take what only root may, serve, end.
 
+mod accounts;
 mod args;
 mod daemon;
 mod files;

@@ -1,13 +1,14 @@
 //! Who the broker becomes when root starts it: nobody who can do harm.
 
-use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::lchown;
 use std::path::Path;
 
 use dunlin_config::Config;
-use nix::unistd::{Gid, Uid, User, initgroups, setegid, seteuid, setgid, setuid};
+use nix::unistd::{Gid, Uid, setegid, seteuid, setgid, setgroups, setuid};
+
+use super::accounts::User;
 
 /// Users that services like this run as, best first.
 const USUAL: [&str; 3] = ["dunlin", "mosquitto", "nobody"];
@@ -33,13 +34,12 @@ impl Owner {
             Some("mosquitto") | None if config.server.user.is_some() || has_file => {
                 let asked = config.server.user.as_deref();
                 let users = asked.into_iter().chain(USUAL);
-                let user = users.filter_map(|name| User::from_name(name).ok().flatten()).next();
+                let user = users.filter_map(|name| User::find(name).ok().flatten()).next();
                 Ok(user.map(|user| Self { user, implied: true }))
             }
             None => Ok(None),
             Some(name) => {
-                let known =
-                    User::from_name(name).map_err(|cause| format!("user `{name}`: {cause}"))?;
+                let known = User::find(name).map_err(|cause| format!("user `{name}`: {cause}"))?;
                 let place = config.places.get("server.user");
                 let place = place.map_or_else(String::new, |place| format!("{place}: "));
                 let user = known.ok_or_else(|| {
@@ -63,7 +63,6 @@ impl Owner {
 
     /// Becomes it, for good. `store` is the directory it has to be able to use.
     pub(super) fn become_it(&self, store: Option<&Path>) -> io::Result<()> {
-        let name = CString::new(self.user.name.as_str())?;
         if self.implied && store.is_some_and(|store| !self.can_list(store)) {
             tracing::warn!(
                 "the broker stays root, since the user {} cannot use the data directory; name a user with `user`, and a \
@@ -72,7 +71,7 @@ impl Owner {
             );
             return Ok(());
         }
-        initgroups(&name, self.user.gid)?;
+        setgroups(&self.user.groups)?;
         setgid(self.user.gid)?;
         setuid(self.user.uid)?;
         tracing::info!("the broker goes on as the user {}", self.user.name);
