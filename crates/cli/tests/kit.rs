@@ -46,19 +46,62 @@ fn a_broker_from_nothing_keeps_all_rules_and_listens() {
     assert!(judged.contains("7 of 7"), "{judged}");
     works(above.path(), &["-c", "site/dunlin.toml", "--test-config"]);
 
+    let mut broker = start(above.path(), port);
+    let pid = broker.0.id().to_string();
+    let sent = Command::new("kill").args(["-TERM", &pid]).status();
+    assert!(sent.is_ok_and(|status| status.success()));
+    assert_eq!(broker.0.wait().ok().and_then(|status| status.code()), Some(0));
+}
+
+/// Starts what `init` made in `site`, and waits until it listens.
+fn start(above: &Path, port: u16) -> Broker {
     let mut command = Command::new(DUNLIN);
-    command.args(["-c", "site/dunlin.toml"]).current_dir(above.path());
+    command.args(["-c", "site/dunlin.toml"]).current_dir(above);
     let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let mut broker = Broker(process.expect("it starts"));
+    let broker = Broker(process.expect("it starts"));
     let listens = (0..200).any(|_| {
         sleep(Duration::from_millis(50));
         TcpStream::connect(("127.0.0.1", port)).is_ok()
     });
     assert!(listens, "nobody listens on {port}");
-    let pid = broker.0.id().to_string();
-    let sent = Command::new("kill").args(["-TERM", &pid]).status();
-    assert!(sent.is_ok_and(|status| status.success()));
-    assert_eq!(broker.0.wait().ok().and_then(|status| status.code()), Some(0));
+    broker
+}
+
+/// The commands of the bundle are run as they stand there, by a shell.
+#[test]
+fn the_first_client_connects_by_the_lines_in_its_bundle() {
+    let above = tempfile::tempdir().expect("a directory");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(above.path(), open).expect("its mode is ours");
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    let port = free.expect("a free port").port();
+    let told =
+        works(above.path(), &["init", "site", "--port", &port.to_string(), "--name", "localhost"]);
+    let (_, password) = told.split_once("Its password:").expect("it tells the password");
+    let password = password.split_whitespace().next().expect("a password");
+    let _broker = start(above.path(), port);
+
+    let clients = fs::read_dir(above.path().join("site/clients")).expect("there are bundles");
+    let bundle = clients.flatten().next().expect("there is one").path();
+    let readme = fs::read_to_string(bundle.join("README.md")).expect("it explains itself");
+    // The name of this machine stands there, which only its network may know.
+    let (_, host) = readme.split_once(" -h ").expect("it names the broker");
+    let host = format!("-h {} ", host.split_whitespace().next().expect("a host"));
+    let line = |start: &str| {
+        let line = readme.lines().find(|line| line.starts_with(start)).expect("the line");
+        line.replace(&host, "-h localhost ")
+    };
+    let binaries = Path::new(DUNLIN).parent().expect("a directory").display();
+    let search = format!("{binaries}:{}", std::env::var("PATH").unwrap_or_default());
+    let shell = |line: String| {
+        let mut command = Command::new("sh");
+        command.args(["-c", &line]).env("PATH", &search).env("MQTT_PASSWORD", password);
+        command.current_dir(&bundle).stdin(Stdio::null()).output().expect("there is a shell")
+    };
+    let sent = shell(format!("{} -r", line("dunlin pub")));
+    assert!(sent.status.success(), "{sent:?}");
+    let got = shell(format!("{} -C 1 -W 20", line("dunlin sub")));
+    assert_eq!(String::from_utf8_lossy(&got.stdout), "devices/hello world\n", "{got:?}");
 }
 
 #[test]

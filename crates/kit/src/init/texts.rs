@@ -109,6 +109,11 @@ pub(super) fn readme(plan: &Plan<'_>, stem: &str) -> String {
          `ca.crt` is the authority to trust, `{stem}.crt` and `{stem}.key` say who you are. Keep the key to yourself:\n\
          whoever has it is you. In this directory, after `read -rs MQTT_PASSWORD`:\n\n\
          ```sh\n\
+         dunlin sub {common} -t 'devices/#' -v\n\
+         dunlin pub {common} -t devices/hello -m world -q 1\n\
+         ```\n\n\
+         The same with the clients of Mosquitto, and the handshake alone:\n\n\
+         ```sh\n\
          mosquitto_sub {common} -t 'devices/#' -v\n\
          mosquitto_pub {common} -t devices/hello -m world -q 1\n\
          openssl s_client -connect {host}:{port} -CAfile ca.crt -cert {certificate} -key {key} -verify_hostname {host} </dev/null\n\
