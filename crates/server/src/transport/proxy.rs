@@ -60,6 +60,9 @@ pub(crate) fn parse(
     bytes: &[u8],
     version: ProxyVersion,
 ) -> Result<Option<ProxyHeader>, ProxyFault> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
     let common = bytes.len().min(PROXY_SIGNATURE.len());
     if bytes[..common] == PROXY_SIGNATURE[..common] {
         return match version {
