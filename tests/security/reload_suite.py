@@ -175,9 +175,10 @@ def changed_rules_hold_for_who_is_there():
         def denied():
             with Client(place.port, version=5) as asks:
                 asks.connect("asks", **GUEST)
-                return asks.publish("guests/1", "after", 1) == 0x87
+                return asks.publish("guests/1", "under the old ones", 1) == 0x87
 
         harness.eventually(denied, "the new rules")
+        client.messages()
         try:
             equal(client.publish("guests/1", "after", 1), 0x87, "denied")
             equal(client.messages(), [], "messages")
