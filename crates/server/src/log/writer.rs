@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use dunlin_config::model::LogType;
 
@@ -13,6 +14,10 @@ use crate::start::Handle;
 
 /// Bytes that are written at once when lines come faster than they can be written one by one.
 const BATCH: usize = 1 << 16;
+
+/// What comes so soon after a line is written with it: waking this thread for each line would cost those who
+/// tell more than all the rest of it.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Writes until nobody can tell anything any more.
 pub(super) fn run(orders: &Receiver<Order>, outlets: Outlets, lost: &AtomicU64) {
@@ -34,6 +39,7 @@ pub(super) fn run(orders: &Receiver<Order>, outlets: Outlets, lost: &AtomicU64) 
             writer.add(&Line { kind: LogType::Warning, at: SystemTime::now(), text });
             writer.write();
         }
+        thread::sleep(GATHER);
     }
 }
 

@@ -15,7 +15,7 @@ type Content = fn(u16, &str) -> String;
 const CONFIGS: [(&str, &str, Content); 6] = [
     ("{conf}", "mosquitto.conf", |port, _| mosquitto(port)),
     (TLS, "tls.conf", |port, dir| {
-        let files = format!("certfile {dir}/{SERVER}.crt\nkeyfile {dir}/{SERVER}.key\n");
+        let files = format!("certfile {dir}/{SERVER}.crt\nkeyfile {dir}/{SERVER}.key\nuser root\n");
         format!("{}{files}", mosquitto(port))
     }),
     ("{ws-conf}", "ws.conf", |port, _| format!("{}protocol websockets\n", mosquitto(port))),

@@ -20,7 +20,7 @@ pub(super) enum Via {
     Tcp,
     /// TLS 1.3, with a full handshake for each connection
     Tls,
-    /// TLS 1.3, resuming what an earlier connection has agreed on
+    /// TLS 1.3, resuming what earlier connections have agreed on; eight of them are remembered
     TlsResumed,
     /// WebSocket
     Ws,
@@ -176,16 +176,35 @@ impl<S: Read + Write> Read for Channel<S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match &mut self.layer {
             Layer::None => self.stream.read(into),
-            Layer::Tls(tls) => read_tls(tls, &mut self.stream, into),
-            Layer::WebSocket(frames) => loop {
-                let read = self.stream.read(into)?;
-                let length = frames.strip(&mut into[..read]);
-                if read == 0 || length > 0 {
-                    return Ok(length);
+            Layer::Tls(tls) => fill(into, |into| read_tls(tls, &mut self.stream, into)),
+            Layer::WebSocket(frames) => fill(into, |into| {
+                loop {
+                    let read = self.stream.read(into)?;
+                    let length = frames.strip(&mut into[..read]);
+                    if read == 0 || length > 0 {
+                        return Ok(length);
+                    }
                 }
-            },
+            }),
         }
     }
+}
+
+/// Reads on until there is no room or nothing more, as a socket does with what has come.
+fn fill(
+    into: &mut [u8],
+    mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < into.len() {
+        match read(&mut into[filled..]) {
+            Ok(0) => break,
+            Ok(length) => filled += length,
+            Err(_) if filled > 0 => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 impl<S: Read + Write> Write for Channel<S> {
