@@ -60,13 +60,14 @@ fn networks(texts: &[String]) -> Result<Vec<Network>, String> {
 
 fn websocket(listener: &Listener) -> Result<Option<WebSocketOptions>, String> {
     match listener.protocol {
-        Protocol::Mqtt | Protocol::Quic => Ok(None),
+        Protocol::Mqtt => Ok(None),
         Protocol::WebSockets => Ok(Some(WebSocketOptions {
             path: listener.websocket.path.clone(),
             origins: listener.websocket.origins.clone(),
             trusted_proxies: networks(&listener.websocket.trusted_proxies)?,
             ..WebSocketOptions::default()
         })),
+        Protocol::Quic => Err("MQTT on QUIC is not served yet: use TLS on TCP".into()),
     }
 }
 
@@ -127,13 +128,6 @@ fn entry(number: u16, listener: &Listener) -> Entry {
 }
 
 fn places(listener: &Listener) -> Result<Vec<Place>, String> {
-    if listener.protocol == Protocol::Quic {
-        let what = "QUIC needs a port of its own: no unix socket, none of the service manager, and no proxy before it";
-        let others = listener.unix_path.is_some() || listener.socket.is_some();
-        if others || listener.proxy != ProxyProtocol::None {
-            return Err(what.into());
-        }
-    }
     if let Some(name) = &listener.socket {
         return Ok(vec![Place::Inherited { name: name.clone() }]);
     }
@@ -153,12 +147,7 @@ fn places(listener: &Listener) -> Result<Vec<Place>, String> {
         return Err("no address of this family stands for it (ip_version)".into());
     }
     let interface = &listener.interface;
-    let place = |address| match listener.protocol {
-        Protocol::Quic => Place::Udp { address, interface: interface.clone() },
-        Protocol::Mqtt | Protocol::WebSockets => {
-            Place::Tcp { address, interface: interface.clone() }
-        }
-    };
+    let place = |address| Place::Tcp { address, interface: interface.clone() };
     Ok(addresses.into_iter().map(place).collect())
 }
 
