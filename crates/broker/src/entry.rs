@@ -76,6 +76,8 @@ pub struct Certified {
     pub subject: Arc<str>,
     /// Its first alternative name.
     pub alternative_name: Option<Arc<str>>,
+    /// What it is known by among all certificates: its issuer and its number. Empty if that is not known.
+    pub identifier: Arc<[u8]>,
 }
 
 impl fmt::Display for Certified {

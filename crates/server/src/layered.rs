@@ -158,12 +158,13 @@ pub(crate) fn certified(known: &Known) -> Option<Arc<Certified>> {
         let name = known.proxied_name.as_ref()?;
         let subject = format!("CN={name}").into();
         let common_name = Some(name.as_str().into());
-        return Some(Arc::new(Certified { common_name, subject, alternative_name: None }));
+        return Some(Arc::new(Certified { common_name, subject, ..Certified::default() }));
     };
     Some(Arc::new(Certified {
         common_name: certificate.common_name().map(Arc::from),
         subject: certificate.subject().into(),
         alternative_name: certificate.alternative_names.first().map(|name| name.as_str().into()),
+        identifier: certificate.identifier().into(),
     }))
 }
 

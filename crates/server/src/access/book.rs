@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dunlin_access::acl::{self, Grants, Who};
 use dunlin_access::dynsec::{By, Decision, Dynsec};
-use dunlin_broker::{Action, Guard, Identity, Ruling};
+use dunlin_broker::{Action, Certified, Guard, Identity, Ruling};
 
 use super::world::World;
 
@@ -18,9 +18,11 @@ pub(crate) struct Book {
 }
 
 /// How a client was let in, and what it was given with it. The broker keeps it as `claims`.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Pass {
     pub(super) way: Way,
+    /// The certificate that it has shown, where one may be taken back.
+    pub(super) certificate: Option<Arc<Certified>>,
     /// Whether it may do everything.
     pub(super) superuser: bool,
     pub(super) groups: Vec<String>,

@@ -11,6 +11,7 @@ use dunlin_config::model::Identity as ConfiguredIdentity;
 
 use super::bans::Banned;
 use super::book::{Book, Way, pass_of};
+use super::judge::REVOKED;
 use super::load::read;
 use super::work::Task;
 use super::world::DynamicFile;
@@ -153,7 +154,11 @@ fn outdated(old: &Book, new: &Book, who: &Identity) -> Option<End> {
         return not_any_more("its listener is not configured any more");
     };
     let before = old.world.gate(who.listener);
-    let way = pass_of(who).map_or(Way::Open, |pass| pass.way);
+    let pass = pass_of(who);
+    if gate.takes_back(pass.and_then(|pass| pass.certificate.as_deref())) {
+        return not_any_more(REVOKED);
+    }
+    let way = pass.map_or(Way::Open, |pass| pass.way);
     let Some(user) = who.username.as_deref() else {
         let is_welcome = gate.anonymous && gate.identity == ConfiguredIdentity::Login;
         let stays = is_welcome || way != Way::Open;

@@ -17,6 +17,9 @@ use super::work::{Login, Proof};
 use super::world::Gate;
 use super::{Accesses, unix_now};
 
+/// Who says no to a certificate that was taken back.
+pub(super) const REVOKED: &str = "its certificate was revoked (crlfile)";
+
 /// Who comes in, once that is proved.
 pub(super) struct Entrant {
     pub(super) username: Option<Arc<str>>,
@@ -200,7 +203,8 @@ impl Accesses {
         let now = unix_now();
         match tokens.open(token, now) {
             Ok(Claims { user, client_id, groups, roles, grants, expires }) => {
-                let pass = Pass { way: Way::Token, superuser: false, groups, roles, grants };
+                let way = Way::Token;
+                let pass = Pass { way, groups, roles, grants, ..Pass::default() };
                 let mut entrant = Entrant::new(Some(user.into()), Arc::new(pass));
                 entrant.only_id = client_id;
                 entrant.expires = expires.map(|expires| {
@@ -260,6 +264,17 @@ impl Accesses {
         let Entrant { username, pass, auth_data, expires, only_id } = entrant;
         let Some(gate) = book.world.gate(question.entry.number) else {
             return Verdict::Deny(Refusal::NotAuthorized { by: None });
+        };
+        if gate.takes_back(question.certificate.as_deref()) {
+            return Verdict::Deny(Refusal::NotAuthorized { by: by(REVOKED) });
+        }
+        let pass = match &question.certificate {
+            // What others have, they share, so that they are the same to the broker when they come back.
+            Some(shown) if gate.revoked.is_some() => {
+                let certificate = Some(Arc::clone(shown));
+                Arc::new(Pass { certificate, ..Pass::clone(&pass) })
+            }
+            _ => pass,
         };
         let sent = &*question.client_id;
         if only_id.is_some_and(|only| only != sent) {

@@ -15,6 +15,7 @@ use dunlin_config::model::{Access, ClientIdUser, DeniedSubscribe, Listener};
 use dunlin_config::{Config, Place};
 
 use super::http::Hook;
+use super::revoked::Revoked;
 use super::tokens::Tokens;
 use super::world::{DynamicFile, Gate, Passwords, World};
 
@@ -109,10 +110,21 @@ impl<'a> Loader<'a> {
             assigns_ids: access.allow_empty_client_id.unwrap_or(true),
             identity: listener.identity,
             identifiers: Policy { prefixes: access.client_id_prefixes.clone(), user },
+            revoked: self.revoked(listener),
             passwords: self.passwords(listener, &access),
             rules: self.rules(listener, &access),
             dynamic: self.dynamic(listener, &access),
         }
+    }
+
+    fn revoked(&mut self, listener: &Listener) -> Option<Revoked> {
+        let path = listener.tls()?.crlfile.as_ref()?;
+        let read = Revoked::read(path)?;
+        read.map_err(|why| {
+            let place = listener.places.get("crlfile").cloned();
+            self.faults.push(error_at(place, format!("crlfile {}: {why}", path.display())));
+        })
+        .ok()
     }
 
     fn passwords(&mut self, listener: &Listener, access: &Access) -> Option<Arc<Passwords>> {

@@ -18,6 +18,7 @@ mod lane;
 mod load;
 mod random;
 mod remembered;
+mod revoked;
 mod shard;
 mod tokens;
 mod work;

@@ -141,7 +141,8 @@ impl Accesses {
         match hook.ask(question, &gate.label) {
             Ok(Answer::Allow(allowed)) => {
                 let Allowed { username, superuser, groups, roles, grants } = allowed;
-                let pass = Pass { way: Way::Hook, superuser, groups, roles, grants };
+                let way = Way::Hook;
+                let pass = Pass { way, superuser, groups, roles, grants, certificate: None };
                 let username = username.as_deref().or(question.username.as_deref());
                 let entrant = Entrant::new(username.map(Arc::from), Arc::new(pass));
                 self.admit(book, question, entrant)

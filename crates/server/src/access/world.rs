@@ -9,11 +9,13 @@ use dunlin_access::ban::FlappingLimits;
 use dunlin_access::dynsec::Dynsec;
 use dunlin_access::identifier::Policy;
 use dunlin_access::password::PasswordFile;
+use dunlin_broker::Certified;
 use dunlin_config::Config;
 use dunlin_config::model::{Identity, Logins};
 
 use super::http::Hook;
 use super::load::Loader;
+use super::revoked::Revoked;
 use super::tokens::Tokens;
 
 /// Everything that decides about clients, as it was when it was loaded. It does not change: a reload
@@ -46,6 +48,8 @@ pub(super) struct Gate {
     pub(super) assigns_ids: bool,
     pub(super) identity: Identity,
     pub(super) identifiers: Policy,
+    /// Certificates that do not count any more.
+    pub(super) revoked: Option<Revoked>,
     pub(super) passwords: Option<Arc<Passwords>>,
     pub(super) rules: Arc<Rules>,
     /// The place of its dynamic security among [`World::dynamics`].
@@ -135,10 +139,16 @@ impl Gate {
             assigns_ids: true,
             identity: Identity::Login,
             identifiers: Policy::default(),
+            revoked: None,
             passwords: None,
             rules: Arc::new(Rules::open(0)),
             dynamic: None,
         }
+    }
+
+    /// Whether the certificate that a client has shown was taken back.
+    pub(super) fn takes_back(&self, shown: Option<&Certified>) -> bool {
+        self.revoked.as_ref().zip(shown).is_some_and(|(revoked, shown)| revoked.has(shown))
     }
 
     fn lets_all_in(&self) -> bool {
@@ -146,6 +156,7 @@ impl Gate {
             && self.assigns_ids
             && self.identity == Identity::Login
             && self.identifiers == Policy::default()
+            && self.revoked.is_none()
             && self.passwords.is_none()
             && self.dynamic.is_none()
     }

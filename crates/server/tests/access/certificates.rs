@@ -93,6 +93,39 @@ fn the_name_of_a_certificate_can_be_the_client_identifier() {
 }
 
 #[test]
+fn connections_end_whose_certificates_were_taken_back() {
+    let (place, pki) = (Place::new(), Pki::new());
+    let numbered = |name, number: u64| {
+        pki.client_with(name, |params| params.serial_number = Some(number.into()))
+    };
+    let (anna, bert) = (numbered("anna", 700), numbered("bert", 800));
+    let server = pki.server("server", &["localhost"]);
+    let (chain, key, ca) = (server.chain.display(), server.key.display(), pki.ca());
+    let list = pki.revoke(&1_u64.into());
+    let toml = format!(
+        "persistence.enabled = false\nsecurity.allow_anonymous = true\n[[listener]]\nport = 1\n\
+         certfile = '{chain}'\nkeyfile = '{key}'\ncafile = '{}'\ncrlfile = '{}'\n\
+         client_certificate = 'required'\n",
+        ca.display(),
+        list.display()
+    );
+    let server = Server::start(&place.config(&toml));
+    let connect = |shown: &Signed, id| {
+        let config = client(&pki, Some(shown));
+        Client::try_encrypted(server.addresses[0], &config, Login::nameless(id))
+    };
+    let (mut stays, _) = connect(&anna, "a").unwrap();
+    let (mut leaves, _) = connect(&bert, "b").unwrap();
+    pki.revoke(&800_u64.into());
+    server.handle().replace_access(&place.config(&toml)).unwrap();
+    assert_eq!(leaves.farewell(), 0x87);
+    stays.ping();
+    // The handshake still goes by the old list here: who comes after that is refused as well.
+    assert_eq!(connect(&bert, "c").unwrap().1, 0x87);
+    assert_eq!(connect(&anna, "d").unwrap().1, 0);
+}
+
+#[test]
 fn a_certificate_beside_a_password_changes_nothing() {
     let (place, pki) = (Place::new(), Pki::new());
     let server = serve(&place, &pki, "client_certificate = 'required'");

@@ -9,6 +9,8 @@ use std::net::IpAddr;
 /// What is read of a certificate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Certificate {
+    /// Its number among those of its issuer.
+    pub(crate) serial: Vec<u8>,
     /// The whole name of its issuer, DER.
     pub(crate) issuer: Vec<u8>,
     /// The whole name of its holder, DER.
@@ -66,7 +68,7 @@ impl Certificate {
         let mut certificate = Reader(outer.take(SEQUENCE)?);
         let mut body = Reader(certificate.take(SEQUENCE)?);
         body.take_if(VERSION);
-        body.take(INTEGER)?;
+        let serial = body.take(INTEGER)?;
         // The algorithm of the signature.
         body.take(SEQUENCE)?;
         let issuer = body.take_whole(SEQUENCE)?;
@@ -75,6 +77,7 @@ impl Certificate {
         let subject = body.take_whole(SEQUENCE)?;
         let key = body.take_whole(SEQUENCE)?;
         let mut read = Self {
+            serial: serial.to_vec(),
             issuer: issuer.to_vec(),
             subject: subject.to_vec(),
             key: key.to_vec(),
@@ -110,6 +113,31 @@ impl Certificate {
             escape(&value, &mut text);
         }
         text
+    }
+
+    /// What it is known by among all certificates.
+    pub(crate) fn identifier(&self) -> Vec<u8> {
+        [self.issuer.as_slice(), &self.serial].concat()
+    }
+
+    /// The identifiers of the certificates that a list takes back; `None` if it is no such list.
+    pub(crate) fn revoked_by(list: &[u8]) -> Option<Vec<Vec<u8>>> {
+        let mut list = Reader(Reader(list).take(SEQUENCE)?);
+        let mut body = Reader(list.take(SEQUENCE)?);
+        body.take_if(INTEGER);
+        // The algorithm of the signature.
+        body.take(SEQUENCE)?;
+        let issuer = body.take_whole(SEQUENCE)?;
+        body.time()?;
+        // When the next list is due.
+        body.take_if(UTC_TIME);
+        body.take_if(GENERALIZED_TIME);
+        let mut entries = Reader(body.take(SEQUENCE).unwrap_or_default());
+        let mut revoked = Vec::new();
+        while let Some(entry) = entries.take(SEQUENCE) {
+            revoked.push([issuer, Reader(entry).take(INTEGER)?].concat());
+        }
+        Some(revoked)
     }
 
     pub(crate) fn is_self_signed(&self) -> bool {
