@@ -47,7 +47,7 @@ impl Broker {
         let assigned = connect
             .client_id
             .is_empty()
-            .then(|| claimed.map_or_else(|| self.assign_id(), String::from));
+            .then(|| claimed.map_or_else(|| self.assign_id(slot), String::from));
         let client_id = assigned.as_deref().unwrap_or(connect.client_id);
         if let Err(refusal) = self.admit(slot, connect, frame) {
             self.refuse(now, slot, connect.version, client_id, refusal);
@@ -121,11 +121,13 @@ impl Broker {
     }
 
     /// [MQTT-3.1.3-6], [MQTT-3.1.3-7]: an identifier that nobody else has.
-    fn assign_id(&mut self) -> String {
+    fn assign_id(&mut self, slot: u32) -> String {
         let (a, b) = (self.random(), self.random());
+        let connection = self.hub.connections.at(slot);
+        let own = connection.and_then(|held| held.entry.assigned_id_prefix.as_deref());
         format!(
             "{}{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-            self.hub.settings.assigned_id_prefix,
+            own.unwrap_or(&self.hub.settings.assigned_id_prefix),
             a >> 32,
             (a >> 16) & 0xFFFF,
             a & 0x0FFF,

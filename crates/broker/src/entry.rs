@@ -21,6 +21,8 @@ pub struct Entry {
     pub topic_alias_maximum_out: Option<u16>,
     /// What comes before every topic of its clients. Nothing.
     pub mount_point: Option<Box<str>>,
+    /// What identifiers that are given begin with; `None`: as the settings say.
+    pub assigned_id_prefix: Option<Box<str>>,
 }
 
 impl Default for Entry {
@@ -32,6 +34,7 @@ impl Default for Entry {
             topic_alias_maximum: None,
             topic_alias_maximum_out: None,
             mount_point: None,
+            assigned_id_prefix: None,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Sessions: when they begin, what they keep while the client is away, and when they end (3.1.2.4, 4.1).
 
-use dunlin_broker::{End, Event, Settings};
+use std::sync::Arc;
+
+use dunlin_broker::{End, Entry, Event, Settings};
 use dunlin_proto::property::Property;
 use dunlin_proto::qos::QoS;
 use dunlin_proto::reason::ReasonCode;
@@ -249,6 +251,17 @@ fn subscriptions_outlive_the_connection_with_their_options() {
     world.retain(publisher, "t", "x");
     world.publish(client, "t", "own", QoS::AtMostOnce, 0);
     assert_eq!(world.take(client), ["t x retained SubscriptionIdentifier(9)"]);
+}
+
+#[test]
+fn a_listener_has_a_beginning_of_its_own_for_identifiers_that_it_gives() {
+    let mut world = World::new();
+    let entry = Entry { assigned_id_prefix: Some("boat-".into()), ..Entry::default() };
+    world.connect_by(&Arc::new(entry), &Options::new(""));
+    world.connect(Options::new(""));
+    let given: Vec<String> = world.commons.homes.borrow().keys().map(ToString::to_string).collect();
+    let count = |start: &str| given.iter().filter(|id| id.starts_with(start)).count();
+    assert_eq!((count("boat-"), count("auto-")), (1, 1), "{given:?}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
     "limits.connect_rate" limits.connect_rate, "connections in a second", AtOnce,
         "New connections from one address. Unlimited: after a power cut a whole site comes back at once.";
     "limits.half_open" limits.half_open, "connections", AtOnce,
-        "Connections that have not sent their CONNECT. 1000: enough for a site that comes back, bounded for those who hold connections without using them.";
+        "Connections of a listener that are in the handshakes of TLS, WebSocket or a proxy. 1000: enough for a site that comes back, bounded for those who hold connections without using them.";
     "limits.memory" limits.memory, "bytes", AtOnce,
         "Memory of the process beyond which messages are refused. Unlimited: queues and packets have their own bounds.";
     "limits.maximum_packet_size" limits.maximum_packet_size, "bytes", NewConnections,

@@ -41,6 +41,9 @@ impl ListenerOptions {
             options.deny_from = networks(&listener.deny_from).map_err(wrong)?;
             let maximum = listener.maximum_connections.get();
             options.maximum_connections = maximum.and_then(|most| usize::try_from(most).ok());
+            let opening = config.limits.half_open.get();
+            options.maximum_opening =
+                opening.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
             options.tls = listener.tls().map(|tls| tls_options(tls, config));
             options.websocket = websocket(listener).map_err(wrong)?;
             options.proxy = proxy(listener).map_err(wrong)?;
@@ -124,6 +127,7 @@ fn entry(number: u16, listener: &Listener) -> Entry {
         topic_alias_maximum: listener.topic_alias_maximum,
         topic_alias_maximum_out: listener.topic_alias_maximum_out,
         mount_point: listener.mount_point.as_deref().map(Box::from),
+        assigned_id_prefix: listener.access.assigned_id_prefix.as_deref().map(Box::from),
     }
 }
 

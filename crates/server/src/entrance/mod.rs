@@ -90,7 +90,7 @@ pub(crate) enum TurnedAway {
     NoProxy,
     #[error("the proxy does not say that the client came by TLS (proxy_requires_tls)")]
     WithoutTls,
-    #[error("{0} connections are in their handshakes, which is the limit (maximum_opening)")]
+    #[error("{0} connections are in their handshakes, which is the limit (limits.half_open)")]
     Opening(usize),
 }
 
