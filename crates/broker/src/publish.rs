@@ -130,8 +130,11 @@ impl Broker {
         } else {
             self.hub.begin(route, &incoming, view);
         }
-        let retention =
-            if message.retain { self.hub.keep(now, message, true, view) } else { Retention::None };
+        let retention = if message.retain {
+            self.hub.keep(now, message, true, publisher, view)
+        } else {
+            Retention::None
+        };
         self.hub.send(now, route, &incoming, view);
         let stored = self.hub.journal.is_noting()
             && self.hub.journal.finish(&incoming, origin, retention, released);
@@ -189,7 +192,7 @@ impl Hub {
         let mut retention = Retention::None;
         if m.retain {
             let message = Arc::clone(m.message(&mut self.pool));
-            retention = self.keep(now, &message, false, view);
+            retention = self.keep(now, &message, false, m.publisher, view);
         }
         self.send(now, route, m, view);
         let mut promises = self.journal.is_noting()

@@ -14,6 +14,7 @@ use crate::incoming::Incoming;
 use crate::journal::Origin;
 use crate::limits::{Limit, Reached};
 use crate::message::{Message, Stored};
+use crate::router::SessionKey;
 
 /// A retained message that ends sooner than the message it is a copy of, so that it is recorded by itself.
 pub(crate) struct Aged {
@@ -30,6 +31,7 @@ impl Hub {
         now: Time,
         message: &Arc<Message>,
         accepted: bool,
+        publisher: Option<SessionKey>,
         view: &View<'_>,
     ) -> Retention {
         let (commons, topic) = (view.commons, message.topic());
@@ -47,7 +49,10 @@ impl Hub {
             self.stats.causes.add(Cause::RetainedFull, 1);
             if !mem::replace(&mut self.told_retained_full, true) {
                 let topic = Arc::clone(&message.topic);
-                self.events.push(Event::RetainedFull { topic, reached });
+                let local = publisher.filter(|key| key.shard == self.shard);
+                let session = local.and_then(|key| self.sessions.get(key.slot, key.generation));
+                let client = session.map(|session| Arc::clone(&session.who.client_id));
+                self.events.push(Event::RetainedFull { client, topic, reached });
             }
             return Retention::None;
         }

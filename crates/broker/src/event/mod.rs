@@ -138,6 +138,8 @@ pub enum Event {
     },
     /// Messages began not to be retained because as many as are allowed are.
     RetainedFull {
+        /// Who published the first such message, unless the broker did.
+        client: Option<Arc<str>>,
         /// Topic of the first such message.
         topic: Arc<str>,
         /// Which limit.
@@ -233,7 +235,7 @@ impl Event {
             | Self::Fight { client, .. }
             | Self::SessionExpired { client }
             | Self::WillPublished { client, .. } => Some(client),
-            Self::RetainedFull { .. } => None,
+            Self::RetainedFull { client, .. } => client.as_ref(),
         }
     }
 
@@ -341,8 +343,12 @@ impl fmt::Display for Event {
                  {one} and {other}, {times} times in {} s; each client needs its own",
                 within.as_secs()
             ),
-            Self::RetainedFull { topic, reached } => {
-                write!(f, "not retaining messages for new topics, first {topic:?}: {reached}")
+            Self::RetainedFull { client, topic, reached } => {
+                write!(f, "not retaining messages for new topics, first {topic:?}")?;
+                if let Some(client) = client {
+                    write!(f, " of client {client:?}")?;
+                }
+                write!(f, ": {reached}")
             }
             Self::SessionExpired { client } => write!(f, "session of client {client:?} expired"),
             Self::WillPublished { client, topic } => {

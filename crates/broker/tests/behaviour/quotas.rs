@@ -186,6 +186,7 @@ fn retained_messages_have_a_limit_in_bytes() {
         .collect();
     assert_eq!(told.len(), 2, "once for each time it is full: {told:?}");
     assert_eq!(told[0].rule(), Some("retained.maximum_bytes"));
+    assert_eq!(told[0].client().map(|client| &**client), Some("c"));
     world.subscribe(client, "#", QoS::AtMostOnce);
     assert_eq!(world.take(client), ["a 12345678x retained", "b 123456789 retained"]);
     assert_eq!(caused(&world, Cause::RetainedFull), 2);
