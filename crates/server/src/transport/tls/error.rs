@@ -41,7 +41,9 @@ pub enum TlsError {
     )]
     NoAuthority,
     /// No authority is known that could have signed the certificate of a broker.
-    #[error("no authority is trusted here that signs certificates of brokers: name it with --cafile")]
+    #[error(
+        "no authority is trusted here that signs certificates of brokers: name it with --cafile"
+    )]
     NoTrust,
     /// The list of cipher suites leaves none.
     #[error("none of the cipher suites `{0}` is known: there are {known}", known = super::suites::names())]
