@@ -5,8 +5,8 @@ use std::borrow::Cow;
 /// What is asked of client identifiers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// What an identifier must begin with; any will do if there is nothing (`clientid_prefixes`). What the
-    /// broker has made up itself is exempt.
+    /// What an identifier must begin with; any will do if there is nothing (`clientid_prefixes`). None at
+    /// all begins with none of them, as in Mosquitto.
     pub prefixes: Vec<String>,
     /// How identifier and user name belong together.
     pub user: UserRule,
@@ -71,7 +71,7 @@ impl Policy {
             }
         };
         let fits = |prefix: &String| client_id.starts_with(prefix.as_str());
-        if self.prefixes.is_empty() || client_id.is_empty() || self.prefixes.iter().any(fits) {
+        if self.prefixes.is_empty() || self.prefixes.iter().any(fits) {
             Ok(Cow::Borrowed(client_id))
         } else {
             Err(IdentifierFault::Prefix)
@@ -97,7 +97,7 @@ mod tests {
         let table = [
             (&free, "x", None, Ok("x")),
             (&prefixed, "dev-1", None, Ok("dev-1")),
-            (&prefixed, "", None, Ok("")),
+            (&prefixed, "", None, Err(IdentifierFault::Prefix)),
             (&prefixed, "xdev-1", None, Err(IdentifierFault::Prefix)),
             (&equal, "anna", Some("anna"), Ok("anna")),
             (&equal, "bob", Some("anna"), Err(IdentifierFault::NotUser)),
