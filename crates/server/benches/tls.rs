@@ -95,11 +95,8 @@ fn handshakes(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>, resumed: b
         if round >= ROUNDS {
             spent += begun;
             let kind = client.handshake_kind();
-            let expected = if resumed {
-                rustls::HandshakeKind::Resumed
-            } else {
-                rustls::HandshakeKind::Full
-            };
+            let expected =
+                if resumed { rustls::HandshakeKind::Resumed } else { rustls::HandshakeKind::Full };
             assert_eq!(kind, Some(expected));
         }
     }

@@ -47,7 +47,8 @@ fn print(out: &mut impl Write, name: &str, report: &Report) -> Result<()> {
         writeln!(out, "{number} {verdict}  {}", rule.title)?;
         for finding in &rule.findings {
             let word = if finding.weight == Weight::Broken { "" } else { "hint: " };
-            let place = finding.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+            let place =
+                finding.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
             writeln!(out, "        - {word}{place}{}", finding.what)?;
             writeln!(out, "          -> {}", finding.change)?;
         }

@@ -146,7 +146,7 @@ impl Mortal {
         while !matches!(link.next(PATIENCE), Event::Closed | Event::Nothing) {}
         sleep(SETTLES);
         // Odd while it ends, which may take longer than that.
-        if ends % 2 == 0 && self.world.ends.load(Ordering::SeqCst) == ends {
+        if ends.is_multiple_of(2) && self.world.ends.load(Ordering::SeqCst) == ends {
             self.wills.decide(payload, Fate::Withdrawn);
         }
     }
