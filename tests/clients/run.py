@@ -35,6 +35,7 @@ SUITES = [
     ("paho-2-secure", [HERE / ".venv/paho2/bin/python", SECURITY / "paho_secure_suite.py"], "own"),
     ("mqttjs-secure", [sys.executable, SECURITY / "js_secure_suite.py"], "own"),
     ("reload", [HERE / ".venv/paho2/bin/python", SECURITY / "reload_suite.py"], "own"),
+    ("quic", [HERE / ".venv/quic/bin/python", HERE / "quic_suite.py"], "own"),
     ("tls", [sys.executable, SECURITY / "tls_suite.py"], "own"),
     ("lab4", [sys.executable, SECURITY / "lab4_suite.py"], "own"),
     ("dynsec", [sys.executable, SECURITY / "dynsec_suite.py"], "own"),

@@ -68,4 +68,6 @@ javascript_packages() {
 debian_packages
 python_environment paho1
 python_environment paho2
+# Speaks QUIC.
+python_environment quic
 javascript_packages

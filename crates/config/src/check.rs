@@ -224,6 +224,9 @@ impl Checker<'_> {
         let place = |key: &str| listener.places.get(key).or_else(|| listener.place());
         let tls = &listener.tls;
         let asks = tls.client_certificate != ClientCertificate::None;
+        if listener.protocol == Protocol::Quic {
+            self.quic(listener);
+        }
         if listener.proxy == ProxyProtocol::V2 && tls.certfile.is_some() {
             let what = "behind a proxy that speaks PROXY v2 a listener has no certificate: the proxy has it";
             self.say(place("proxy_protocol"), what);
@@ -252,6 +255,25 @@ impl Checker<'_> {
                  none can connect until `require_certificate true` or \
                  `client_certificate = \"required\"` is set",
             );
+        }
+    }
+
+    fn quic(&mut self, listener: &Listener) {
+        let place = |key: &str| listener.places.get(key).or_else(|| listener.place());
+        if listener.unix_path.is_some() || listener.socket.is_some() {
+            let what = "QUIC needs a port of UDP: no unix socket, and none of the service manager";
+            self.say(place("protocol"), what);
+        }
+        if listener.proxy != ProxyProtocol::None {
+            let what = "a proxy cannot say who a client of QUIC is: the header is for TCP";
+            self.say(place("proxy_protocol"), what);
+        }
+        if listener.quic.keep_alive >= listener.quic.idle_timeout {
+            let what = "`quic_keep_alive` must be shorter than `quic_idle_timeout`: a silent client would be asked too late";
+            self.say(place("quic_keep_alive"), what);
+        }
+        if listener.quic.keep_alive.is_zero() {
+            self.say(place("quic_keep_alive"), "`quic_keep_alive` is a time from 1 ms on");
         }
     }
 

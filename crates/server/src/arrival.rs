@@ -11,10 +11,10 @@ use mio::Interest;
 use mio::net::TcpStream;
 
 use crate::connection::{Connection, Inbound, Moving, Socket};
-use crate::entrance::{Change, Entrance};
+use crate::entrance::{Change, Entrance, Rules};
 use crate::listener::Listener;
 use crate::shard::{Shard, token_of};
-use crate::shared::Parcel;
+use crate::shared::{Parcel, Shared};
 use crate::transport::Transport;
 
 impl Shard<'_> {
@@ -40,7 +40,8 @@ impl Shard<'_> {
         for listener in self.listeners.extract_if(.., |listener| is_closed(listener)) {
             tracing::info!("no longer listening on {}", listener.entrance.label);
         }
-        for listener in opened {
+        // Those of QUIC have threads of their own.
+        for listener in opened.listeners {
             tracing::info!("listening on {}", listener.entrance.label);
             self.listeners.push(listener);
         }
@@ -87,18 +88,7 @@ impl Shard<'_> {
             }
             Err(reached) => Some(reached),
         };
-        let open = self.shared.connections.fetch_add(1, Ordering::Relaxed);
-        let limits = [
-            (Limit::Connections, open, options.connections),
-            (Limit::ListenerConnections, before, rules.maximum_connections),
-        ];
-        let reached = limits.into_iter().find_map(|(limit, open, allowed)| {
-            let allowed = allowed.filter(|allowed| open >= *allowed)?;
-            Some(Reached::new(limit, open, allowed))
-        });
-        let reached = reached.or(crowded);
-        let admission =
-            reached.map_or(Admission::Admit, |reached| Admission::Refuse(Refusal::Limit(reached)));
+        let admission = admit(self.shared, &rules, before, crowded);
         let peer = Peer { admission, entry: Arc::clone(&rules.entry), ..Peer::new(address) };
         let socket = Socket { stream, transport, pass };
         if rules.layers.tls.is_none() {
@@ -190,4 +180,25 @@ impl Shard<'_> {
         self.uncount(connection.pass.counted.take());
         Some(connection)
     }
+}
+
+/// Counts a connection among all, and says whether there is room for it; `before` it there were so many at
+/// its listener, and `crowded` says what is in the way from where it comes.
+pub(crate) fn admit(
+    shared: &Shared,
+    rules: &Rules,
+    before: usize,
+    crowded: Option<Reached>,
+) -> Admission {
+    let open = shared.connections.fetch_add(1, Ordering::Relaxed);
+    let limits = [
+        (Limit::Connections, open, shared.why.options().connections),
+        (Limit::ListenerConnections, before, rules.maximum_connections),
+    ];
+    let reached = limits.into_iter().find_map(|(limit, open, allowed)| {
+        let allowed = allowed.filter(|allowed| open >= *allowed)?;
+        Some(Reached::new(limit, open, allowed))
+    });
+    let reached = reached.or(crowded);
+    reached.map_or(Admission::Admit, |reached| Admission::Refuse(Refusal::Limit(reached)))
 }

@@ -113,6 +113,10 @@ fn in_use(place: &Place) -> String {
             "the port is in use (see who has it with `ss -ltnp 'sport = :{}'`, or choose another port)",
             address.port()
         ),
+        Place::Udp { address, .. } => format!(
+            "the port of UDP is in use (see who has it with `ss -lunp 'sport = :{}'`, or choose another port)",
+            address.port()
+        ),
         Place::Unix { .. } | Place::Inherited { .. } => "another process serves it".into(),
     }
 }
@@ -130,6 +134,9 @@ pub enum RunError {
     /// A defect of ours.
     #[error("the store thread panicked: this is a defect, please report it with the log")]
     StorePanicked,
+    /// The system failed the listener of QUIC, or a defect of ours did.
+    #[error("MQTT on QUIC cannot go on: {}", .0.as_ref().map_or_else(|| "its thread panicked".to_owned(), ToString::to_string))]
+    Quic(Option<io::Error>),
     /// What was handed in last is not on the disk. Nothing of it was acknowledged, unless
     /// [`crate::Durability::Interval`] was asked for.
     #[error("the store could not be completed: {0}")]

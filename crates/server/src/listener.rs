@@ -18,6 +18,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 use crate::entrance::{Entrance, Place};
 use crate::error::StartError;
 use crate::inherited::Inherited;
+use crate::quic;
 
 /// Connections that may wait to be accepted; the system cuts it to its own limit.
 const BACKLOG: i32 = 4096;
@@ -75,6 +76,10 @@ impl Bound {
                 let socket = bind(*address, interface.as_deref()).map_err(failed)?;
                 Ok(Self { socket, file: None })
             }
+            Place::Udp { address, interface } => {
+                let socket = quic::bind(*address, interface.as_deref()).map_err(failed)?;
+                Ok(Self { socket, file: None })
+            }
             Place::Unix { path, mode } => bind_unix(path, *mode).map_err(failed),
             Place::Inherited { name } => {
                 let socket = inherited.take(name).map_err(failed)?;
@@ -87,6 +92,11 @@ impl Bound {
     /// Where it can be reached, with the port that was chosen; `None` for a unix socket.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.socket.local_addr().ok()?.as_socket()
+    }
+
+    /// The socket itself, for QUIC, which has no connections to accept.
+    pub(crate) fn into_socket(self) -> Socket {
+        self.socket
     }
 
     pub(crate) fn listen(self, entrance: Arc<Entrance>) -> io::Result<Listener> {

@@ -15,6 +15,7 @@ use crate::commons::{Loads, SharedCommons};
 use crate::connection::Moving;
 use crate::entrance::Change;
 use crate::mailbox::Mailbox;
+use crate::quic::Gateways;
 use crate::store::Desk;
 use crate::sys::Snapshot;
 use crate::why::{Why, WhyOptions};
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicUsize,
     /// Turns that each shard has taken, for who watches whether it still does.
     pub(crate) turns: Vec<AtomicU64>,
+    /// The threads of QUIC.
+    pub(crate) gateways: Gateways,
     stop: AtomicU8,
     /// Shards that have published their wills before they stop.
     wills_published: AtomicUsize,
@@ -147,6 +150,7 @@ impl Shared {
             mailboxes,
             connections: AtomicUsize::new(0),
             turns: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            gateways: Gateways::default(),
             stop: AtomicU8::new(Stop::Running as u8),
             wills_published: AtomicUsize::new(0),
         }
@@ -182,5 +186,6 @@ impl Shared {
         for mailbox in &self.mailboxes {
             mailbox.rouse();
         }
+        self.gateways.rouse();
     }
 }

@@ -14,13 +14,14 @@ use parking_lot::Mutex;
 
 use crate::access::Accesses;
 use crate::clock::Clock;
-use crate::entrance::{Doors, ListenerOptions, ListenerReport, Planned};
+use crate::entrance::{Doors, ListenerOptions, ListenerReport, Opened, Planned};
 use crate::error::{RunError, StartError};
 use crate::limits;
 use crate::listener::Listener;
 use crate::mailbox::Mailbox;
 use crate::notify::Manager;
 use crate::options::{Before, Durability, ServerOptions, StoreOptions};
+use crate::quic::Plan;
 use crate::shard::{MAILBOX, Shard};
 use crate::shared::{Parcel, Shared, Stop, Tuning};
 use crate::signals::{self, Signals};
@@ -77,13 +78,14 @@ pub fn start(mut options: ServerOptions) -> Result<Handle, StartError> {
     let mut brokers = brokers(&shared, seed);
     store::restore(&shared, &mut brokers, state);
     let addresses = planned.addresses();
-    let (doors, listeners) = planned.listen()?;
+    let (doors, Opened { listeners, gateways }) = planned.listen()?;
     let mut handle = Handle { shared, addresses, doors, threads: Mutex::default() };
     if let (Some(log), Some(store)) = (log, &options.store) {
         let thread = keep(&handle.shared, log, store.durability);
         handle.threads.get_mut().store = Some(thread.map_err(StartError::StoreThread)?);
     }
     handle.serve(polls, brokers, listeners)?;
+    handle.open_gateways(gateways)?;
     for address in &handle.addresses {
         tracing::info!("listening on {address}");
     }
@@ -106,13 +108,18 @@ impl Handle {
     /// # Errors
     /// As those of [`start`].
     pub fn replace_listeners(&self, listeners: &[ListenerOptions]) -> Result<(), StartError> {
-        let change = self.doors.replace(listeners)?;
+        let mut change = self.doors.replace(listeners)?;
+        self.shared.gateways.close(&change.closed);
+        let gateways = mem::take(&mut change.opened.gateways);
         // Shard 0 accepts for all.
         if let Some(mailbox) = self.shared.mailboxes.first() {
             mailbox.post(Parcel::Listeners(Box::new(change)), 0);
             mailbox.rouse();
         }
-        Ok(())
+        for plan in &gateways {
+            tracing::info!("listening on {}", plan.entrance.label);
+        }
+        self.open_gateways(gateways)
     }
 
     /// Tells the service manager that the server is ready and, if it wants to know, in its intervals
@@ -220,12 +227,24 @@ impl Handle {
             };
             result = result.and(ended);
         }
+        // Clients of theirs hear what the shards said last.
+        let gateways = self.shared.gateways.join().map_err(RunError::Quic);
+        result = result.and(gateways);
         let kept = match store.map(JoinHandle::join) {
             None | Some(Ok(Ok(()))) => Ok(()),
             Some(Ok(Err(cause))) => Err(RunError::Store(cause)),
             Some(Err(_)) => Err(RunError::StorePanicked),
         };
         result.and(kept)
+    }
+
+    fn open_gateways(&self, plans: Vec<Plan>) -> Result<(), StartError> {
+        for plan in plans {
+            let place = plan.place.clone();
+            let opened = self.shared.gateways.open(&self.shared, plan);
+            opened.map_err(|cause| StartError::listener(&place, cause))?;
+        }
+        Ok(())
     }
 
     /// Starts the shards.

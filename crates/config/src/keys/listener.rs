@@ -67,6 +67,10 @@ pub(super) const KEYS: &[Key<Listener>] = keys! { Listener;
         "Web pages that may connect, as `https://example.com`. Default: all.";
     "trusted_proxies" websocket.trusted_proxies, "networks", NewConnections,
         "Networks whose `X-Forwarded-For` is believed. Default: none.";
+    "quic_idle_timeout" quic.idle_timeout, "time", NewConnections,
+        "A connection of QUIC ends that shows no sign of life for so long. Two minutes, as TCP is given here.";
+    "quic_keep_alive" quic.keep_alive, "time", NewConnections,
+        "How often a silent client of QUIC is asked for a sign of life. 25 s: routers forget who speaks UDP to whom after half a minute.";
     "allow_from" allow_from, "networks", AtOnce,
         "Networks that may connect, as `192.168.0.0/16`. Default: all.";
     "deny_from" deny_from, "networks", AtOnce,

@@ -1,6 +1,7 @@
 //! Where clients come in.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use dunlin_proto::Version;
 
@@ -51,6 +52,8 @@ pub struct Listener {
     pub proxy_requires_tls: bool,
     /// WebSocket.
     pub websocket: WebSocket,
+    /// QUIC.
+    pub quic: Quic,
     /// Networks that may connect, if there are any.
     pub allow_from: Vec<String>,
     /// Networks that may not.
@@ -101,6 +104,7 @@ impl Default for Listener {
             proxy_from: Vec::new(),
             proxy_requires_tls: false,
             websocket: WebSocket::default(),
+            quic: Quic::default(),
             allow_from: Vec::new(),
             deny_from: Vec::new(),
             identity: Identity::Login,
@@ -339,6 +343,21 @@ pub struct WebSocket {
     pub origins: Vec<String>,
     /// Networks of proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<String>,
+}
+
+/// MQTT on QUIC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quic {
+    /// A connection ends that shows no sign of life for so long.
+    pub idle_timeout: Duration,
+    /// A silent client is asked for a sign that often.
+    pub keep_alive: Duration,
+}
+
+impl Default for Quic {
+    fn default() -> Self {
+        Self { idle_timeout: Duration::from_secs(120), keep_alive: Duration::from_secs(25) }
+    }
 }
 
 /// A set of versions of MQTT.

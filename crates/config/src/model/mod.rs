@@ -26,7 +26,7 @@ pub use limits::{
 };
 pub use listener::{
     Address, CheckDates, ClientCertificate, Identity, IpVersion, Listener, Protocol, ProxyProtocol,
-    Tls, TlsVersion, Versions, WebSocket,
+    Quic, Tls, TlsVersion, Versions, WebSocket,
 };
 pub use log::{Log, LogType, LogTypes, SyslogFacility, Timestamps};
 

@@ -15,6 +15,7 @@ use dunlin_proto::version::Version;
 
 use super::{ListenerOptions, Place, ProxyOptions};
 use crate::error::StartError;
+use crate::quic::QuicOptions;
 use crate::transport::{
     CertificateFiles, ClientCertificates, ClientTrust, ProxyVersion, TlsOptions, TlsVersion,
     WebSocketOptions,
@@ -47,6 +48,10 @@ impl ListenerOptions {
             options.tls = listener.tls().map(|tls| tls_options(tls, config));
             options.websocket = websocket(listener).map_err(wrong)?;
             options.proxy = proxy(listener).map_err(wrong)?;
+            options.quic = QuicOptions {
+                idle_timeout: listener.quic.idle_timeout,
+                keep_alive: listener.quic.keep_alive,
+            };
             options.entry = entry(number, listener);
             for place in places(listener).map_err(wrong)? {
                 all.push(Self { place, ..options.clone() });
@@ -63,14 +68,13 @@ fn networks(texts: &[String]) -> Result<Vec<Network>, String> {
 
 fn websocket(listener: &Listener) -> Result<Option<WebSocketOptions>, String> {
     match listener.protocol {
-        Protocol::Mqtt => Ok(None),
+        Protocol::Mqtt | Protocol::Quic => Ok(None),
         Protocol::WebSockets => Ok(Some(WebSocketOptions {
             path: listener.websocket.path.clone(),
             origins: listener.websocket.origins.clone(),
             trusted_proxies: networks(&listener.websocket.trusted_proxies)?,
             ..WebSocketOptions::default()
         })),
-        Protocol::Quic => Err("MQTT on QUIC is not served yet: use TLS on TCP".into()),
     }
 }
 
@@ -151,7 +155,12 @@ fn places(listener: &Listener) -> Result<Vec<Place>, String> {
         return Err("no address of this family stands for it (ip_version)".into());
     }
     let interface = &listener.interface;
-    let place = |address| Place::Tcp { address, interface: interface.clone() };
+    let place = |address| match listener.protocol {
+        Protocol::Quic => Place::Udp { address, interface: interface.clone() },
+        Protocol::Mqtt | Protocol::WebSockets => {
+            Place::Tcp { address, interface: interface.clone() }
+        }
+    };
     Ok(addresses.into_iter().map(place).collect())
 }
 

@@ -10,6 +10,7 @@ use super::{Entrance, ListenerOptions, Place, Rules};
 use crate::error::StartError;
 use crate::inherited::Inherited;
 use crate::listener::{Bound, Listener};
+use crate::quic::Plan;
 
 /// The listeners that are open. A lock, since whoever reloads and whoever reports may be several; it is
 /// held while files are read, and no shard ever takes it.
@@ -32,9 +33,17 @@ struct Door {
     entrance: Arc<Entrance>,
 }
 
+/// What is to be served from now on.
+#[derive(Default)]
+pub(crate) struct Opened {
+    pub(crate) listeners: Vec<Listener>,
+    /// Those of QUIC.
+    pub(crate) gateways: Vec<Plan>,
+}
+
 /// What is to change while the server runs.
 pub(crate) struct Change {
-    pub(crate) opened: Vec<Listener>,
+    pub(crate) opened: Opened,
     pub(crate) closed: Vec<Arc<Entrance>>,
 }
 
@@ -73,25 +82,28 @@ impl Planned {
     }
 
     /// Opens them all.
-    pub(crate) fn listen(self) -> Result<(Doors, Vec<Listener>), StartError> {
-        let mut listeners = Vec::new();
+    pub(crate) fn listen(self) -> Result<(Doors, Opened), StartError> {
+        let mut opened = Opened::default();
         let mut open = Vec::new();
         for door in self.doors {
-            let (place, listener) = door.listen()?;
-            open.push((place, Arc::clone(&listener.entrance)));
-            listeners.push(listener);
+            open.push((door.place.clone(), Arc::clone(&door.entrance)));
+            door.listen(&mut opened)?;
         }
         let state = State { open, inherited: self.inherited };
-        Ok((Doors(Mutex::new(state)), listeners))
+        Ok((Doors(Mutex::new(state)), opened))
     }
 }
 
 impl Door {
-    fn listen(self) -> Result<(Place, Listener), StartError> {
-        match self.bound.listen(self.entrance) {
-            Ok(listener) => Ok((self.place, listener)),
-            Err(cause) => Err(StartError::listener(&self.place, cause)),
+    fn listen(self, opened: &mut Opened) -> Result<(), StartError> {
+        let Self { place, bound, entrance } = self;
+        if matches!(place, Place::Udp { .. }) {
+            opened.gateways.push(Plan { place, socket: bound.into_socket(), entrance });
+            return Ok(());
         }
+        let listener = bound.listen(entrance);
+        opened.listeners.push(listener.map_err(|cause| StartError::listener(&place, cause))?);
+        Ok(())
     }
 }
 
@@ -101,15 +113,15 @@ impl Doors {
     pub(crate) fn replace(&self, listeners: &[ListenerOptions]) -> Result<Change, StartError> {
         let mut state = self.0.lock();
         let State { open: before, inherited } = &mut *state;
-        let (mut kept, mut opened, mut after) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut kept, mut opened, mut after) = (Vec::new(), Opened::default(), Vec::new());
         for listener in listeners {
             if let Some((place, entrance)) = before.iter().find(|(at, _)| *at == listener.place) {
                 kept.push((Arc::clone(entrance), rules(listener)?));
                 after.push((place.clone(), Arc::clone(entrance)));
             } else {
-                let (place, listener) = open(listener, inherited)?.listen()?;
-                after.push((place, Arc::clone(&listener.entrance)));
-                opened.push(listener);
+                let door = open(listener, inherited)?;
+                after.push((door.place.clone(), Arc::clone(&door.entrance)));
+                door.listen(&mut opened)?;
             }
         }
         // From here on nothing fails.

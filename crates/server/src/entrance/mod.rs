@@ -16,12 +16,13 @@ use mio::net::TcpStream;
 use parking_lot::{Mutex, RwLock};
 
 pub use doors::ListenerReport;
-pub(crate) use doors::{Change, Doors, Planned, check_listeners};
+pub(crate) use doors::{Change, Doors, Opened, Planned, check_listeners};
 pub use options::{ListenerOptions, Place, ProxyOptions};
 pub(crate) use pass::Pass;
 
 use crate::listener::HERE;
-use crate::transport::{Fault, Known, Layers, Spoken, TlsError, TlsSetup};
+use crate::quic;
+use crate::transport::{Fault, Known, Layers, Spoken, TlsError, TlsSetup, TlsVersion};
 
 /// Lines that a listener may write to the log in a second about those it turns away: more tell no more,
 /// and whoever wants to fill the disk is not to be helped.
@@ -63,6 +64,8 @@ pub(crate) struct Counters {
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) layers: Layers,
+    /// What connections of QUIC are made with, where there are any.
+    pub(crate) quic: Option<Arc<quinn_proto::ServerConfig>>,
     pub(crate) entry: Arc<Entry>,
     allow_from: Vec<Network>,
     deny_from: Vec<Network>,
@@ -99,8 +102,19 @@ impl Rules {
     pub(crate) fn read(options: &ListenerOptions) -> Result<Self, TlsError> {
         let protocols = if options.websocket.is_some() { HTTP } else { MQTT };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let tls =
-            options.tls.as_ref().map(|tls| TlsSetup::read(tls, protocols, now)).transpose()?;
+        let is_quic = matches!(options.place, Place::Udp { .. });
+        let mut tls = options.tls.clone();
+        if let Some(tls) = tls.as_mut().filter(|_| is_quic) {
+            // There is no QUIC with anything older.
+            tls.minimum_version = TlsVersion::V1_3;
+        }
+        let tls = tls.map(|tls| TlsSetup::read(&tls, protocols, now)).transpose()?;
+        let config = tls.as_ref().map(|tls| Arc::clone(&tls.config));
+        let quic = match (is_quic, config) {
+            (false, _) => None,
+            (true, Some(config)) => Some(quic::setup(config, options.quic)?),
+            (true, None) => return Err(TlsError::NoCertificate),
+        };
         for warning in tls.iter().flat_map(|tls| &tls.warnings) {
             tracing::warn!("{}: {warning}", options.label());
         }
@@ -111,6 +125,7 @@ impl Rules {
                 tls: tls.as_ref().map(|tls| Arc::clone(&tls.config)),
                 websocket: options.websocket.clone().map(Arc::new),
             },
+            quic,
             entry: Arc::new(options.entry.clone()),
             allow_from: options.allow_from.clone(),
             deny_from: options.deny_from.clone(),

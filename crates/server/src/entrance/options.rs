@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use dunlin_access::ban::Network;
 use dunlin_broker::Entry;
 
+use crate::quic::QuicOptions;
 use crate::transport::{ProxyVersion, TlsOptions, WebSocketOptions};
 
 /// One way in. Every field but the first has a default that lets everybody in.
@@ -19,6 +20,8 @@ pub struct ListenerOptions {
     pub tls: Option<TlsOptions>,
     /// MQTT comes in WebSockets. Default: it comes as it is.
     pub websocket: Option<WebSocketOptions>,
+    /// How connections of QUIC live; for a place of UDP. Default: as its type says.
+    pub quic: QuicOptions,
     /// A proxy before the listener says who the client is. Default: there is none.
     pub proxy: Option<ProxyOptions>,
     /// Networks that may connect. Default: all.
@@ -40,6 +43,13 @@ pub struct ListenerOptions {
 pub enum Place {
     /// A port.
     Tcp {
+        /// The address of this machine.
+        address: SocketAddr,
+        /// Only what comes in by this network interface.
+        interface: Option<String>,
+    },
+    /// A port of UDP, for MQTT on QUIC.
+    Udp {
         /// The address of this machine.
         address: SocketAddr,
         /// Only what comes in by this network interface.
@@ -80,6 +90,7 @@ impl ListenerOptions {
             name: None,
             tls: None,
             websocket: None,
+            quic: QuicOptions::default(),
             proxy: None,
             allow_from: Vec::new(),
             deny_from: Vec::new(),
@@ -107,6 +118,10 @@ impl core::fmt::Display for Place {
         match self {
             Self::Tcp { address, interface: None } => write!(f, "{address}"),
             Self::Tcp { address, interface: Some(interface) } => write!(f, "{address}%{interface}"),
+            Self::Udp { address, interface: None } => write!(f, "{address} (QUIC)"),
+            Self::Udp { address, interface: Some(interface) } => {
+                write!(f, "{address}%{interface} (QUIC)")
+            }
             Self::Unix { path, .. } => write!(f, "{}", path.display()),
             Self::Inherited { name } => write!(f, "socket {name} of the service manager"),
         }

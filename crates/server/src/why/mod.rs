@@ -25,7 +25,7 @@ pub use alarms::Alarm;
 pub(crate) use alarms::Alarms;
 use alarms::world_time;
 use book::{Book, Entry};
-pub(crate) use crowd::Crowd;
+pub(crate) use crowd::{Bounds, Crowd};
 pub use explain::Explained;
 pub(crate) use memory::Memory;
 pub use options::WhyOptions;

@@ -45,6 +45,9 @@ pub enum TlsError {
         "no authority is trusted here that signs certificates of brokers: name it with --cafile"
     )]
     NoTrust,
+    /// QUIC is asked for, which there is only with encryption.
+    #[error("QUIC is always encrypted: it needs a certificate and its key (certfile, keyfile)")]
+    NoCertificate,
     /// The list of cipher suites leaves none.
     #[error("none of the cipher suites `{0}` is known: there are {known}", known = super::suites::names())]
     NoCipher(String),
