@@ -134,7 +134,7 @@ fn shake(server: &mut ServerConnection, client: &mut ClientConnection) -> Durati
     }
 }
 
-fn feed(bytes: &[u8], mut read: impl FnMut(&mut Cursor<&[u8]>) -> std::io::Result<()>) {
+fn feed(bytes: &[u8], mut read: impl FnMut(&mut Cursor<&[u8]>) -> io::Result<()>) {
     let mut from = Cursor::new(bytes);
     while from.position() < bytes.len() as u64 {
         read(&mut from).expect("memory can be read");
