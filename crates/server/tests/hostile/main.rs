@@ -35,7 +35,17 @@ const PROXY: &[&[u8]] = &[
 
 #[test]
 fn headers_of_proxies() {
-    let words = ["PROXY ", "TCP4 ", "TCP6 ", "UNKNOWN", "\r\n", "::1", "255.255.255.256", " ", "\r\n\r\n\0\r\nQUIT\n"];
+    let words = [
+        "PROXY ",
+        "TCP4 ",
+        "TCP6 ",
+        "UNKNOWN",
+        "\r\n",
+        "::1",
+        "255.255.255.256",
+        " ",
+        "\r\n\r\n\0\r\nQUIT\n",
+    ];
     seeds(1_000, |mutator| {
         let bytes = mutator.variant(PROXY, &words);
         bounded(bytes.len(), || bodies::proxy(&bytes));
@@ -53,9 +63,23 @@ const WEBSOCKET: &[u8] = b"GET /mqtt HTTP/1.1\r\nHost: localhost:9001\r\nUpgrade
 #[test]
 fn requests_and_frames_of_websockets() {
     let words = [
-        "GET ", "POST ", " HTTP/1.1\r\n", "HTTP/2", "\r\n", "\r\n\r\n", "Upgrade: websocket", "Connection: ", ", ",
-        "Sec-WebSocket-Protocol: mqtt", "Sec-WebSocket-Version: 8", "X-Forwarded-For: ", "Origin: null", ": ", "::1",
-        "\u{1}", "\u{7f}",
+        "GET ",
+        "POST ",
+        " HTTP/1.1\r\n",
+        "HTTP/2",
+        "\r\n",
+        "\r\n\r\n",
+        "Upgrade: websocket",
+        "Connection: ",
+        ", ",
+        "Sec-WebSocket-Protocol: mqtt",
+        "Sec-WebSocket-Version: 8",
+        "X-Forwarded-For: ",
+        "Origin: null",
+        ": ",
+        "::1",
+        "\u{1}",
+        "\u{7f}",
     ];
     seeds(1_000, |mutator| {
         let bytes = mutator.variant(&[WEBSOCKET], &words);
@@ -67,7 +91,8 @@ fn requests_and_frames_of_websockets() {
 
 #[test]
 fn first_bytes_of_connections() {
-    let samples: [&[u8]; 4] = [PROXY[0], PROXY[3], WEBSOCKET, b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"];
+    let samples: [&[u8]; 4] =
+        [PROXY[0], PROXY[3], WEBSOCKET, b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"];
     seeds(500, |mutator| {
         let bytes = mutator.variant(&samples, &["GET ", "PROXY ", "MQTT", "MQIsdp"]);
         bodies::first_bytes(&bytes);
@@ -79,8 +104,10 @@ fn certificates_of_clients() {
     let pki = Pki::new();
     let server = pki.server("server", &["localhost", "10.1.2.3", "::1", "*.example.com"]);
     let client = pki.client("meter-7");
-    let samples = [server.certificate.der().as_ref(), client.certificate.der(), pki.authority.der()];
-    let words = ["\u{1e}", "\x30\x03", "0\u{0}", "\x06\x03\x55\x04\x03", "\x17\x0d", "\u{2}\u{1}", "Z"];
+    let samples =
+        [server.certificate.der().as_ref(), client.certificate.der(), pki.authority.der()];
+    let words =
+        ["\u{1e}", "\x30\x03", "0\u{0}", "\x06\x03\x55\x04\x03", "\x17\x0d", "\u{2}\u{1}", "Z"];
     seeds(2_000, |mutator| {
         let bytes = mutator.variant(&samples, &words);
         bounded(bytes.len(), || bodies::certificate(&bytes));
@@ -97,8 +124,23 @@ fn requests_of_operators() {
         br#"{"version":1,"command":"kick","client":"a\"b"}"#,
     ];
     let words = [
-        "\"version\":", "\"command\":", "null", "[", "]", "{", "}", "\"", ",", ":", "\\u0000", "\\ud800", "-1",
-        "\"reload\"", "\"unban\"", "\"limit\":", "\"seconds\":",
+        "\"version\":",
+        "\"command\":",
+        "null",
+        "[",
+        "]",
+        "{",
+        "}",
+        "\"",
+        ",",
+        ":",
+        "\\u0000",
+        "\\ud800",
+        "-1",
+        "\"reload\"",
+        "\"unban\"",
+        "\"limit\":",
+        "\"seconds\":",
     ];
     seeds(1_000, |mutator| {
         let line = mutator.variant(&samples, &words);
