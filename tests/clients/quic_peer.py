@@ -6,9 +6,11 @@ import datetime
 import ipaddress
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import tempfile
+import time
 
 from aioquic.asyncio.client import connect as quic_connect
 from aioquic.asyncio.protocol import QuicConnectionProtocol
@@ -110,24 +112,25 @@ class QuicBroker:
     def _path(self, name):
         return os.path.join(self.directory, name)
 
-    def _configure(self, more):
+    def _configure(self, more, quic=True):
         with open(self._path("dunlin.toml"), "w", encoding="utf-8") as conf:
             conf.write(
                 f"{self.before}\n[security]\nallow_anonymous = true\n"
                 f'[[listener]]\nport = {self.tcp}\naddress = "{HOST}"\n'
+            )
+            if not quic:
+                return
+            conf.write(
                 f'[[listener]]\nport = {self.port}\naddress = "{HOST}"\nprotocol = "quic"\n'
                 f'certfile = "{self._path("server.pem")}"\nkeyfile = "{self._path("server.key")}"\n'
                 f"{more.format(directory=self.directory)}\n"
             )
 
-    def reload(self, more):
-        self._configure(more)
+    def reload(self, more="", quic=True):
+        self._configure(more, quic)
         self.process.send_signal(signal.SIGHUP)
 
     def _wait_until_it_accepts(self):
-        import socket
-        import time
-
         deadline = time.monotonic() + brokers.START_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:

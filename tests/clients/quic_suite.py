@@ -1,7 +1,6 @@
 """MQTT over QUIC with a client of another make (aioquic); brokers are started here."""
 
 import asyncio
-import os
 import random
 import signal
 import socket
@@ -349,6 +348,26 @@ async def a_reload_changes_the_rules_and_keeps_connections(broker):
         equal(closed[0], ALERT + 116, "code")
         client.send(publish("a", b"still here"))
         equal(await client.packet(), (0x30, b"\0\1astill here"), "message")
+
+
+@behaviour
+@with_broker()
+async def a_listener_that_is_taken_away_ends_and_may_come_back(broker):
+    async with peer(broker) as client:
+        await client.connect_mqtt("early", will=("will", "gone"))
+        broker.reload(quic=False)
+        code, reason = await client.closing()
+        equal(code, 0x98, "code")
+        assert "listener" in reason, reason
+    broker.reload()
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            async with asyncio.timeout(1), peer(broker) as client:
+                await client.connect_mqtt("late")
+                return
+        except (TimeoutError, Closed, OSError):
+            assert time.monotonic() < deadline, broker.log()
 
 
 @behaviour

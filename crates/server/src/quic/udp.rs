@@ -76,7 +76,7 @@ impl Udp {
         self.state.max_gso_segments().max(1)
     }
 
-    /// Takes what one system call gives; false if there was nothing.
+    /// Takes what one system call gives; false if there is no more of it.
     pub(super) fn receive(&mut self, mut take: impl FnMut(&Datagram<'_>)) -> io::Result<bool> {
         let mut metas = [RecvMeta::default(); BATCH];
         let mut slices = self.buffers.chunks_exact_mut(self.size).map(IoSliceMut::new);
@@ -97,7 +97,8 @@ impl Udp {
                 take(&Datagram { from: meta.addr, meta: *meta, bytes });
             }
         }
-        Ok(true)
+        // Fewer than there was room for: asking again would tell no more than that.
+        Ok(count == BATCH)
     }
 
     /// Sends datagrams. One that the system has no room for is lost, as it may be on any link.
