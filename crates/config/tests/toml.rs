@@ -112,14 +112,6 @@ fn what_is_wrong_is_named_with_line_and_what_is_near() {
         ("[[listener]]\nversions = []\n", "no version of MQTT is left"),
         ("[[listener]]\nmaximum_qos = 3\n", "d.toml:2: there are QoS 0, 1 and 2"),
         ("[[listener]]\nprotocol = \"quic\"\n", "d.toml:2: QUIC is always encrypted"),
-        (
-            "[[listener]]\nprotocol = \"quic\"\ncertfile = \"c\"\nkeyfile = \"k\"\nquic_keep_alive = \"5m\"\n",
-            "d.toml:5: `quic_keep_alive` must be shorter",
-        ),
-        (
-            "[[listener]]\nprotocol = \"quic\"\ncertfile = \"c\"\nkeyfile = \"k\"\nproxy_protocol = \"v1\"\n",
-            "d.toml:5: a proxy cannot say",
-        ),
         ("[[listener]]\nallow_from = [\"home\"]\n", "d.toml:2: `home` is no network"),
         ("[[listener]]\nallow_from = [\"10.0.0.0/33\"]\n", "is no network"),
         (
@@ -160,6 +152,23 @@ fn what_is_wrong_is_named_with_line_and_what_is_near() {
         ("[[bridge]]\ntopics = [\"#\"]\n", "expected a list of tables"),
         ("[server\n", "d.toml:1: "),
         ("[server]\nuser = \"a\"\nuser = \"b\"\n", "d.toml:3: duplicate key"),
+    ] {
+        let problems = load(text).expect_err(text).to_string();
+        assert!(problems.contains(told), "{text:?}: {problems}");
+    }
+}
+
+#[test]
+fn what_does_not_go_with_quic_is_named() {
+    for (text, told) in [
+        (
+            "[[listener]]\nprotocol = \"quic\"\ncertfile = \"c\"\nkeyfile = \"k\"\nquic_keep_alive = \"5m\"\n",
+            "d.toml:5: `quic_keep_alive` must be shorter",
+        ),
+        (
+            "[[listener]]\nprotocol = \"quic\"\ncertfile = \"c\"\nkeyfile = \"k\"\nproxy_protocol = \"v1\"\n",
+            "d.toml:5: a proxy cannot say",
+        ),
     ] {
         let problems = load(text).expect_err(text).to_string();
         assert!(problems.contains(told), "{text:?}: {problems}");
