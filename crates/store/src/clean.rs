@@ -29,9 +29,6 @@ const PACE: usize = 3;
 /// Bytes read from the disk at once.
 const PIECE: usize = 256 << 10;
 
-/// What cannot be read so often is given up. The disk has tried for itself each time.
-const ATTEMPTS: u32 = 3;
-
 /// A segment that is being cleaned.
 pub(crate) struct Cleaning {
     segment: u32,
@@ -39,8 +36,6 @@ pub(crate) struct Cleaning {
     /// So many bytes of records of the next frame are done.
     done: usize,
     damaged: bool,
-    /// How often it could not be read.
-    refused: u32,
 }
 
 /// What may still be spent.
@@ -114,6 +109,10 @@ impl<D: Disk> Log<D> {
                 if cleaning.damaged {
                     self.index.forget(cleaning.segment);
                 }
+                if let Some(segment) = self.segments.get_mut(self.cleaned.len()) {
+                    // Not to be written again where it could not be read.
+                    segment.failed |= cleaning.frames.was_refused();
+                }
                 self.cleaned.push_back(self.next);
             } else {
                 self.cleaning = Some(cleaning);
@@ -131,7 +130,7 @@ impl<D: Disk> Log<D> {
             return None;
         }
         let frames = Frames::new(segment.id, self.identity, segment.end, PIECE);
-        Some(Cleaning { segment: segment.id, frames, done: 0, damaged: false, refused: 0 })
+        Some(Cleaning { segment: segment.id, frames, done: 0, damaged: false })
     }
 
     /// Copies what lives in a segment; whether that was all.
@@ -141,20 +140,10 @@ impl<D: Disk> Log<D> {
         budget: &mut Budget,
     ) -> Result<bool, WriteError> {
         let at = self.cleaned.len();
-        let Cleaning { frames, done, damaged, refused, .. } = cleaning;
+        let Cleaning { frames, done, damaged, .. } = cleaning;
         while budget.copy > 0 && budget.read > 0 {
             let file = &self.segments[at].file;
-            let next = match frames.next(&mut self.disk, file) {
-                Ok(next) => next,
-                Err(error) => {
-                    *refused += 1;
-                    if *refused == ATTEMPTS {
-                        frames.forgive();
-                    }
-                    return Err(error.into());
-                }
-            };
-            let Some(frame) = next else {
+            let Some(frame) = frames.next(&mut self.disk, file)? else {
                 if frames.is_at_end() {
                     return Ok(true);
                 }
@@ -162,8 +151,6 @@ impl<D: Disk> Log<D> {
                     *damaged = true;
                     self.counters.damaged += 1;
                     self.keep_copy(at);
-                    // Not to be written again where it could not be read.
-                    self.segments[at].failed |= *refused > 0;
                 }
                 if frames.resync(&mut self.disk, &self.segments[at].file)?.is_none() {
                     return Ok(true);

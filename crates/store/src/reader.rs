@@ -16,9 +16,16 @@ pub(crate) struct Frames {
     /// Where the buffer begins, in the file.
     base: u64,
     piece: usize,
-    /// Blocks that the disk cannot read are taken for zeros, which no frame has: damage like any other.
-    forgiving: bool,
+    /// How often reading may yet fail. After that, blocks that the disk cannot read are taken for zeros,
+    /// which no frame has: damage like any other.
+    patience: u32,
+    /// The disk has failed to read something.
+    refused: bool,
 }
+
+/// So often a disk may fail to read before what it cannot read is given up. It has tried for itself each
+/// time.
+const PATIENCE: u32 = 3;
 
 /// A frame that is whole.
 #[derive(Debug, Clone, Copy)]
@@ -40,20 +47,25 @@ impl Frames {
     /// Reads a segment that ends at `end`, so many bytes at a time.
     pub(crate) fn new(segment: u32, identity: Identity, end: u64, piece: usize) -> Self {
         let (at, base) = (SEGMENT_HEADER, SEGMENT_HEADER);
-        let forgiving = false;
-        Self { segment, identity, at, end, buffer: Vec::new(), base, piece, forgiving }
+        let (buffer, patience, refused) = (Vec::new(), PATIENCE, false);
+        Self { segment, identity, at, end, buffer, base, piece, patience, refused }
     }
 
-    /// Goes on over what the disk cannot read.
+    /// Goes on over what the disk cannot read, at once.
     pub(crate) const fn forgive(&mut self) {
-        self.forgiving = true;
+        self.patience = 0;
+    }
+
+    /// Whether the disk has failed to read something.
+    pub(crate) const fn was_refused(&self) -> bool {
+        self.refused
     }
 
     /// Reads another segment from its begin on, with the same memory.
     pub(crate) fn begin(&mut self, segment: u32, end: u64) {
         let buffer = std::mem::take(&mut self.buffer);
-        let forgiving = self.forgiving;
-        *self = Self { buffer, forgiving, ..Self::new(segment, self.identity, end, self.piece) };
+        let patience = self.patience;
+        *self = Self { buffer, patience, ..Self::new(segment, self.identity, end, self.piece) };
         self.buffer.clear();
     }
 
@@ -173,10 +185,15 @@ impl Frames {
         self.buffer.resize(wanted.max(kept), 0);
         let (from, into) = (at + kept as u64, &mut self.buffer[kept..]);
         let read = match disk.read_at(file, from, into) {
-            Err(error) if self.forgiving => read_blocks(disk, file, from, into, error),
+            Err(error) if self.patience == 0 => {
+                self.refused = true;
+                read_blocks(disk, file, from, into, error)
+            }
             read => read,
         };
         if read.is_err() {
+            self.refused = true;
+            self.patience = self.patience.saturating_sub(1);
             self.buffer.truncate(kept);
         }
         read
