@@ -14,6 +14,7 @@ test-rust:
 	$(CARGO) test --workspace --quiet --no-fail-fast
 
 test-clients: tools
+	$(CARGO) test --quiet -p dunlin-access -p dunlin-kit --test mosquitto --test foreign -- --ignored
 	$(CARGO) build -p dunlin
 	tests/clients/run.py
 
