@@ -8,6 +8,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -70,6 +71,8 @@ struct Case {
     payload: usize,
     /// Messages that a publisher sends at once.
     burst: u16,
+    /// Each message goes to another of so many topics, which one filter covers.
+    topics: usize,
     /// Whether sessions outlive the process, and their clients are there.
     kept: Kept,
     /// Whether rules are asked.
@@ -95,6 +98,7 @@ const fn case(name: &'static str, publishers: usize, subscribers: usize, qos: Qo
         version: Version::V3_1_1,
         payload: 64,
         burst,
+        topics: 1,
         kept: Kept::Nothing,
         guarded: false,
     }
@@ -105,6 +109,8 @@ const CASES: &[Case] = &[
     Case { version: Version::V5_0, ..case("pair-qos0-v5", 1, 1, QoS::AtMostOnce) },
     case("pairs-qos0", 10, 10, QoS::AtMostOnce),
     Case { guarded: true, ..case("guarded-qos0", 10, 10, QoS::AtMostOnce) },
+    Case { topics: 20_000, ..case("spread-qos0", 1, 1, QoS::AtMostOnce) },
+    Case { topics: 20_000, guarded: true, ..case("guarded-spread", 1, 1, QoS::AtMostOnce) },
     case("pairs-qos1", 10, 10, QoS::AtLeastOnce),
     Case { guarded: true, ..case("guarded-qos1", 10, 10, QoS::AtLeastOnce) },
     case("pairs-qos2", 10, 10, QoS::ExactlyOnce),
@@ -150,10 +156,10 @@ impl Rules {
             ["sites/+/state", "$SYS/#", "config/+/+/set"]
                 .into_iter()
                 .map(String::from)
-                .chain([format!("bench/pair/{own}")])
+                .chain([format!("bench/pair/{own}"), format!("bench/pair/{own}/+")])
                 .collect()
         };
-        let clients = (0..RULES / 8).flat_map(|number| {
+        let clients = (0..RULES / 10).flat_map(|number| {
             [(format!("p{number}"), filters(number)), (format!("s{number}"), filters(number))]
         });
         Self(clients.collect())
@@ -188,6 +194,8 @@ struct Bench<'a> {
     dirty: Vec<ConnId>,
     input: Vec<u8>,
     next: u16,
+    /// Which of its topics comes next.
+    place: usize,
 }
 
 impl<'a> Bench<'a> {
@@ -209,10 +217,11 @@ impl<'a> Bench<'a> {
             dirty: Vec::new(),
             input: Vec::new(),
             next: 1,
+            place: 0,
         };
         for number in 0..case.subscribers {
             let id = bench.connect(&format!("s{number}"), case.kept == Kept::Nothing);
-            let topic = bench.topic(number);
+            let filter = bench.filter(number);
             let options = SubscribeOptions {
                 qos: case.qos,
                 no_local: false,
@@ -222,7 +231,7 @@ impl<'a> Bench<'a> {
             let subscribe = Packet::Subscribe(Subscribe {
                 packet_id: PacketId::new(1).expect("not zero"),
                 properties: Properties::EMPTY,
-                filters: vec![(TopicFilter::new(&topic).expect("valid"), options)],
+                filters: vec![(TopicFilter::new(&filter).expect("valid"), options)],
             });
             bench.offer(id, &bench.encoded(&subscribe));
             bench.flush();
@@ -238,6 +247,12 @@ impl<'a> Bench<'a> {
         bench.rules = case.guarded.then(Rules::new);
         bench.flush();
         bench
+    }
+
+    /// What a subscriber asks for.
+    fn filter(&self, number: usize) -> String {
+        let all = if self.case.topics > 1 { "/+" } else { "" };
+        self.topic(number) + all
     }
 
     fn topic(&self, number: usize) -> String {
@@ -291,7 +306,8 @@ impl<'a> Bench<'a> {
         for _ in 0..rounds {
             for number in 0..self.publishers.len() {
                 let mut input = std::mem::take(&mut self.input);
-                let again = self.case.qos == QoS::AtMostOnce && !input.is_empty();
+                let same = self.case.qos == QoS::AtMostOnce && self.case.topics == 1;
+                let again = same && !input.is_empty();
                 if !(again && self.publishers.len() == 1) {
                     input.clear();
                     self.fill(&mut input, number, &payload);
@@ -311,9 +327,15 @@ impl<'a> Bench<'a> {
     }
 
     fn fill(&mut self, input: &mut Vec<u8>, number: usize, payload: &[u8]) {
-        let topic = self.topic(number);
+        let mut topic = self.topic(number);
+        let below = topic.len();
         let first = self.next;
         for offset in 0..self.case.burst {
+            if self.case.topics > 1 {
+                self.place = (self.place + 1) % self.case.topics;
+                topic.truncate(below);
+                write!(topic, "/{}", self.place).expect("a string takes all");
+            }
             let packet_id = PacketId::new(first + offset).expect("not zero");
             let delivery = match self.case.qos {
                 QoS::AtMostOnce => Delivery::AtMostOnce,

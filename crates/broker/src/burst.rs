@@ -18,7 +18,6 @@ use crate::connection::Stage;
 use crate::incoming::{Incoming, Wire};
 use crate::publish::{Origin, publishable};
 use crate::slab::NONE;
-use crate::verdicts::Permits;
 
 impl Broker {
     /// Takes the packets at the front of `bytes` that are part of a burst; returns how many bytes they had.
@@ -51,7 +50,7 @@ impl Broker {
         let Some(connection) = self.hub.connections.at(slot) else { return 0 };
         let Some(route) = self.routes.current(connection.route, view) else { return 0 };
         if let Some(guard) = view.guard
-            && !Permits::has(connection.permits.as_deref(), guard.generation, route.serial)
+            && !self.hub.is_permitted(slot, route, guard)
         {
             return 0;
         }

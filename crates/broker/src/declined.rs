@@ -20,6 +20,7 @@ use crate::refusal::Refusal;
 use crate::routes::Route;
 use crate::settings::{DeniedPublish, Settings};
 use crate::slab::NONE;
+use crate::verdicts::Permits;
 
 /// The fewest bytes that a user property takes in a packet: its identifier and two lengths.
 const SHORTEST_USER_PROPERTY: usize = 5;
@@ -119,13 +120,11 @@ impl Broker {
         route: u32,
         view: &View<'_>,
     ) -> Option<Flow> {
-        let (topic, serial) = {
-            let route = self.routes.get(route);
-            (Arc::clone(&route.topic), route.serial)
-        };
+        let topic = Arc::clone(&self.routes.get(route).topic);
         let Origin { connection: slot, version, .. } = from;
-        let ruling = self.hub.permit(now, slot, (serial, &topic), view);
+        let ruling = self.hub.permit(now, slot, &topic, view);
         if ruling.allowed {
+            self.remember_permit(slot, route, view);
             return None;
         }
         if !version.is_v5() && self.hub.settings.denied_publish == DeniedPublish::Disconnect {
@@ -136,6 +135,21 @@ impl Broker {
         self.hub.stats.publish_dropped += 1;
         self.hub.answer_declined(from, ReasonCode::NotAuthorized);
         Some(Flow::Continue)
+    }
+
+    /// Rules let a connection publish to the topic of a route: that is noted with the route, or with the
+    /// connection if the route has another one already.
+    fn remember_permit(&mut self, slot: u32, route: u32, view: &View<'_>) {
+        let Some(guard) = view.guard else { return };
+        let connections = &self.hub.connections;
+        let remains = |other: ConnId| connections.get(other.slot, other.epoch).is_some();
+        if self.routes.allow(route, self.hub.id(slot), remains) {
+            return;
+        }
+        let serial = self.routes.get(route).serial;
+        if let Some(connection) = self.hub.connections.at_mut(slot) {
+            Permits::add(&mut connection.permits, guard.generation, serial);
+        }
     }
 
     /// What is wrong with the will of a CONNECT of so many bytes.

@@ -24,7 +24,6 @@ use crate::mount;
 use crate::router::SessionKey;
 use crate::routes::Route;
 use crate::slab::NONE;
-use crate::verdicts::Permits;
 
 impl Broker {
     /// PUBLISH from a client.
@@ -70,7 +69,6 @@ impl Broker {
             // What follows in a burst is compared with the route, which for these has another topic.
             connection.route = if mounted { NONE } else { number };
         }
-        let permits = connection.permits.as_deref();
         self.hub.stats.publish_received += 1;
         self.hub.stats.publish_bytes_received += publish.payload.len() as u64;
 
@@ -80,7 +78,7 @@ impl Broker {
             return Ok(Flow::Continue);
         }
         if let Some(guard) = view.guard
-            && !Permits::has(permits, guard.generation, route.serial)
+            && !self.hub.is_permitted(slot, route, guard)
             && let Some(flow) = self.forbid(now, origin, number, view)
         {
             return Ok(flow);

@@ -13,6 +13,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use crate::commons::View;
+use crate::connection::ConnId;
 use crate::router::{GroupId, Matches, SessionKey, Subscriber};
 use crate::verdicts::{Readers, Refused};
 
@@ -42,6 +43,8 @@ pub(crate) struct Route {
     pub(crate) serial: u64,
     /// Who may read it, if there are rules.
     pub(crate) readers: Option<Box<Readers>>,
+    /// A connection that rules let publish to it. Most topics have one publisher.
+    writer: Option<ConnId>,
 }
 
 impl Route {
@@ -53,6 +56,12 @@ impl Route {
     /// Whether a member of one of its groups may have what is published to it.
     pub(crate) fn may_read(&self, session: SessionKey) -> bool {
         self.readers.as_ref().is_none_or(|readers| readers.may(session))
+    }
+
+    /// Whether rules were asked before and let this connection publish to it.
+    #[inline]
+    pub(crate) fn may_be_written(&self, by: ConnId) -> bool {
+        self.writer == Some(by)
     }
 
     fn receivers(&self) -> usize {
@@ -98,6 +107,21 @@ impl Routes {
         &self.routes[route as usize]
     }
 
+    /// Remembers that rules let a connection publish to it, if nobody else is remembered who `remains`.
+    pub(crate) fn allow(
+        &mut self,
+        route: u32,
+        writer: ConnId,
+        remains: impl FnOnce(ConnId) -> bool,
+    ) -> bool {
+        let route = &mut self.routes[route as usize];
+        let free = route.writer.is_none_or(|other| other == writer || !remains(other));
+        if free {
+            route.writer = Some(writer);
+        }
+        free
+    }
+
     /// The route with this number, if it is there and up to date.
     #[inline]
     pub(crate) fn current(&self, route: u32, view: &View<'_>) -> Option<&Route> {
@@ -135,10 +159,12 @@ impl Routes {
         let route = &mut self.routes[number as usize];
         self.receivers -= route.receivers();
         match view.guard {
-            None => route.readers = None,
+            None => (route.readers, route.writer) = (None, None),
             Some(guard) => {
                 let readers = route.readers.get_or_insert_default();
-                readers.judge(name, &self.scratch, guard, view, &mut self.refused);
+                let same = readers.judge(name, &self.scratch, guard, view, &mut self.refused);
+                // Other rules allowed it, or it was somebody else then.
+                route.writer = route.writer.filter(|_| same);
                 if !readers.all() {
                     readers.sieve(&mut self.scratch, view.index);
                 }
@@ -173,6 +199,7 @@ impl Routes {
         let route = Route {
             serial: self.serial,
             readers: None,
+            writer: None,
             topic: name.into(),
             version: u64::MAX,
             hash,
@@ -234,7 +261,7 @@ impl Routes {
                 route.remote = Vec::new();
                 route.groups = Vec::new();
                 route.numbers = Vec::new();
-                route.readers = None;
+                (route.readers, route.writer) = (None, None);
             }
         }
     }

@@ -97,7 +97,8 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    /// Asks about everybody in `matches`; only about those who are new, if the rules are the same.
+    /// Asks about everybody in `matches`; only about those who are new, if the rules are the same. True if
+    /// these and everybody's identity are.
     pub(crate) fn judge(
         &mut self,
         topic: &str,
@@ -105,7 +106,7 @@ impl Readers {
         guard: Guarded<'_>,
         view: &View<'_>,
         refused: &mut Refused,
-    ) {
+    ) -> bool {
         let identities = &view.commons.numbers().identities;
         let (now, changed) = identities.since(self.identities);
         match changed {
@@ -114,8 +115,8 @@ impl Readers {
             }
             _ => self.asked.clear(),
         }
-        self.generation = guard.generation;
-        self.identities = now;
+        let same = (self.generation, self.identities) == (guard.generation, now);
+        (self.generation, self.identities) = (guard.generation, now);
         let before = mem::take(&mut self.asked);
         let mut known = before.iter().peekable();
         self.denied.clear();
@@ -138,6 +139,7 @@ impl Readers {
         }
         self.denied.sort_unstable();
         self.denied.dedup();
+        same
     }
 
     /// Whether nobody was denied.
@@ -305,26 +307,24 @@ impl Hub {
         ruling
     }
 
-    /// Whether a client may publish to the topic of a route, which is remembered if so.
-    pub(crate) fn permit(
-        &mut self,
-        now: Time,
-        slot: u32,
-        (route, topic): (u64, &str),
-        view: &View<'_>,
-    ) -> Ruling {
-        let Some(guard) = view.guard else { return Ruling::ALLOWED };
+    /// Whether rules were asked before and let a connection publish to the topic of a route.
+    #[inline]
+    pub(crate) fn is_permitted(&self, slot: u32, route: &Route, guard: Guarded<'_>) -> bool {
+        if route.may_be_written(self.id(slot)) {
+            return true;
+        }
+        let connection = self.connections.at(slot);
+        let permits = connection.and_then(|connection| connection.permits.as_deref());
+        Permits::has(permits, guard.generation, route.serial)
+    }
+
+    /// Whether a client may publish to a topic.
+    pub(crate) fn permit(&mut self, now: Time, slot: u32, topic: &str, view: &View<'_>) -> Ruling {
         let session = self.connections.at(slot).map_or(NONE, |connection| connection.session);
         let Some(who) = self.sessions.at(session).map(|session| Arc::clone(&session.who)) else {
             return Ruling::denied(None);
         };
-        let ruling = self.check(now, &who, Action::Publish, topic, view);
-        if ruling.allowed
-            && let Some(connection) = self.connections.at_mut(slot)
-        {
-            Permits::add(&mut connection.permits, guard.generation, route);
-        }
-        ruling
+        self.check(now, &who, Action::Publish, topic, view)
     }
 
     /// Drops what waits for a session and may not be sent to it any more, once after each change of the

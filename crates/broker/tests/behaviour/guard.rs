@@ -160,6 +160,48 @@ fn rules_are_asked_once_and_not_for_each_message() {
 }
 
 #[test]
+fn whoever_publishes_to_many_topics_is_judged_once_for_each() {
+    let mut world = World::new();
+    world.rules.allow_all();
+    let writers = ["one", "two"].map(|name| world.connect(user(name)));
+    let publish_all = |world: &mut World, writer: Client| {
+        for number in 0..2_000 {
+            world.publish(writer, &format!("meters/{number}"), "x", QoS::AtMostOnce, 0);
+        }
+        world.rules.asked()
+    };
+    assert_eq!(publish_all(&mut world, writers[0]), 2_000);
+    assert_eq!(publish_all(&mut world, writers[0]), 0);
+    // Of the topics that somebody else publishes to, fewer are remembered.
+    assert_eq!(publish_all(&mut world, writers[1]), 2_000);
+    assert!(publish_all(&mut world, writers[1]) > 1_000);
+    assert_eq!(publish_all(&mut world, writers[0]), 0);
+    // Unless the other is gone.
+    world.cut(writers[0]);
+    assert!(publish_all(&mut world, writers[1]) > 1_000);
+    assert_eq!(publish_all(&mut world, writers[1]), 0);
+    world.rules.deny("two", Action::Publish, "meters/7");
+    assert_eq!(publish_all(&mut world, writers[1]), 2_000, "other rules");
+    assert_eq!(world.sum(|stats| stats.causes.of(Cause::AclDenied)), 1);
+}
+
+#[test]
+fn a_permit_ends_with_its_connection() {
+    let (mut world, reader) = read(1);
+    world.rules.deny("guest", Action::Publish, "t");
+    let owner = world.connect(user("owner"));
+    world.publish(owner, "t", "1", QoS::AtMostOnce, 0);
+    assert_eq!(world.take(reader), ["t 1"]);
+    world.cut(owner);
+    // In the same slot, and with the same client identifier.
+    let mut options = user("owner");
+    options.username = Some("guest");
+    let guest = world.connect(options);
+    world.publish(guest, "t", "2", QoS::AtMostOnce, 0);
+    assert!(world.take(reader).is_empty());
+}
+
+#[test]
 fn members_of_a_group_who_may_not_read_are_passed_over() {
     for shards in [1, 2] {
         let mut world = World::with_shards(shards);
