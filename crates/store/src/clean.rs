@@ -224,9 +224,7 @@ impl<D: Disk> Log<D> {
             self.counters.frames += u64::from(self.group.close(self.identity));
         }
         self.make_room(bytes.len())?;
-        for (record, view) in Views::new(&bytes).flatten() {
-            self.put(record, &view);
-        }
+        self.put(&bytes);
         match *view {
             View::Unknown => self.index.live.remove(place),
             View::Unretained { topic, .. } => self.index.retained.is_copied(topic),
@@ -247,8 +245,9 @@ impl<D: Disk> Log<D> {
         let held = self.index.messages.held(m.id);
         let targets = entry.targets().collect();
         // That it was a will is known to its session, whose record is older and was copied before.
-        let origin = Origin::Client;
-        Record::Message { id: m.id, origin, retained, held, message, targets }.write(into);
+        let (id, origin) = (m.id, Origin::Client);
+        let publisher = retained.and_then(|_| m.publisher());
+        Record::Message { id, origin, retained, held, publisher, message, targets }.write(into);
     }
 
     fn say_session(&self, number: u64, record: &[u8], into: &mut Vec<u8>) {

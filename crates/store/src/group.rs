@@ -47,27 +47,29 @@ impl Group {
         self.start + self.bytes.len() as u64
     }
 
-    /// Appends the record with this number; returns where it lies in the segment.
-    #[inline]
-    pub(crate) fn push(&mut self, record: &[u8], number: u64, durable: u64, id: Identity) -> u32 {
-        if let Some(open) = &self.open
-            && open.header.length as usize + record.len() > FRAME_BYTES
-        {
+    /// Makes the frame ready for a record of so many bytes, which has this number; returns the bytes of
+    /// records that it has room for.
+    pub(crate) fn open(&mut self, size: usize, number: u64, durable: u64, id: Identity) -> usize {
+        if self.open.as_ref().is_some_and(|open| open.header.length as usize + size > FRAME_BYTES) {
             self.close(id);
         }
-        let Self { segment, ref bytes, .. } = *self;
+        let Self { segment, ref mut bytes, .. } = *self;
         let open = self.open.get_or_insert_with(|| {
             let header = FrameHeader { length: 0, segment, records: 0, first: number, durable };
-            Open { at: bytes.len(), header }
+            let at = bytes.len();
+            bytes.resize(at + FRAME_HEADER, 0);
+            Open { at, header }
         });
-        if open.header.records == 0 {
-            self.bytes.resize(open.at + FRAME_HEADER, 0);
+        // One that is larger has a frame to itself.
+        size.max(FRAME_BYTES - open.header.length as usize)
+    }
+
+    /// So many records of so many bytes lie behind those of the frame now.
+    pub(crate) fn opened(&mut self, records: u32, bytes: usize) {
+        if let Some(open) = &mut self.open {
+            open.header.length += bytes as u32;
+            open.header.records += records;
         }
-        let offset = self.start as usize + self.bytes.len();
-        open.header.length += record.len() as u32;
-        open.header.records += 1;
-        self.bytes.extend_from_slice(record);
-        offset as u32
     }
 
     /// Completes the frame; `false` if there is none.

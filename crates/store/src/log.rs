@@ -13,7 +13,7 @@ use crate::group::Group;
 use crate::index::Index;
 use crate::options::{Options, Report, Room, Status};
 use crate::segment::{Pool, Segment};
-use crate::view::{View, Views, view};
+use crate::view::{View, view};
 
 /// Bytes that are written and not flushed, from which on [`Log::append`] flushes by itself: they are kept in
 /// memory, too.
@@ -92,10 +92,7 @@ impl<D: Disk> Log<D> {
         self.mend()?;
         self.make_room(total)?;
         for batch in batches {
-            for read in Views::new(batch) {
-                let (record, view) = read.expect("the broker appends records");
-                self.put(record, &view);
-            }
+            self.put(batch);
         }
         self.counters.appended_bytes += total as u64;
         self.counters.frames += u64::from(self.group.close(self.identity));

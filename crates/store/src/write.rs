@@ -7,18 +7,48 @@ use crate::group::Group;
 use crate::index::Place;
 use crate::log::Log;
 use crate::segment::Segment;
-use crate::view::{View, Views};
+use crate::view::{Views, record_size};
+
+/// Bytes of records that are copied in one go, and then are still in the cache.
+const PIECE: usize = 32 << 10;
 
 impl<D: Disk> Log<D> {
-    /// Appends one record to the group. There has to be room in the segment.
-    #[inline]
-    pub(crate) fn put(&mut self, record: &[u8], view: &View<'_>) {
-        let Self { group, next, durable, identity, .. } = self;
-        let offset = group.push(record, *next, *durable, *identity);
-        let place = Place { segment: group.segment, offset, length: record.len() as u32 };
-        self.next += 1;
-        self.counters.records += 1;
-        self.index.apply(view, place);
+    /// Appends records to the group. There has to be room in the segment.
+    ///
+    /// # Panics
+    /// If they are not what `journal` writes.
+    pub(crate) fn put(&mut self, mut records: &[u8]) {
+        while !records.is_empty() {
+            let taken = self.put_some(records);
+            assert!(taken > 0, "the broker appends records");
+            records = &records[taken..];
+        }
+    }
+
+    /// Appends the first of these records; returns their bytes.
+    ///
+    /// They are copied before they are looked at: they come from another core, and a copy asks for all of
+    /// them at once, where a reader would wait for one after the other.
+    fn put_some(&mut self, records: &[u8]) -> usize {
+        let Some(size) = record_size(records) else { return 0 };
+        let Self { group, index, .. } = self;
+        let room = group.open(size, self.next, self.durable, self.identity);
+        let start = group.bytes.len();
+        let offset = group.end() as u32;
+        group.bytes.extend_from_slice(&records[..records.len().min(size.max(PIECE)).min(room)]);
+        let (mut taken, mut count) = (0, 0);
+        // The last one may be cut off.
+        for (record, view) in Views::new(&group.bytes[start..]).map_while(|read| read) {
+            let length = record.len() as u32;
+            index.apply(&view, Place { segment: group.segment, offset: offset + taken, length });
+            taken += length;
+            count += 1;
+        }
+        group.bytes.truncate(start + taken as usize);
+        group.opened(count, taken as usize);
+        self.next += u64::from(count);
+        self.counters.records += u64::from(count);
+        taken as usize
     }
 
     /// Sees to it that a segment is being written which has room for so many bytes of records. What is larger

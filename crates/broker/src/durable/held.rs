@@ -22,8 +22,8 @@ pub(crate) struct Waiting {
 
 /// What is to be sent.
 pub(crate) enum What {
-    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
-    Ack { kind: AckKind, packet_id: PacketId, reason: ReasonCode },
+    /// PUBACK, PUBREC, PUBREL or PUBCOMP, for so many packet identifiers from the first one on.
+    Acks { kind: AckKind, first: PacketId, count: u16, reason: ReasonCode },
     /// A QoS 2 message whose packet identifier had to be stored first, or a message behind one.
     Publish { packet_id: PacketId },
     /// SUBACK, and the retained messages that follow it.
@@ -32,6 +32,18 @@ pub(crate) enum What {
     UnsubAck(Box<SubAck<'static>>),
     /// Everything from CONNACK on, which is in the output already.
     ConnAck,
+}
+
+impl What {
+    /// Adds an acknowledgement that follows on those that are here; false if it does not.
+    fn join(&mut self, more: &Self) -> bool {
+        let Self::Acks { kind, first, count, reason } = self else { return false };
+        let Self::Acks { kind: k, first: next, count: 1, reason: r } = more else { return false };
+        let joins =
+            first.get().checked_add(*count) == Some(next.get()) && (&*kind, &*reason) == (k, r);
+        *count += u16::from(joins);
+        joins
+    }
 }
 
 impl Hub {
@@ -58,22 +70,35 @@ impl Hub {
     }
 
     fn answer_later(&mut self, slot: u32, kind: AckKind, packet_id: PacketId, reason: ReasonCode) {
-        if self.wait(slot, What::Ack { kind, packet_id, reason }).is_some() {
-            self.acknowledge_now(slot, kind, packet_id, reason);
+        let what = What::Acks { kind, first: packet_id, count: 1, reason };
+        if !self.joins(slot, &what) && self.wait(slot, what).is_some() {
+            self.acknowledge_all(slot, kind, packet_id, 1, reason);
         }
     }
 
-    fn acknowledge_now(
+    /// Whether it goes out with what waits already: clients number their messages one after the other, and
+    /// what they send in one turn waits for one token.
+    fn joins(&mut self, slot: u32, what: &What) -> bool {
+        let (token, connection) = (self.journal.due(), self.id(slot));
+        let Some(last) = self.waiting.back_mut() else { return false };
+        let same = Some(last.token) == token && last.connection == connection;
+        same && last.what.join(what)
+    }
+
+    fn acknowledge_all(
         &mut self,
         slot: u32,
         kind: AckKind,
-        packet_id: PacketId,
+        first: PacketId,
+        count: u16,
         reason: ReasonCode,
     ) {
-        if settles(kind, reason) {
-            self.settled(slot);
+        for packet_id in (first.get()..).take(count.into()).filter_map(PacketId::new) {
+            if settles(kind, reason) {
+                self.settled(slot);
+            }
+            self.acknowledge(slot, kind, packet_id, reason);
         }
-        self.acknowledge(slot, kind, packet_id, reason);
     }
 
     /// Sends something when all that was written so far is durable; gives it back if it is already.
@@ -112,8 +137,8 @@ impl Broker {
 
     pub(crate) fn send_waiting(&mut self, now: Time, slot: u32, what: What, view: &View<'_>) {
         match what {
-            What::Ack { kind, packet_id, reason } => {
-                self.hub.acknowledge_now(slot, kind, packet_id, reason);
+            What::Acks { kind, first, count, reason } => {
+                self.hub.acknowledge_all(slot, kind, first, count, reason);
             }
             What::Publish { packet_id } => {
                 if let Some(connection) = self.hub.connections.at_mut(slot) {
