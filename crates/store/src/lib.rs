@@ -21,7 +21,6 @@ mod index;
 mod log;
 mod open;
 mod options;
-mod publishers;
 mod reader;
 mod real;
 mod restore;
