@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dunlin_broker::{
-    Action, Broker, CloseCause, Commons, ConnId, Cursor, Guard, Guarded, Identity, Index, Message,
-    Next, Numbers, Peer, Retained, Ruling, Settings, Time, View,
+    Action, Broker, CloseCause, Commons, ConnId, Cursor, Guard, Guarded, Identity, Index, Next,
+    Numbers, Peer, Retained, RetainedMessage, Ruling, Settings, Time, View,
 };
 use dunlin_proto::codec::{self, AckKind};
 use dunlin_proto::packet::{Connect, Delivery, Packet, Publish, RetainHandling};
@@ -26,15 +26,15 @@ use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::topic::{TopicFilter, TopicName};
 use dunlin_proto::version::Version;
 
-struct Shared(RefCell<Retained<Arc<Message>>>, Numbers);
+struct Shared(RefCell<Retained<RetainedMessage>>, Numbers);
 
 impl Commons for Shared {
     fn home(&self, _: &str, here: u16) -> u16 {
         here
     }
     fn release(&self, _: &str) {}
-    fn retain(&self, topic: TopicName<'_>, message: Arc<Message>) -> u64 {
-        self.0.borrow_mut().put(topic, None, message.bytes(), message);
+    fn retain(&self, topic: TopicName<'_>, kept: RetainedMessage) -> u64 {
+        self.0.borrow_mut().put(topic, None, kept.message.bytes(), kept);
         0
     }
     fn unretain(&self, topic: TopicName<'_>) -> u64 {
@@ -47,7 +47,7 @@ impl Commons for Shared {
         from: Option<&Cursor>,
         limit: usize,
         now: Time,
-        into: &mut Vec<Arc<Message>>,
+        into: &mut Vec<RetainedMessage>,
     ) -> Option<Cursor> {
         self.0.borrow().page(filter, from, limit, now, into)
     }

@@ -1,12 +1,10 @@
 //! What all shards share, as the broker sees it.
 
-use std::sync::Arc;
-
 use dunlin_proto::Time;
 use dunlin_proto::topic::{TopicFilter, TopicName};
 
 use crate::guard::{Action, Guarded, Identity};
-use crate::message::Message;
+use crate::message::RetainedMessage;
 use crate::numbers::Numbers;
 use crate::router::{Cursor, Index};
 
@@ -72,7 +70,7 @@ pub trait Commons {
     fn release(&self, client_id: &str);
     /// Stores the retained message of a topic; returns its place in the order of such changes, a
     /// [`Numbers::stamp`] taken under the same lock.
-    fn retain(&self, topic: TopicName<'_>, message: Arc<Message>) -> u64;
+    fn retain(&self, topic: TopicName<'_>, message: RetainedMessage) -> u64;
     /// Removes the retained message of a topic; returns the same.
     fn unretain(&self, topic: TopicName<'_>) -> u64;
     /// Appends up to `limit` retained messages that match; returns where to go on, if there is more.
@@ -82,7 +80,7 @@ pub trait Commons {
         from: Option<&Cursor>,
         limit: usize,
         now: Time,
-        into: &mut Vec<Arc<Message>>,
+        into: &mut Vec<RetainedMessage>,
     ) -> Option<Cursor>;
     /// Names of what is stored.
     fn numbers(&self) -> &Numbers;

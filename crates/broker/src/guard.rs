@@ -4,6 +4,8 @@ use core::any::Any;
 use core::fmt;
 use std::sync::Arc;
 
+use crate::journal::Publisher;
+
 /// Who a client is, as rules see it.
 #[derive(Debug, Clone)]
 pub struct Identity {
@@ -23,6 +25,12 @@ impl Identity {
     pub const fn unnamed(client_id: Arc<str>) -> Self {
         Self { client_id, username: None, listener: 0, claims: None }
     }
+
+    /// As records hold it: without claims.
+    pub(crate) fn as_publisher(&self) -> Publisher<'_> {
+        let (client_id, username) = (&*self.client_id, self.username.as_deref());
+        Publisher { client_id, username, listener: self.listener }
+    }
 }
 
 /// What a client wants to do.
@@ -38,6 +46,8 @@ pub enum Action {
     Unsubscribe,
     /// To leave a will for a topic.
     Will,
+    /// That what it once published to a topic is still sent to new subscribers.
+    Retained,
 }
 
 impl fmt::Display for Action {
@@ -48,6 +58,7 @@ impl fmt::Display for Action {
             Self::Subscribe => "subscribe to",
             Self::Unsubscribe => "unsubscribe from",
             Self::Will => "leave a will for",
+            Self::Retained => "keep a retained message on",
         })
     }
 }
@@ -79,6 +90,12 @@ pub trait Guard: Send + Sync {
     /// Whether a client may do this with a topic; for subscriptions it is the filter, without
     /// `$share/NAME/`.
     fn check(&self, who: &Identity, action: Action, topic: &str) -> Ruling;
+
+    /// Whether a client has its rights by its names alone, and not by what it has shown when it came in: then
+    /// they are the same after it has left.
+    fn knows_by_name(&self, who: &Identity) -> bool {
+        who.claims.is_none()
+    }
 }
 
 /// The rules that hold for a turn.

@@ -71,7 +71,7 @@ pub use guard::{Action, Control, Guard, Guarded, Identity, Ruling};
 pub use inspect::{Client, Online};
 pub use limits::{Limit, Reached};
 pub use mail::Mail;
-pub use message::Message;
+pub use message::{Message, RetainedMessage};
 pub use numbers::Numbers;
 pub use output::Output;
 pub use rate::{Meter, Rate};

@@ -9,6 +9,7 @@ use dunlin_proto::topic::TopicName;
 use dunlin_proto::violation::PropertyContext;
 use dunlin_proto::{PacketType, Time};
 
+use crate::guard::Identity;
 use crate::journal::StoredMessage;
 
 /// An application message: written once, shared by every session that is to receive it.
@@ -25,6 +26,15 @@ pub struct Message {
     pub(crate) retain: bool,
     /// Under which identifier it is stored; 0 if it is not.
     pub(crate) id: Stored,
+}
+
+/// The retained message of a topic.
+#[derive(Debug, Clone)]
+pub struct RetainedMessage {
+    /// The message.
+    pub message: Arc<Message>,
+    /// Who published it; `None` if that is not known, or nobody who can be judged.
+    pub publisher: Option<Arc<Identity>>,
 }
 
 /// The identifier under which a message is stored, which it may be given once, by any shard.

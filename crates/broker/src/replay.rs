@@ -10,11 +10,11 @@ use dunlin_proto::topic::TopicFilter;
 use crate::broker::Broker;
 use crate::commons::View;
 use crate::durable::Retention;
-use crate::guard::Action;
+use crate::guard::{Action, Identity};
 use crate::hub::Hub;
 use crate::incoming::{Form, Incoming};
 use crate::journal::{Origin, Target};
-use crate::message::Message;
+use crate::message::{Message, RetainedMessage};
 use crate::numbers::Numbers;
 use crate::router::SessionKey;
 use crate::session::{Copy, Replay};
@@ -110,8 +110,11 @@ impl Broker {
             let from = replay.cursor.take();
             let more = view.commons.retained_page(filter, from.as_ref(), room, now, &mut messages);
             denied = !messages.is_empty();
-            for message in messages {
-                if !self.hub.check(now, &who, Action::Deliver, &message.topic, view).allowed {
+            for RetainedMessage { message, publisher } in messages {
+                let topic = &message.topic;
+                if !self.hub.check(now, &who, Action::Deliver, topic, view).allowed
+                    || !self.hub.may_stay(now, publisher.as_ref(), topic, view)
+                {
                     continue;
                 }
                 denied = false;
@@ -154,6 +157,20 @@ impl Broker {
 }
 
 impl Hub {
+    /// Whether who published a retained message may still write to its topic, as far as that matters.
+    fn may_stay(
+        &mut self,
+        now: Time,
+        publisher: Option<&Arc<Identity>>,
+        topic: &str,
+        view: &View<'_>,
+    ) -> bool {
+        let Some(who) = publisher.filter(|_| self.settings.check_retain_source) else {
+            return true;
+        };
+        self.check(now, who, Action::Retained, topic, view).allowed
+    }
+
     /// A session that keeps its messages gets a retained one.
     fn keep_replayed(&mut self, slot: u32, replay: &Replay, m: &Arc<Message>, numbers: &Numbers) {
         let number = self.number(slot);

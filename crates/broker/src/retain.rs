@@ -9,11 +9,12 @@ use dunlin_proto::topic::{TopicFilter, TopicName};
 use crate::commons::{Commons, View};
 use crate::durable::Retention;
 use crate::event::{Cause, Event};
+use crate::guard::Identity;
 use crate::hub::Hub;
 use crate::incoming::Incoming;
 use crate::journal::Origin;
 use crate::limits::{Limit, Reached};
-use crate::message::{Message, Stored};
+use crate::message::{Message, RetainedMessage, Stored};
 use crate::router::SessionKey;
 
 /// A retained message that ends sooner than the message it is a copy of, so that it is recorded by itself.
@@ -57,14 +58,19 @@ impl Hub {
             return Retention::None;
         }
         self.told_retained_full = false;
+        let publisher = publisher_of(publisher, view);
+        if self.journal.on {
+            self.journal.publisher.clone_from(&publisher);
+        }
+        let kept = |message| RetainedMessage { message, publisher };
         if let Some(aged) = self.aged(now, message) {
-            let stamp = commons.retain(topic, Arc::clone(&aged));
+            let stamp = commons.retain(topic, kept(Arc::clone(&aged)));
             if self.journal.on {
                 self.aged = Some(Aged { message: aged, stamp });
             }
             return Retention::None;
         }
-        Retention::Set(commons.retain(topic, Arc::clone(message)))
+        Retention::Set(commons.retain(topic, kept(Arc::clone(message))))
     }
 
     /// The limit that is in the way of one more retained message. In place of an earlier one that is not
@@ -125,10 +131,16 @@ impl Hub {
     }
 }
 
+/// Who is noted as the publisher of a retained message.
+fn publisher_of(session: Option<SessionKey>, view: &View<'_>) -> Option<Arc<Identity>> {
+    let who = view.commons.numbers().identities.of(session?)?;
+    view.guard.is_none_or(|guard| guard.rules.knows_by_name(&who)).then_some(who)
+}
+
 /// Bytes of the retained message of a topic.
 fn retained_bytes(topic: TopicName<'_>, now: Time, commons: &dyn Commons) -> Option<usize> {
     let mut found = Vec::new();
     let filter = TopicFilter::new(topic.as_str()).ok()?;
     commons.retained_page(filter, None, 1, now, &mut found);
-    found.first().map(|message| message.bytes())
+    found.first().map(|kept| kept.message.bytes())
 }

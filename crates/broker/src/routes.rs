@@ -269,14 +269,12 @@ impl Routes {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use dunlin_proto::Time;
     use dunlin_proto::topic::{TopicFilter, TopicName};
 
     use super::{MAXIMUM_TOPIC_BYTES, Routes};
     use crate::commons::{Commons, View};
-    use crate::message::Message;
+    use crate::message::RetainedMessage;
     use crate::numbers::Numbers;
     use crate::router::{Cursor, Index};
 
@@ -291,7 +289,7 @@ mod tests {
 
         fn release(&self, _client_id: &str) {}
 
-        fn retain(&self, _topic: TopicName<'_>, _message: Arc<Message>) -> u64 {
+        fn retain(&self, _topic: TopicName<'_>, _message: RetainedMessage) -> u64 {
             0
         }
 
@@ -305,7 +303,7 @@ mod tests {
             _from: Option<&Cursor>,
             _limit: usize,
             _now: Time,
-            _into: &mut Vec<Arc<Message>>,
+            _into: &mut Vec<RetainedMessage>,
         ) -> Option<Cursor> {
             None
         }

@@ -75,6 +75,9 @@ pub struct Settings {
     pub maximum_retained: usize,
     /// Bytes of them: topics, payloads and properties. 2 GiB: 10 million of 200 bytes.
     pub maximum_retained_bytes: usize,
+    /// Whether a retained message is sent only while its publisher may write to its topic. Yes, as Mosquitto:
+    /// what somebody wrote who is shut out since is not handed on.
+    pub check_retain_source: bool,
     /// When retained messages end that would be kept longer: the first filter that matches counts. None:
     /// they are kept as the standard says.
     pub retained_expiry: Vec<RetainedExpiry>,
@@ -168,6 +171,7 @@ impl Default for Settings {
             retain_available: true,
             maximum_retained: 10_000_000,
             maximum_retained_bytes: 2 << 30,
+            check_retain_source: true,
             retained_expiry: Vec::new(),
             assigned_id_prefix: "auto-".into(),
             response_information: None,

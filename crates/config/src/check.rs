@@ -94,12 +94,6 @@ impl Checker<'_> {
                 "this version delivers one copy for each subscription, with its identifier",
             ),
             (
-                config.retained.check_source
-                    && config.places.get("retained.check_source").is_some(),
-                "retained.check_source",
-                "this version delivers what is retained whoever wrote it: after rules have changed, clear what a client may not write any more",
-            ),
-            (
                 !config.server.tcp_nodelay,
                 "server.tcp_nodelay",
                 "small packets are never held back here: the broker gathers what is due before it writes",

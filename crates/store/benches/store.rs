@@ -229,7 +229,8 @@ fn message<'a>(
     let message =
         StoredMessage { topic, payload, properties: &[], expires: Time::MAX, qos, retain };
     let targets = numbers.iter().copied().map(target).collect();
-    Record::Message { id, origin: Origin::Client, retained, held: None, message, targets }
+    let (origin, held, publisher) = (Origin::Client, None, None);
+    Record::Message { id, origin, retained, held, publisher, message, targets }
 }
 
 fn written<'a>(records: impl IntoIterator<Item = Record<'a>>) -> Vec<u8> {

@@ -245,8 +245,9 @@ impl<D: Disk> Log<D> {
         let held = self.index.messages.held(m.id);
         let targets = entry.targets().collect();
         // That it was a will is known to its session, whose record is older and was copied before.
-        let origin = Origin::Client;
-        Record::Message { id: m.id, origin, retained, held, message, targets }.write(into);
+        let (id, origin) = (m.id, Origin::Client);
+        let publisher = retained.and_then(|_| m.publisher());
+        Record::Message { id, origin, retained, held, publisher, message, targets }.write(into);
     }
 
     fn say_session(&self, number: u64, record: &[u8], into: &mut Vec<u8>) {

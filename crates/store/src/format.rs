@@ -5,7 +5,7 @@ use crc32c::{crc32c, crc32c_append};
 /// What this program writes.
 pub(crate) const MAJOR: u16 = 1;
 /// Raised when kinds of records are added that may be skipped.
-pub(crate) const MINOR: u16 = 0;
+pub(crate) const MINOR: u16 = 1;
 
 /// Bytes before the first frame of a segment: a page, so that no frame shares one with the header.
 pub(crate) const SEGMENT_HEADER: u64 = 4096;

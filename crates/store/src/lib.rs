@@ -21,6 +21,7 @@ mod index;
 mod log;
 mod open;
 mod options;
+mod publishers;
 mod reader;
 mod real;
 mod restore;

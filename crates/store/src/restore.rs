@@ -16,6 +16,7 @@ use crate::error::OpenError;
 use crate::format::{Identity, segment_name};
 use crate::index::{Index, Place, Session};
 use crate::open::PIECE;
+use crate::publishers::Publishers;
 use crate::reader::Frames;
 use crate::segment::Segment;
 use crate::view::{MessageView, View, Views};
@@ -67,6 +68,7 @@ struct Building<'a> {
     sessions: HashMap<u64, u32, FixedState>,
     /// Of the message before.
     slot: u32,
+    publishers: Publishers,
 }
 
 impl<'a> Building<'a> {
@@ -81,7 +83,8 @@ impl<'a> Building<'a> {
             next_message: index.next.message,
             next_stamp: index.next.stamp,
         };
-        Self { index, state, retained, sessions, slot: 0 }
+        let publishers = Publishers::new();
+        Self { index, state, retained, sessions, slot: 0, publishers }
     }
 
     fn session(&mut self, number: u64) -> Option<&mut SessionState> {
@@ -155,7 +158,8 @@ impl<'a> Building<'a> {
         };
         if entry.is_retained() {
             let stamp = index.retained.stamp(entry.topic());
-            (self.retained)(RetainedState { message: message()?, stamp });
+            let publisher = m.publisher().map(|publisher| self.publishers.of(&publisher));
+            (self.retained)(RetainedState { message: message()?, stamp, publisher });
         }
         if let Some(held) = index.messages.held(m.id)
             && let Some(session) = self.session(held.number)

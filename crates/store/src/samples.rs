@@ -1,7 +1,7 @@
 //! Records for tests.
 
 use dunlin_broker::Time;
-use dunlin_broker::journal::{Held, Origin, Record, StoredMessage, Target, Will};
+use dunlin_broker::journal::{Held, Origin, Publisher, Record, StoredMessage, Target, Will};
 use dunlin_proto::qos::{PacketId, QoS};
 
 pub(crate) fn pid(value: u16) -> PacketId {
@@ -25,13 +25,20 @@ pub(crate) fn session(number: u64, expiry: u32) -> Record<'static> {
 pub(crate) fn message<'a>(id: u64, payload: &'a [u8], targets: &[u64]) -> Record<'a> {
     let (origin, targets) = (Origin::Client, targets.iter().copied().map(target).collect());
     let message = stored("t", payload);
-    Record::Message { id, origin, retained: None, held: None, message, targets }
+    let (retained, held, publisher) = (None, None, None);
+    Record::Message { id, origin, retained, held, publisher, message, targets }
 }
 
 pub(crate) fn retained<'a>(id: u64, topic: &'a str, payload: &'a [u8], stamp: u64) -> Record<'a> {
     let message = StoredMessage { retain: true, ..stored(topic, payload) };
     let (origin, targets) = (Origin::Client, vec![]);
-    Record::Message { id, origin, retained: Some(stamp), held: None, message, targets }
+    let publisher = Some(publisher());
+    let retained = Some(stamp);
+    Record::Message { id, origin, retained, held: None, publisher, message, targets }
+}
+
+pub(crate) fn publisher() -> Publisher<'static> {
+    Publisher { client_id: "p", username: Some("u"), listener: 3 }
 }
 
 /// The records as bytes.
@@ -91,6 +98,7 @@ pub(crate) fn records() -> Vec<Record<'static>> {
             origin: Origin::Will(4),
             retained: Some(8),
             held: Some(held),
+            publisher: Some(publisher()),
             message: whole,
             targets: targets.clone(),
         },

@@ -6,7 +6,7 @@
 //! then the checksum stands for it.
 
 use dunlin_broker::Time;
-use dunlin_broker::journal::{Held, Kind, Record, Records, StoredMessage, Target};
+use dunlin_broker::journal::{Held, Kind, Publisher, Record, Records, StoredMessage, Target};
 use dunlin_proto::qos::{PacketId, QoS};
 
 /// One record, as far as the index needs it.
@@ -91,6 +91,14 @@ impl<'a> MessageView<'a> {
             qos: QoS::try_from(self.flags & flags::QOS).ok()?,
             retain: self.flags & flags::RETAIN != 0,
         })
+    }
+
+    /// Who published it, if it says so: that stands behind the targets.
+    pub(crate) fn publisher(&self) -> Option<Publisher<'a>> {
+        self.retained?;
+        let mut targets = self.targets;
+        targets.by_ref().for_each(drop);
+        targets.reader.publisher()
     }
 
     /// What it counts for in limits, in bytes.
@@ -313,6 +321,23 @@ impl<'a> Reader<'a> {
         Some(bytes)
     }
 
+    fn text(&mut self) -> Option<&'a str> {
+        core::str::from_utf8(self.bytes()?).ok()
+    }
+
+    fn publisher(&mut self) -> Option<Publisher<'a>> {
+        let client_id = self.text()?;
+        let username = match self.small::<usize>()?.checked_sub(1) {
+            None => None,
+            Some(length) => {
+                let (text, rest) = self.0.split_at_checked(length)?;
+                self.0 = rest;
+                Some(core::str::from_utf8(text).ok()?)
+            }
+        };
+        Some(Publisher { client_id, username, listener: self.small()? })
+    }
+
     /// Its number is told as the difference to `previous`.
     #[inline]
     fn target(&mut self, previous: u64) -> Option<Target> {
@@ -356,9 +381,12 @@ mod tests {
             };
             match (&record, seen) {
                 (
-                    Record::Message { id, retained, held, message, targets: all, .. },
+                    Record::Message {
+                        id, retained, held, publisher, message, targets: all, ..
+                    },
                     View::Message(m),
                 ) => {
+                    assert_eq!(m.publisher(), *publisher);
                     assert_eq!((m.id, m.retained, m.held), (*id, *retained, *held));
                     assert_eq!((m.stored(), m.bytes()), (Some(*message), message.size()));
                     assert_eq!(targets, *all);

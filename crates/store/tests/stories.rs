@@ -37,6 +37,7 @@ fn message(id: u64, payload: &[u8], numbers: &[u64], retained: Option<(&str, u64
         origin: Origin::Client,
         retained,
         held: None,
+        publisher: None,
         message,
         targets,
     }])

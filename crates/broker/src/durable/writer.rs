@@ -2,11 +2,13 @@
 
 use core::mem;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::Journal;
+use crate::guard::Identity;
 use crate::incoming::Incoming;
 use crate::journal::{Head, Held, Origin, Record, Target, message_record, route_record};
 use crate::numbers::Numbers;
@@ -66,6 +68,8 @@ pub(crate) struct Writer {
     haste: Haste,
     /// The receivers of the message at hand, while they are noted.
     targets: Vec<Target>,
+    /// Who published it, if it is to be retained.
+    pub(crate) publisher: Option<Arc<Identity>>,
     noting: Noting,
     /// Not yet used.
     ids: core::ops::Range<u64>,
@@ -84,6 +88,7 @@ impl Writer {
             ending: HashMap::with_hasher(FixedState::with_seed(0)),
             haste: Haste::None,
             targets: Vec::new(),
+            publisher: None,
             noting: Noting::No,
             ids: 0..0,
         }
@@ -216,7 +221,9 @@ impl Writer {
             }
         } else if wanted {
             // Said again in full, it is held no longer.
-            let head = Head { id: m.id.get(), origin, retained: stamp, held: None };
+            let who = if stamp.is_some() { self.publisher.take() } else { None };
+            let publisher = who.as_deref().map(Identity::as_publisher);
+            let head = Head { id: m.id.get(), origin, retained: stamp, held: None, publisher };
             message_record(head, &m.stored(), &self.targets, &mut self.records);
         } else {
             m.disclaim();
@@ -228,8 +235,8 @@ impl Writer {
     /// A QoS 2 message from a publisher, until it is released.
     pub(crate) fn hold(&mut self, m: &Incoming<'_>, held: Held) {
         self.noting = Noting::No;
-        let head =
-            Head { id: m.id.get(), origin: Origin::Client, retained: None, held: Some(held) };
+        let (id, origin, held) = (m.id.get(), Origin::Client, Some(held));
+        let head = Head { id, origin, retained: None, held, publisher: None };
         message_record(head, &m.stored(), &[], &mut self.records);
     }
 

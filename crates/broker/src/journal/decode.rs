@@ -5,7 +5,7 @@ use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::topic::{TopicFilter, TopicName};
 
 use super::record::{
-    Held, Origin, Record, StoredMessage, Target, Will, message_flags, target_flags,
+    Held, Origin, Publisher, Record, StoredMessage, Target, Will, message_flags, target_flags,
 };
 use super::wire::Reader;
 
@@ -140,7 +140,14 @@ fn stored<'a>(r: &mut Reader<'a>) -> Option<Record<'a>> {
     let retained = if has(message_flags::RETAINED) { Some(r.number()?) } else { None };
     let held = if has(message_flags::HELD) { Some(held(r)?) } else { None };
     let origin = if has(message_flags::WILL) { Origin::Will(r.number()?) } else { Origin::Client };
-    Some(Record::Message { id, origin, retained, held, message, targets: targets(r)? })
+    let targets = targets(r)?;
+    // Stores of version 1.0 end here.
+    let publisher = if retained.is_none() || r.0.is_empty() { None } else { Some(publisher(r)?) };
+    Some(Record::Message { id, origin, retained, held, publisher, message, targets })
+}
+
+fn publisher<'a>(r: &mut Reader<'a>) -> Option<Publisher<'a>> {
+    Some(Publisher { client_id: r.text()?, username: r.optional()?, listener: r.small()? })
 }
 
 fn message<'a>(r: &mut Reader<'a>) -> Option<(u8, StoredMessage<'a>)> {
@@ -227,6 +234,7 @@ mod tests {
             origin: Origin::Client,
             retained: None,
             held: None,
+            publisher: None,
             message: message(payload),
             targets: vec![],
         };
@@ -265,6 +273,7 @@ mod tests {
                 origin: Origin::Will(4),
                 retained: Some(8),
                 held: Some(held),
+                publisher: Some(Publisher { client_id: "p", username: Some("u"), listener: 2 }),
                 message: whole,
                 targets: targets.clone(),
             },

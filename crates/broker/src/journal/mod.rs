@@ -16,7 +16,7 @@ mod wire;
 
 pub use decode::{Broken, Records};
 pub(crate) use record::{Head, message_record, route_record};
-pub use record::{Held, Kind, Origin, Record, StoredMessage, Target, Will};
+pub use record::{Held, Kind, Origin, Publisher, Record, StoredMessage, Target, Will};
 pub use state::{
     HeldState, QueuedState, RetainedState, SessionState, State, SubscriptionState, WillState,
 };

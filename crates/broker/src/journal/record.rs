@@ -74,6 +74,8 @@ pub enum Record<'a> {
         retained: Option<u64>,
         /// The QoS 2 exchange that has not released it yet.
         held: Option<Held>,
+        /// Who published it, if it is retained and that is known.
+        publisher: Option<Publisher<'a>>,
         /// The message.
         message: StoredMessage<'a>,
         /// Sessions that are to have it.
@@ -144,6 +146,17 @@ pub struct StoredMessage<'a> {
     pub retain: bool,
 }
 
+/// Who published a message, as records hold it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publisher<'a> {
+    /// The client identifier.
+    pub client_id: &'a str,
+    /// The user name it was let in with.
+    pub username: Option<&'a str>,
+    /// The listener it came in by.
+    pub listener: u16,
+}
+
 /// A will as records hold it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Will<'a> {
@@ -192,11 +205,12 @@ pub struct Target {
 
 /// What a [`Record::Message`] says besides the message and its receivers.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Head {
+pub(crate) struct Head<'a> {
     pub(crate) id: u64,
     pub(crate) origin: Origin,
     pub(crate) retained: Option<u64>,
     pub(crate) held: Option<Held>,
+    pub(crate) publisher: Option<Publisher<'a>>,
 }
 
 /// The first byte of a record.
@@ -296,8 +310,9 @@ impl Record<'_> {
                     put_bytes(filter.as_bytes(), body);
                 });
             }
-            Self::Message { id, origin, retained, held, message, targets } => {
-                let head = Head { id: *id, origin: *origin, retained: *retained, held: *held };
+            Self::Message { id, origin, retained, held, publisher, message, targets } => {
+                let (id, origin, retained) = (*id, *origin, *retained);
+                let head = Head { id, origin, retained, held: *held, publisher: *publisher };
                 message_record(head, message, targets, into);
             }
             Self::Route { id, released, targets } => {
@@ -334,13 +349,15 @@ impl Record<'_> {
 
 /// Appends a [`Record::Message`] without making one.
 pub(crate) fn message_record(
-    head: Head,
+    head: Head<'_>,
     message: &StoredMessage<'_>,
     targets: &[Target],
     into: &mut Vec<u8>,
 ) {
-    let Head { id, origin, retained, held } = head;
-    let estimate = message.size() + 64 + targets.len() * 24;
+    let Head { id, origin, retained, held, publisher } = head;
+    let publisher = publisher.filter(|_| retained.is_some());
+    let names = publisher.map_or(0, |publisher| publisher.size());
+    let estimate = message.size() + names + 64 + targets.len() * 24;
     write(Kind::Message, estimate, into, |body| {
         put(id, body);
         let mut flags = if retained.is_some() { message_flags::RETAINED } else { 0 };
@@ -357,6 +374,9 @@ pub(crate) fn message_record(
             put(number, body);
         }
         write_targets(targets, body);
+        if let Some(publisher) = publisher {
+            publisher.write(body);
+        }
     });
 }
 
@@ -425,6 +445,23 @@ impl Held {
     fn write(self, body: &mut Vec<u8>) {
         put(self.number, body);
         put(self.packet_id.get().into(), body);
+    }
+}
+
+impl Publisher<'_> {
+    /// At least the bytes it takes in a record.
+    const fn size(&self) -> usize {
+        let username = match self.username {
+            Some(username) => username.len(),
+            None => 0,
+        };
+        self.client_id.len() + username + 32
+    }
+
+    fn write(&self, body: &mut Vec<u8>) {
+        put_bytes(self.client_id.as_bytes(), body);
+        put_optional(self.username, body);
+        put(self.listener.into(), body);
     }
 }
 

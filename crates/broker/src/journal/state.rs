@@ -6,6 +6,7 @@ use dunlin_proto::Time;
 use dunlin_proto::qos::{PacketId, QoS};
 
 use super::record::Target;
+use crate::guard::Identity;
 use crate::message::Message;
 
 /// All that was kept.
@@ -109,4 +110,6 @@ pub struct RetainedState {
     pub message: Arc<Message>,
     /// Its place in the order of changes.
     pub stamp: u64,
+    /// Who published it, if that is known.
+    pub publisher: Option<Arc<Identity>>,
 }

@@ -41,6 +41,7 @@ impl Config {
             maximum_will_delay: limits.maximum_will_delay.seconds(),
             publish_rate: limits.publish_rate.get().map(Rate::per_second),
             publish_bytes_rate: limits.publish_bytes_rate.get().map(Rate::per_second),
+            check_retain_source: self.retained.check_source,
             retained_expiry: self.retained_expiry(),
             denied_publish: match self.security.denied_publish {
                 Configured::Acknowledge => DeniedPublish::Silent,

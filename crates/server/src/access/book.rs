@@ -48,6 +48,14 @@ pub(super) enum Way {
     Hook,
 }
 
+impl Pass {
+    /// Whether its holder has no rights by it.
+    const fn grants_nothing(&self) -> bool {
+        let Self { superuser, groups, roles, grants, .. } = self;
+        !*superuser && groups.is_empty() && roles.is_empty() && grants.is_none()
+    }
+}
+
 impl Book {
     /// The dynamic security of a listener.
     pub(super) fn dynamic(&self, listener: u16) -> Option<&Arc<Dynsec>> {
@@ -92,11 +100,15 @@ impl Guard for Book {
         }
         Ruling::denied(verdict.rule.map(|rule| rule.to_string().into()))
     }
+
+    fn knows_by_name(&self, who: &Identity) -> bool {
+        pass_of(who).is_none_or(Pass::grants_nothing)
+    }
 }
 
 const fn action_of(action: Action) -> acl::Action {
     match action {
-        Action::Publish => acl::Action::Publish,
+        Action::Publish | Action::Retained => acl::Action::Publish,
         Action::Deliver => acl::Action::Deliver,
         Action::Subscribe => acl::Action::Subscribe,
         Action::Unsubscribe => acl::Action::Unsubscribe,

@@ -5,9 +5,8 @@ mod directory;
 mod placement;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use dunlin_broker::{Commons, Cursor, Message, Numbers, Retained, Time};
+use dunlin_broker::{Commons, Cursor, Message, Numbers, Retained, RetainedMessage, Time};
 use dunlin_proto::topic::{TopicFilter, TopicName};
 use parking_lot::{Mutex, RwLock};
 
@@ -24,7 +23,7 @@ pub(crate) struct SharedCommons {
     directory: Directory,
     /// A lock and not messages between shards: a subscriber must see what was retained before it
     /// subscribed, whichever shard the publisher is on. Held for one topic, or one page.
-    retained: RwLock<Retained<Arc<Message>>>,
+    retained: RwLock<Retained<RetainedMessage>>,
     numbers: Numbers,
     /// Connections by user, where they have a limit: a lock for the same reason, taken at CONNECT.
     users: Mutex<HashMap<Box<str>, usize>>,
@@ -51,7 +50,7 @@ impl SharedCommons {
     }
 
     /// Takes in retained messages that were kept.
-    pub(crate) fn restore_retained(&self, kept: Retained<Arc<Message>>) {
+    pub(crate) fn restore_retained(&self, kept: Retained<RetainedMessage>) {
         *self.retained.write() = kept;
     }
 
@@ -60,8 +59,8 @@ impl SharedCommons {
     pub(crate) fn expire_retained(&self, now: Time, mut expired: impl FnMut(&Message, u64)) {
         if self.retained.read().next_deadline().is_some_and(|due| due <= now) {
             let mut retained = self.retained.write();
-            retained.expire_each(now, EXPIRED_AT_ONCE, |message| {
-                expired(&message, self.numbers.stamp());
+            retained.expire_each(now, EXPIRED_AT_ONCE, |kept| {
+                expired(&kept.message, self.numbers.stamp());
             });
         }
     }
@@ -81,10 +80,10 @@ impl Commons for SharedCommons {
         self.directory.release(client_id);
     }
 
-    fn retain(&self, topic: TopicName<'_>, message: Arc<Message>) -> u64 {
-        let (expires, bytes) = (message.expires(), message.bytes());
+    fn retain(&self, topic: TopicName<'_>, kept: RetainedMessage) -> u64 {
+        let (expires, bytes) = (kept.message.expires(), kept.message.bytes());
         let mut retained = self.retained.write();
-        retained.put(topic, expires, bytes, message);
+        retained.put(topic, expires, bytes, kept);
         self.numbers.stamp()
     }
 
@@ -100,7 +99,7 @@ impl Commons for SharedCommons {
         from: Option<&Cursor>,
         limit: usize,
         now: Time,
-        into: &mut Vec<Arc<Message>>,
+        into: &mut Vec<RetainedMessage>,
     ) -> Option<Cursor> {
         self.retained.read().page(filter, from, limit, now, into)
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use dunlin_broker::journal::{RetainedState, SessionState, State};
-use dunlin_broker::{Broker, Message, Retained};
+use dunlin_broker::{Broker, Retained, RetainedMessage};
 use dunlin_store::{Log, OpenError, Options, RealDisk, Report};
 
 use crate::clock::Clock;
@@ -28,7 +28,7 @@ const BATCHES: usize = 16;
 /// What a store held.
 pub(crate) struct Found {
     state: State,
-    retained: Retained<Arc<Message>>,
+    retained: Retained<RetainedMessage>,
 }
 
 impl Default for Found {
@@ -86,16 +86,16 @@ pub(crate) fn open(
     Ok((log, Found { state, retained }))
 }
 
-fn empty() -> Retained<Arc<Message>> {
+fn empty() -> Retained<RetainedMessage> {
     Retained::new(RandomState::new().hash_one("retained"))
 }
 
-fn fill(messages: &mpsc::Receiver<Vec<RetainedState>>) -> Retained<Arc<Message>> {
+fn fill(messages: &mpsc::Receiver<Vec<RetainedState>>) -> Retained<RetainedMessage> {
     let mut retained = empty();
-    for RetainedState { message, .. } in messages.iter().flatten() {
+    for RetainedState { message, publisher, .. } in messages.iter().flatten() {
         let (expires, bytes) = (message.expires(), message.bytes());
         let topic = Arc::clone(&message);
-        retained.put(topic.topic(), expires, bytes, message);
+        retained.put(topic.topic(), expires, bytes, RetainedMessage { message, publisher });
     }
     retained
 }

@@ -70,8 +70,9 @@ fn copies_of_one_message_for_one_session_are_told_apart() {
         return;
     };
     let targets = vec![copy(10), copy(20), target(2)];
-    let (retained, held) = (None, None);
-    bench.say(&Record::Message { id, origin, retained, held, message: stored, targets });
+    let message = stored;
+    let (retained, held, publisher) = (None, None, None);
+    bench.say(&Record::Message { id, origin, retained, held, publisher, message, targets });
     let sent = |identifier, packet_id| Target { sent: Some(pid(packet_id)), ..copy(identifier) };
     bench.say(&Record::Sent { id, target: sent(20, 100) });
     bench.say(&Record::Sent { id, target: sent(20, 100) });
@@ -89,8 +90,9 @@ fn a_session_that_gives_one_copy_back_keeps_the_other() {
         return;
     };
     let targets = vec![target(1), shared];
-    let (retained, held) = (None, None);
-    bench.say(&Record::Message { id, origin, retained, held, message: stored, targets });
+    let message = stored;
+    let (retained, held, publisher) = (None, None, None);
+    bench.say(&Record::Message { id, origin, retained, held, publisher, message, targets });
     bench.say(&Record::Done { id, target: shared });
     let slot = bench.index.messages.find(5).expect("one copy is left");
     let left: Vec<Target> = bench.index.messages.at(slot).targets().collect();
@@ -150,7 +152,8 @@ fn a_held_message_waits_for_its_release() {
     bench.say(&session(3, 60));
     let held = Some(Held { number: 3, packet_id: pid(7) });
     let Record::Message { id, origin, message, .. } = message(5, b"x", &[]) else { return };
-    bench.say(&Record::Message { id, origin, retained: None, held, message, targets: vec![] });
+    let (retained, publisher, targets) = (None, None, vec![]);
+    bench.say(&Record::Message { id, origin, retained, held, publisher, message, targets });
     assert_eq!(bench.index.messages.held(5), held);
     let place = bench.say(&Record::Route { id, released: held, targets: vec![target(3)] });
     assert_eq!(bench.index.messages.held(5), None);

@@ -1,7 +1,7 @@
 //! Records as a broker with little sense of purpose would write them.
 
 use dunlin_broker::Time;
-use dunlin_broker::journal::{Held, Origin, Record, StoredMessage, Target, Will};
+use dunlin_broker::journal::{Held, Origin, Publisher, Record, StoredMessage, Target, Will};
 use dunlin_proto::qos::{PacketId, QoS};
 
 use crate::model::Model;
@@ -135,7 +135,8 @@ impl Generator {
         let origin = will.flatten().map_or(Origin::Client, Origin::Will);
         let expires = if self.random.one_in(4) { Time::from_secs(id) } else { Time::MAX };
         let message = StoredMessage { expires, ..stored("some/topic", payload) };
-        let record = Record::Message { id, origin, retained: None, held, message, targets };
+        let (retained, publisher) = (None, None);
+        let record = Record::Message { id, origin, retained, held, publisher, message, targets };
         if let Some(number) = late {
             // The model knows of the session at once.
             model.apply(&Record::Session {
@@ -200,9 +201,18 @@ impl Generator {
             let (id, origin) = (self.new_id(), Origin::Client);
             let message = StoredMessage { retain: true, ..stored(&topic, payload) };
             let retained = Some(stamp);
-            let record = Record::Message { id, origin, retained, held: None, message, targets };
+            let (held, publisher) = (None, self.publisher());
+            let record =
+                Record::Message { id, origin, retained, held, publisher, message, targets };
             say(model, bytes, &record);
         }
+    }
+
+    fn publisher(&mut self) -> Option<Publisher<'static>> {
+        let client_id = self.random.pick(&["a", "b", ""])?;
+        let username = self.random.one_in(2).then_some("u");
+        let listener = self.random.below(3) as u16;
+        self.random.one_in(4).then_some(Publisher { client_id, username, listener })
     }
 
     fn route(&mut self, model: &mut Model, bytes: &mut Vec<u8>) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dunlin_broker::Time;
-use dunlin_broker::journal::{Held, Origin, Record, State, StoredMessage, Target};
+use dunlin_broker::journal::{Held, Origin, Publisher, Record, State, StoredMessage, Target};
 use dunlin_proto::qos::PacketId;
 
 #[derive(Debug, Clone, Default)]
@@ -33,6 +33,7 @@ pub(crate) struct Message {
     pub(crate) expires: Time,
     pub(crate) held: Option<Held>,
     pub(crate) retained: bool,
+    pub(crate) publisher: String,
     pub(crate) targets: Vec<Target>,
 }
 
@@ -66,13 +67,17 @@ impl Model {
                     session.filters.remove(*filter);
                 }
             }
-            Record::Message { id, origin, retained, held, message, targets } => {
+            Record::Message { id, origin, retained, held, publisher, message, targets } => {
                 if let Origin::Will(number) = origin
                     && let Some(session) = self.sessions.get_mut(number)
                 {
                     session.will = None;
                 }
                 self.message(*id, *retained, *held, message, targets);
+                if let (Some(who), Some(message)) = (publisher, self.messages.get_mut(id)) {
+                    let Publisher { client_id, username, listener } = who;
+                    message.publisher = format!("{client_id} as {username:?} by {listener}");
+                }
             }
             Record::Route { id, released, targets } => {
                 if let Some(message) = self.messages.get_mut(id) {
@@ -136,6 +141,7 @@ impl Model {
             expires: message.expires,
             held,
             retained: false,
+            publisher: String::new(),
             targets: targets.to_vec(),
         };
         self.next_message = self.next_message.max(id + 1);
@@ -228,7 +234,8 @@ impl Model {
         }
         for (topic, (stamp, id)) in &self.retained {
             if let Some(message) = id.and_then(|id| self.messages.get(&id)) {
-                lines.push(format!("{topic} retains {stamp} {:?}", message.payload));
+                let Message { payload, publisher, .. } = message;
+                lines.push(format!("{topic} retains {stamp} {payload:?} {publisher}"));
             }
         }
         lines.sort();
@@ -265,8 +272,11 @@ pub(crate) fn lines_of(state: &State) -> Vec<String> {
     }
     for held in &state.retained {
         let topic = held.message.topic();
+        let publisher = held.publisher.as_ref().map_or_else(String::new, |who| {
+            format!("{} as {:?} by {}", who.client_id, who.username.as_deref(), who.listener)
+        });
         lines.push(format!(
-            "{} retains {} {:?}",
+            "{} retains {} {:?} {publisher}",
             topic.as_str(),
             held.stamp,
             held.message.payload()

@@ -2,13 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use dunlin_broker::{Commons, Cursor, Message, Numbers, Retained, Time};
+use dunlin_broker::{Commons, Cursor, Numbers, Retained, RetainedMessage, Time};
 use dunlin_proto::topic::{TopicFilter, TopicName};
 
 pub struct Shared {
-    pub retained: RefCell<Retained<Arc<Message>>>,
+    pub retained: RefCell<Retained<RetainedMessage>>,
     pub homes: RefCell<BTreeMap<String, u16>>,
     next: Cell<u16>,
     shards: u16,
@@ -53,9 +52,9 @@ impl Commons for Shared {
         self.homes.borrow_mut().remove(client_id);
     }
 
-    fn retain(&self, topic: TopicName<'_>, message: Arc<Message>) -> u64 {
-        let (expires, bytes) = (message.expires(), message.bytes());
-        self.retained.borrow_mut().put(topic, expires, bytes, message);
+    fn retain(&self, topic: TopicName<'_>, kept: RetainedMessage) -> u64 {
+        let (expires, bytes) = (kept.message.expires(), kept.message.bytes());
+        self.retained.borrow_mut().put(topic, expires, bytes, kept);
         self.numbers.stamp()
     }
 
@@ -70,7 +69,7 @@ impl Commons for Shared {
         from: Option<&Cursor>,
         limit: usize,
         now: Time,
-        into: &mut Vec<Arc<Message>>,
+        into: &mut Vec<RetainedMessage>,
     ) -> Option<Cursor> {
         self.retained.borrow().page(filter, from, limit, now, into)
     }

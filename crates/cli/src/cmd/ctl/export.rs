@@ -14,8 +14,8 @@ use dunlin_broker::journal::{SessionState, State, WillState};
 
 use super::DAMAGED;
 use super::dump::{
-    Body, Counts, Header, Held, Line, Message, Parted, Receiver, Session, Subscription, VERSION,
-    Will, micros,
+    Body, Counts, Header, Held, Line, Message, Parted, Publisher, Receiver, Session, Subscription,
+    VERSION, Will, micros,
 };
 use super::open::{Store, open};
 
@@ -83,9 +83,10 @@ fn export(store: &mut Store, out: &mut impl Write) -> Result<u64> {
             left_out += 1;
             continue;
         };
-        let Entry { retained, held, receivers, .. } = entry;
+        let Entry { retained, publisher, held, receivers, .. } = entry;
         let message = Body::of(&message.stored());
-        write(out, &Line::Message(Message { id, message, retained, held, receivers }))?;
+        let line = Message { id, message, retained, publisher, held, receivers };
+        write(out, &Line::Message(line))?;
         counts.messages += 1;
     }
     write(out, &Line::End(counts))?;
@@ -103,6 +104,7 @@ struct Entry {
     /// If it is in memory already.
     message: Option<Arc<BrokerMessage>>,
     retained: Option<u64>,
+    publisher: Option<Publisher>,
     held: Option<Held>,
     receivers: Vec<Receiver>,
 }
@@ -135,6 +137,11 @@ fn entries(state: &State) -> BTreeMap<u64, Entry> {
     for retained in &state.retained {
         let entry = entries.entry(retained.message.id()).or_default();
         entry.retained = Some(retained.stamp);
+        entry.publisher = retained.publisher.as_ref().map(|who| Publisher {
+            client_id: who.client_id.to_string(),
+            username: who.username.as_ref().map(ToString::to_string),
+            listener: who.listener,
+        });
         entry.message = Some(Arc::clone(&retained.message));
     }
     entries

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dunlin_broker::journal::{RetainedState, State};
-use dunlin_broker::{Commons, Cursor, Message, Numbers, Retained, Time};
+use dunlin_broker::{Commons, Cursor, Message, Numbers, Retained, RetainedMessage, Time};
 use dunlin_proto::topic::{TopicFilter, TopicName};
 
 pub(super) struct Shared {
-    retained: RefCell<Retained<Arc<Message>>>,
+    retained: RefCell<Retained<RetainedMessage>>,
     homes: RefCell<BTreeMap<String, u16>>,
     next: Cell<u16>,
     shards: u16,
@@ -35,7 +35,8 @@ impl Shared {
 
     pub(super) fn restore(&self, retained: Vec<RetainedState>) {
         for state in retained {
-            self.put(&state.message);
+            let RetainedState { message, publisher, .. } = state;
+            self.put(RetainedMessage { message, publisher });
         }
     }
 
@@ -45,16 +46,15 @@ impl Shared {
 
     /// Drops what has expired, and hands it to `expired` with its place in the order of changes.
     pub(super) fn expire(&self, now: Time, mut expired: impl FnMut(&Message, u64)) {
-        self.retained.borrow_mut().expire_each(now, 100, |message| {
-            expired(&message, self.numbers.stamp());
+        self.retained.borrow_mut().expire_each(now, 100, |kept| {
+            expired(&kept.message, self.numbers.stamp());
         });
     }
 
-    fn put(&self, message: &Arc<Message>) {
-        let (expires, bytes) = (message.expires(), message.bytes());
-        let message = Arc::clone(message);
-        let topic = Arc::clone(&message);
-        self.retained.borrow_mut().put(topic.topic(), expires, bytes, message);
+    fn put(&self, kept: RetainedMessage) {
+        let (expires, bytes) = (kept.message.expires(), kept.message.bytes());
+        let topic = Arc::clone(&kept.message);
+        self.retained.borrow_mut().put(topic.topic(), expires, bytes, kept);
     }
 }
 
@@ -82,8 +82,8 @@ impl Commons for Shared {
         self.homes.borrow_mut().remove(client_id);
     }
 
-    fn retain(&self, _: TopicName<'_>, message: Arc<Message>) -> u64 {
-        self.put(&message);
+    fn retain(&self, _: TopicName<'_>, kept: RetainedMessage) -> u64 {
+        self.put(kept);
         self.numbers.stamp()
     }
 
@@ -98,7 +98,7 @@ impl Commons for Shared {
         from: Option<&Cursor>,
         limit: usize,
         now: Time,
-        into: &mut Vec<Arc<Message>>,
+        into: &mut Vec<RetainedMessage>,
     ) -> Option<Cursor> {
         self.retained.borrow().page(filter, from, limit, now, into)
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use dunlin_broker::Time;
-use dunlin_broker::journal::{self, Origin, Record, StoredMessage, Target};
+use dunlin_broker::journal::{self, Origin, Publisher, Record, StoredMessage, Target};
 use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::topic::TopicFilter;
 
@@ -94,13 +94,8 @@ impl Checker {
 
     fn client_id(&mut self, session: &Session) -> Result<(), Wrong> {
         let client_id = &session.client_id;
-        if client_id.len() > usize::from(u16::MAX) || client_id.contains('\0') {
-            return Err(Wrong(format!("session {}: no client identifier", session.number)));
-        }
-        let username = session.username.as_deref().unwrap_or_default();
-        if username.len() > usize::from(u16::MAX) || username.contains('\0') {
-            return Err(Wrong(format!("session {}: no user name", session.number)));
-        }
+        names(client_id, session.username.as_deref())
+            .map_err(|Wrong(why)| Wrong(format!("session {}: {why}", session.number)))?;
         if !self.client_ids.insert(client_id.clone()) {
             return Err(Wrong(format!("two sessions of client {client_id:?}")));
         }
@@ -122,6 +117,12 @@ impl Checker {
         if line.retained.is_some_and(|stamp| stamp > HIGHEST) {
             return Err(named(Wrong(format!("retained is above {HIGHEST}"))));
         }
+        let publisher = line.publisher.as_ref().map(|who| {
+            let (client_id, username) = (who.client_id.as_str(), who.username.as_deref());
+            names(client_id, username).map_err(named)?;
+            Ok(Publisher { client_id, username, listener: who.listener })
+        });
+        let publisher = publisher.transpose()?;
         let held = match &line.held {
             None => None,
             Some(held) => Some(self.held(held.session, held.packet_id).map_err(named)?),
@@ -149,7 +150,7 @@ impl Checker {
         }
         let (origin, retained) = (Origin::Client, line.retained);
         let message = line.message.stored(&properties);
-        Record::Message { id, origin, retained, held, message, targets }.write(into);
+        Record::Message { id, origin, retained, held, publisher, message, targets }.write(into);
         self.counts.messages += 1;
         Ok(())
     }
@@ -177,8 +178,8 @@ impl Checker {
                 sent: Some(packet_id),
             };
             let (origin, targets) = (Origin::Client, vec![target]);
-            Record::Message { id, origin, retained: None, held: None, message, targets }
-                .write(into);
+            let (retained, held, publisher) = (None, None, None);
+            Record::Message { id, origin, retained, held, publisher, message, targets }.write(into);
             Record::Received { number, packet_id, id }.write(into);
         }
     }
@@ -238,6 +239,18 @@ impl Parted {
         let will_due = self.will_due_us.map(Time::from_micros);
         Record::Parted { number, ends_at: time(self.ends_at_us), will_due }
     }
+}
+
+/// Client identifier and user name that a CONNECT could have.
+fn names(client_id: &str, username: Option<&str>) -> Result<(), Wrong> {
+    let fits = |name: &str| name.len() <= usize::from(u16::MAX) && !name.contains('\0');
+    if !fits(client_id) {
+        return Err(Wrong("no client identifier".to_owned()));
+    }
+    if !username.is_none_or(fits) {
+        return Err(Wrong("no user name".to_owned()));
+    }
+    Ok(())
 }
 
 fn nonzero(packet_id: u16) -> Result<PacketId, Wrong> {

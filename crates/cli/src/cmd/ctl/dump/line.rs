@@ -110,11 +110,27 @@ pub(crate) struct Message {
     /// If it is the retained message of its topic: the place in the order of such changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) retained: Option<u64>,
+    /// Who published it, if it is retained and that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) publisher: Option<Publisher>,
     /// If it came with QoS 2 and was not released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) held: Option<Held>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) receivers: Vec<Receiver>,
+}
+
+/// Who published a retained message.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Publisher {
+    pub(crate) client_id: String,
+    /// The user name it was let in with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) username: Option<String>,
+    /// The number of the listener it came in by.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) listener: u16,
 }
 
 /// The publisher that has not released a message.

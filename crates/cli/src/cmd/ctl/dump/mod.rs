@@ -8,7 +8,7 @@ mod read;
 pub(super) use body::micros;
 pub(super) use check::Checker;
 pub(super) use line::{
-    Base64, Body, Counts, Header, Held, Line, Message, Parted, Properties, Receiver, Session,
-    Subscription, VERSION, Will,
+    Base64, Body, Counts, Header, Held, Line, Message, Parted, Properties, Publisher, Receiver,
+    Session, Subscription, VERSION, Will,
 };
 pub(super) use read::Reader;

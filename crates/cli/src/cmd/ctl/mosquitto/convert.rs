@@ -270,8 +270,10 @@ impl Builder {
                     self.converted.left_out.malformed += 1;
                     return None;
                 }
-                let (retained, held, receivers) = (None, None, Vec::new());
-                Some(vacant.insert(Message { id: 0, message: body, retained, held, receivers }))
+                let (retained, publisher, held, receivers) = (None, None, None, Vec::new());
+                let message = body;
+                let line = Message { id: 0, message, retained, publisher, held, receivers };
+                Some(vacant.insert(line))
             }
         }
     }
