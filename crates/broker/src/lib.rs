@@ -67,6 +67,7 @@ pub use dunlin_proto::Time;
 pub use durable::{Journal, Load, Storage};
 pub use entry::{Certified, Entry, Versions};
 pub use event::{Cause, Causes, Downgrade, Drop, End, Event, Level, NotTaken};
+pub use expel::Present;
 pub use guard::{Action, Control, Guard, Guarded, Identity, Ruling};
 pub use inspect::{Client, Online};
 pub use limits::{Limit, Reached};

@@ -39,6 +39,11 @@ pub enum Refusal {
         /// Who decided.
         by: By,
     },
+    /// It was let in, and the rules have changed since.
+    NoLongerAllowed {
+        /// Who decided.
+        by: By,
+    },
     /// User name or password were wrong, or an exchange of proofs failed.
     BadUserNameOrPassword {
         /// Who decided.
@@ -112,6 +117,7 @@ impl Refusal {
             // 0x86 would say the same; what is sent is what clients know from Mosquitto.
             Self::Anonymous
             | Self::NotAuthorized { .. }
+            | Self::NoLongerAllowed { .. }
             | Self::BadUserNameOrPassword { .. }
             | Self::Token { .. }
             | Self::WillTopic
@@ -134,6 +140,7 @@ impl Refusal {
             Self::AuthenticationMethod => Cause::AuthMethod,
             Self::Anonymous => Cause::Anonymous,
             Self::NotAuthorized { .. } => Cause::NotAuthorized,
+            Self::NoLongerAllowed { .. } => Cause::NoLongerAllowed,
             Self::BadUserNameOrPassword { .. } => Cause::BadPassword,
             Self::Token { .. } => Cause::BadToken,
             Self::Banned { .. } => Cause::Banned,
@@ -163,6 +170,7 @@ impl Refusal {
         match self {
             Self::IdentifierPolicy { by }
             | Self::NotAuthorized { by }
+            | Self::NoLongerAllowed { by }
             | Self::BadUserNameOrPassword { by }
             | Self::Banned { by, .. }
             | Self::Unavailable { by }
@@ -193,6 +201,9 @@ impl fmt::Display for Refusal {
                 "it named no user, and nobody is let in without (allow_anonymous)",
             ),
             Self::NotAuthorized { .. } => f.write_str("not authorized"),
+            Self::NoLongerAllowed { .. } => {
+                f.write_str("the rules have changed, and do not allow it any longer")
+            }
             Self::BadUserNameOrPassword { .. } => f.write_str("bad user name or password"),
             Self::Token { why } => write!(f, "its token is not valid: {why}"),
             Self::Banned { seconds: Some(seconds), .. } => write!(f, "banned for {seconds} s more"),

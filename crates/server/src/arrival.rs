@@ -73,9 +73,10 @@ impl Shard<'_> {
         };
         let options = self.shared.why.options();
         // Behind a proxy, where it comes from is not known yet.
-        let crowded = match rules.layers.proxy {
-            None => self.shared.why.crowd.enter(now, address.ip(), options.bounds()),
-            Some(_) => Ok(None),
+        pass.is_announced = rules.layers.announces(address.ip());
+        let crowded = match pass.is_announced {
+            false => self.shared.why.crowd.enter(now, address.ip(), options.bounds()),
+            true => Ok(None),
         };
         let crowded = match crowded {
             Ok(counted) => {
@@ -117,6 +118,9 @@ impl Shard<'_> {
         let id = self.broker.open(now, &peer);
         if let Err(cause) = self.watch(id, socket) {
             return self.abandon(id, peer.address, &cause);
+        }
+        if !self.still_welcome(now, id, view) {
+            return;
         }
         let Some(connection) = self.connections.get_mut(id) else { return };
         // What else is unread in the kernel, the poller tells again; what was said below MQTT, it

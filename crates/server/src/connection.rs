@@ -128,6 +128,15 @@ impl Connections {
         Some(connection)
     }
 
+    /// The first one in this slot or behind it.
+    pub(crate) fn from(&self, slot: u32) -> Option<ConnId> {
+        let behind = (slot..).zip(self.slots.get(slot as usize..)?);
+        let mut there = behind.filter_map(|(slot, connection)| {
+            connection.as_ref().map(|connection| ConnId { slot, epoch: connection.epoch })
+        });
+        there.next()
+    }
+
     pub(crate) const fn len(&self) -> usize {
         self.count
     }

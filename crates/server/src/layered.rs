@@ -12,6 +12,7 @@ use dunlin_broker::{Broker, Certified, CloseCause, ConnId, Refusal, Time, View};
 use mio::net::TcpStream;
 
 use crate::connection::{Connection, Inbound, Phase};
+use crate::entrance::Unwelcome;
 use crate::flush::{SLICES, Written};
 use crate::read::{FRONT, SLICE, cut, keep};
 use crate::shard::Shard;
@@ -110,11 +111,19 @@ impl Shard<'_> {
         let Connection { pass, .. } = connection;
         let known = transport.known();
         let entrance = Arc::clone(&pass.entrance);
-        if let Err(why) = entrance.rules().check_known(known) {
-            entrance.tell(now, known.address, &why);
+        // Others than when it was accepted, perhaps.
+        let rules = entrance.rules();
+        let address = known.address;
+        let judged = rules.check_known(known).map_err(Unwelcome::from).and_then(|()| {
+            let believed = pass.rules.trust.as_ref();
+            rules.check_present(address.ip(), transport.chain(), believed)
+        });
+        if let Err(why) = judged {
+            entrance.tell(now, address, &why);
             self.end_layers(id);
             return false;
         }
+        pass.rules = rules;
         pass.opened();
         let counters = &entrance.counters;
         if let Some(resumed) = transport.was_resumed() {
@@ -122,9 +131,9 @@ impl Shard<'_> {
             counter.fetch_add(1, Ordering::Relaxed);
         }
         self.broker.introduce(id, known.address, certified(known));
-        if entrance.rules().layers.proxy.is_some() {
+        if mem::take(&mut pass.is_announced) {
             let why = &self.shared.why;
-            match why.crowd.enter(now, known.address.ip(), why.options().bounds()) {
+            match why.crowd.enter(now, address.ip(), why.options().bounds()) {
                 Ok(counted) => pass.counted = counted,
                 Err(reached) => self.broker.unwelcome(id, Refusal::Limit(reached)),
             }

@@ -28,6 +28,7 @@ mod quic;
 mod read;
 mod reload;
 mod report;
+mod review;
 mod shard;
 mod shared;
 mod signals;

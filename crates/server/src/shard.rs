@@ -22,6 +22,7 @@ use crate::listener::Listener;
 use crate::pacer::Pacer;
 use crate::read::BUFFER;
 use crate::report::Reporter;
+use crate::review::Review;
 use crate::shared::{Parcel, Shared, Stop};
 use crate::store::Keeping;
 
@@ -66,6 +67,10 @@ pub(crate) struct Shard<'s> {
     /// Sockets kept for a moment after their end, so that the peer can read the last words.
     pub(crate) lingering: VecDeque<(Time, TcpStream)>,
     pub(crate) reporter: Reporter,
+    /// Connections are judged by new rules.
+    pub(crate) reviewing: Option<Review>,
+    /// Certificates that were verified for it.
+    pub(crate) verified: u32,
     pub(crate) keeping: Keeping,
     pacer: Pacer,
     /// Sockets of clients that had input in this turn.
@@ -123,6 +128,8 @@ impl<'s> Shard<'s> {
             last_calls: VecDeque::new(),
             lingering: VecDeque::new(),
             reporter: Reporter::new(number, now, shared.tuning.sys_interval),
+            reviewing: None,
+            verified: 0,
             keeping: Keeping::default(),
             pacer: Pacer::new(shared.tuning.pacing_cap, now),
             input_events: 0,
@@ -198,7 +205,8 @@ impl<'s> Shard<'s> {
     /// How long nothing will be due; `None` if that is for ever.
     pub(crate) fn time_to_sleep(&self) -> Option<Duration> {
         let reads = !self.reading.is_empty() && !self.congested;
-        if reads || !self.dirty.is_empty() || self.broker.needs_commit() {
+        let works = !self.dirty.is_empty() || self.reviewing.is_some();
+        if reads || works || self.broker.needs_commit() {
             return Some(Duration::ZERO);
         }
         let deadlines = [

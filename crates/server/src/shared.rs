@@ -97,6 +97,8 @@ pub(crate) enum Parcel {
         /// The answer.
         payload: Vec<u8>,
     },
+    /// The rules of listeners have changed: its connections are to be judged by them.
+    Review,
     /// Connections to end.
     Expel(Expulsion),
     /// Stored messages that one of its sessions has waited for, from the store thread.

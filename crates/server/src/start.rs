@@ -102,8 +102,9 @@ impl Handle {
     }
 
     /// Makes the listeners these, without a moment in which nobody listens: all of them or, if one
-    /// cannot be opened or a file cannot be used, everything stays as it is. Connections go on; new
-    /// ones of a listener at the same place meet its new certificates and rules.
+    /// cannot be opened or a file cannot be used, everything stays as it is. Connections go on, unless
+    /// they could not come in now; new ones of a listener at the same place meet its new certificates and
+    /// rules.
     ///
     /// # Errors
     /// As those of [`start`].
@@ -115,6 +116,10 @@ impl Handle {
         if let Some(mailbox) = self.shared.mailboxes.first() {
             mailbox.post(Parcel::Listeners(Box::new(change)), 0);
             mailbox.rouse();
+        }
+        for mailbox in &self.shared.mailboxes {
+            mailbox.post(Parcel::Review, 0);
+            mailbox.ring();
         }
         for plan in &gateways {
             tracing::info!("listening on {}", plan.entrance.label);

@@ -35,6 +35,7 @@ impl Shard<'_> {
             self.broker.tick(now, &view);
         }
         self.expire_last_calls(now, &view);
+        self.review(now, &view);
         self.heed_memory();
         self.resume(now, &view);
         self.handshakes = HANDSHAKES;
@@ -65,6 +66,7 @@ impl Shard<'_> {
                 Parcel::Reply { connection, topic, payload } => {
                     self.broker.answer_control(now, connection, topic, &payload, view);
                 }
+                Parcel::Review => self.begin_review(),
                 Parcel::Expel(whom) => self.broker.disconnect_where(now, &*whom, view),
                 Parcel::Listeners(change) => self.replace_listeners(*change),
                 Parcel::Settings(settings) => self.broker.reconfigure(settings),

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::UnixSeconds;
 use crate::acl::{Grants, filter};
 use crate::jwt::JwtFault;
+use crate::jwt::origin::{KeyMark, Origin};
 
 /// How far clocks may be apart, unless set otherwise.
 const LEEWAY: u64 = 30;
@@ -67,12 +68,19 @@ pub struct Claims {
     pub grants: Option<Grants>,
     /// When the token, and with it the connection, ends; with the leeway.
     pub expires: Option<UnixSeconds>,
+    /// Who has made it.
+    pub origin: Origin,
 }
 
 type Object = Map<String, Value>;
 
 impl Policy {
-    pub(super) fn judge(&self, claims: &Object, now: UnixSeconds) -> Result<Claims, JwtFault> {
+    pub(super) fn judge(
+        &self,
+        claims: &Object,
+        key: KeyMark,
+        now: UnixSeconds,
+    ) -> Result<Claims, JwtFault> {
         let expires = time(claims, "exp")?.map(|exp| exp.saturating_add(self.leeway));
         match expires {
             Some(expires) if now >= expires => return Err(JwtFault::Expired),
@@ -82,14 +90,8 @@ impl Policy {
         if time(claims, "nbf")?.is_some_and(|from| now.saturating_add(self.leeway) < from) {
             return Err(JwtFault::NotYetValid);
         }
-        if self.issuer.is_some()
-            && self.issuer.as_deref() != claims.get("iss").and_then(Value::as_str)
-        {
-            return Err(JwtFault::Issuer);
-        }
-        if self.audience.as_ref().is_some_and(|audience| !is_for(claims, audience)) {
-            return Err(JwtFault::Audience);
-        }
+        let origin = Origin::new(key, claims.get("iss"), claims.get("aud"));
+        self.accepts(&origin)?;
         let user = find(claims, &self.user_claim).and_then(Value::as_str);
         Ok(Claims {
             user: user.filter(|user| !user.is_empty()).ok_or(JwtFault::NoUser)?.into(),
@@ -102,6 +104,7 @@ impl Policy {
             roles: names(find(claims, &self.roles_claim), "the roles")?,
             grants: find(claims, &self.acl_claim).map(grants).transpose()?,
             expires,
+            origin,
         })
     }
 }
@@ -131,14 +134,6 @@ fn time(claims: &Object, name: &'static str) -> Result<Option<UnixSeconds>, JwtF
             Some(seconds) if seconds >= 0.0 => Ok(Some(seconds as u64)),
             _ => Err(JwtFault::BadClaim(name)),
         },
-    }
-}
-
-fn is_for(claims: &Object, audience: &str) -> bool {
-    match claims.get("aud") {
-        Some(Value::String(one)) => one == audience,
-        Some(Value::Array(list)) => list.iter().any(|one| one.as_str() == Some(audience)),
-        _ => false,
     }
 }
 

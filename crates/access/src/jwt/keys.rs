@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::Secret;
 use crate::fault::Fault;
+use crate::jwt::origin::{KeyMark, Origin};
 
 /// More keys than this in a set are not used: each may be tried for a token without `kid`.
 const KEYS_MAX: usize = 64;
@@ -176,7 +177,13 @@ impl KeySet {
         Self { keys: vec![Key { id: None, only: None, material }] }
     }
 
-    /// Whether a key of the set has signed the message. A key with a name is for tokens that name it; one
+    /// Whether the key is among these that has signed a token of this origin.
+    #[must_use]
+    pub fn knows(&self, origin: &Origin) -> bool {
+        self.keys.iter().any(|key| key.material.mark() == origin.key)
+    }
+
+    /// The key of the set that has signed the message, if one has. A key with a name is for tokens that name it; one
     /// without a name is for all.
     pub(super) fn verify(
         &self,
@@ -184,16 +191,26 @@ impl KeySet {
         id: Option<&str>,
         message: &[u8],
         signature: &[u8],
-    ) -> bool {
-        self.keys
+    ) -> Option<KeyMark> {
+        let mut keys = self
+            .keys
             .iter()
             .filter(|key| key.id.is_none() || id.is_none() || key.id.as_deref() == id)
-            .filter(|key| key.only.is_none_or(|only| only == algorithm))
-            .any(|key| key.material.verify(algorithm, message, signature))
+            .filter(|key| key.only.is_none_or(|only| only == algorithm));
+        let signer = keys.find(|key| key.material.verify(algorithm, message, signature))?;
+        Some(signer.material.mark())
     }
 }
 
 impl Material {
+    fn mark(&self) -> KeyMark {
+        match self {
+            Self::Hmac(secret) => KeyMark::of(b"hmac", &[secret.reveal()]),
+            Self::Rsa { n, e } => KeyMark::of(b"rsa", &[n, e]),
+            Self::P256(point) => KeyMark::of(b"p256", &[point]),
+        }
+    }
+
     fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         match (self, algorithm) {
             (Self::Hmac(secret), Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512) => {

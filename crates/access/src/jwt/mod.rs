@@ -5,8 +5,10 @@
 
 mod claims;
 mod keys;
+mod origin;
 mod verify;
 
 pub use claims::{Claims, Policy};
 pub use keys::{KeyFault, KeySet};
+pub use origin::Origin;
 pub use verify::JwtFault;

@@ -75,10 +75,9 @@ impl KeySet {
         let algorithm = algorithm.and_then(Algorithm::from_name).ok_or(JwtFault::Algorithm)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| JwtFault::NotAToken)?;
         let id = header.get("kid").and_then(Value::as_str);
-        if !self.verify(algorithm, id, message.as_bytes(), &signature) {
-            return Err(JwtFault::Signature);
-        }
-        policy.judge(&object(payload)?, now)
+        let key = self.verify(algorithm, id, message.as_bytes(), &signature);
+        let key = key.ok_or(JwtFault::Signature)?;
+        policy.judge(&object(payload)?, key, now)
     }
 }
 

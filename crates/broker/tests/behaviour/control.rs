@@ -103,8 +103,8 @@ fn connections_that_new_rules_do_not_allow_are_ended() {
         .into_iter()
         .map(|name| world.connect(user(name).version(Version::V3_1_1)))
         .collect();
-    world.expel_where(&|who| {
-        let named = who.username.as_deref().is_some_and(|name| name.starts_with("bert"));
+    world.expel_where(&|present| {
+        let named = present.who.username.as_deref().is_some_and(|name| name.starts_with("bert"));
         named.then_some(End::Refused(Refusal::NotAuthorized { by: Some("users:7".into()) }))
     });
     let open: Vec<bool> = clients.iter().map(|client| world.is_open(*client)).collect();

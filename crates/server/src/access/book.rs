@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use dunlin_access::acl::{self, Grants, Who};
 use dunlin_access::dynsec::{By, Decision, Dynsec};
-use dunlin_broker::{Action, Certified, Guard, Identity, Ruling};
+use dunlin_access::jwt::Origin;
+use dunlin_broker::{Action, Guard, Identity, Ruling};
 
 use super::world::World;
 
@@ -21,13 +22,13 @@ pub(crate) struct Book {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pass {
     pub(super) way: Way,
-    /// The certificate that it has shown, where one may be taken back.
-    pub(super) certificate: Option<Arc<Certified>>,
     /// Whether it may do everything.
     pub(super) superuser: bool,
     pub(super) groups: Vec<String>,
     pub(super) roles: Vec<String>,
     pub(super) grants: Option<Grants>,
+    /// Who had vouched for it, where a token did.
+    pub(super) origin: Option<Origin>,
 }
 
 /// How a client was let in: what has to hold still after a reload.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dunlin_access::dynsec::{COMMAND_TOPIC, Dynsec, Kick, RESPONSE_TOPIC};
-use dunlin_broker::{Control, End, Identity};
+use dunlin_broker::{Control, End, Identity, Present};
 use serde_json::Value;
 
 use super::work::Task;
@@ -60,7 +60,8 @@ impl Accesses {
         self.post(shard, Parcel::Reply { connection, topic: RESPONSE_TOPIC, payload });
         if !outcome.kicks.is_empty() {
             let (kicks, listeners) = (outcome.kicks, listeners_of(&book.world.gates, index));
-            let kicked = move |who: &Identity| {
+            let kicked = move |present: &Present<'_>| {
+                let who = present.who;
                 let here = listeners.contains(&who.listener);
                 (here && is_kicked(&kicks, who)).then_some(End::Administrative)
             };

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use dunlin_access::ban::{Ban, BanFault, Target};
 use dunlin_access::dynsec::Dynsec;
-use dunlin_broker::{End, Identity, Refusal};
+use dunlin_broker::{End, Present, Refusal};
 use dunlin_config::Config;
 use dunlin_config::model::Identity as ConfiguredIdentity;
 
 use super::bans::Banned;
-use super::book::{Book, Way, pass_of};
+use super::book::{Book, Pass, Way, pass_of};
 use super::judge::REVOKED;
 use super::load::read;
 use super::work::Task;
@@ -36,7 +36,7 @@ impl Handle {
     }
 
     /// Keeps a client out: `client:ID`, `user:NAME` or `address:RANGE`, for a time or for ever. Those who are
-    /// connected by that name are disconnected; connections from an address stay until they end.
+    /// connected by that name, or from there, are disconnected.
     ///
     /// # Errors
     /// The target is none, or there are too many bans.
@@ -90,11 +90,12 @@ impl Accesses {
         self.save_bans();
         let seconds = until.map(|until| u32::try_from(until - now).unwrap_or(u32::MAX));
         let refusal = Refusal::Banned { seconds, by: bans::by(reason) };
-        let kicked = move |who: &Identity| {
+        let kicked = move |present: &Present<'_>| {
+            let Present { who, address, .. } = present;
             let is_meant = match &target {
                 Target::ClientId(id) => **id == *who.client_id,
                 Target::User(name) => who.username.as_deref() == Some(name),
-                Target::Address(_) => false,
+                Target::Address(network) => network.contains(address.ip()),
             };
             is_meant.then(|| End::Refused(refusal.clone()))
         };
@@ -138,7 +139,7 @@ impl Accesses {
         let new = self.book();
         self.fetch_keys(&new.world);
         self.ended.notify_all();
-        let whom: Expulsion = Arc::new(move |who| outdated(&old, &new, who));
+        let whom: Expulsion = Arc::new(move |present| outdated(&old, &new, present));
         self.expel(&whom);
     }
 }
@@ -148,14 +149,16 @@ fn parse(target: &str) -> Result<Target, String> {
 }
 
 /// Why a connection cannot stay that was let in under an older book.
-fn outdated(old: &Book, new: &Book, who: &Identity) -> Option<End> {
-    let not_any_more = |why: &str| Some(End::Refused(Refusal::NotAuthorized { by: bans::by(why) }));
+fn outdated(old: &Book, new: &Book, present: &Present<'_>) -> Option<End> {
+    let who = present.who;
+    let not_any_more =
+        |why: &str| Some(End::Refused(Refusal::NoLongerAllowed { by: bans::by(why) }));
     let Some(gate) = new.world.gate(who.listener) else {
         return not_any_more("its listener is not configured any more");
     };
     let before = old.world.gate(who.listener);
     let pass = pass_of(who);
-    if gate.takes_back(pass.and_then(|pass| pass.certificate.as_deref())) {
+    if gate.takes_back(present.certificate) {
         return not_any_more(REVOKED);
     }
     let way = pass.map_or(Way::Open, |pass| pass.way);
@@ -183,8 +186,21 @@ fn outdated(old: &Book, new: &Book, who: &Identity) -> Option<End> {
             before.zip(now).is_some_and(|(before, now)| now.same_login(before, user))
         }
         Way::Certificate => before.is_some_and(|before| before.identity == gate.identity),
-        Way::Token => new.world.tokens.is_some(),
+        Way::Token => {
+            return distrusted(old, new, pass).and_then(not_any_more);
+        }
         Way::Hook => new.world.hook.is_some(),
     };
     if stays { None } else { not_any_more("its login does not hold any more") }
+}
+
+/// Why a token that was valid under an older book is not valid under this one.
+fn distrusted(old: &Book, new: &Book, pass: Option<&Pass>) -> Option<&'static str> {
+    let Some(tokens) = &new.world.tokens else { return Some("tokens are not taken any more") };
+    let before = old.world.tokens.as_deref();
+    let origin = pass.and_then(|pass| pass.origin.as_ref());
+    match before.zip(origin) {
+        Some((before, origin)) => tokens.distrust(before, origin),
+        None => Some("nobody knows any more who has made its token"),
+    }
 }

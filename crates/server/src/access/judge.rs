@@ -202,9 +202,9 @@ impl Accesses {
     ) -> Verdict {
         let now = unix_now();
         match tokens.open(token, now) {
-            Ok(Claims { user, client_id, groups, roles, grants, expires }) => {
-                let way = Way::Token;
-                let pass = Pass { way, groups, roles, grants, ..Pass::default() };
+            Ok(Claims { user, client_id, groups, roles, grants, expires, origin }) => {
+                let (way, origin) = (Way::Token, Some(origin));
+                let pass = Pass { way, groups, roles, grants, origin, ..Pass::default() };
                 let mut entrant = Entrant::new(Some(user.into()), Arc::new(pass));
                 entrant.only_id = client_id;
                 entrant.expires = expires.map(|expires| {
@@ -268,14 +268,6 @@ impl Accesses {
         if gate.takes_back(question.certificate.as_deref()) {
             return Verdict::Deny(Refusal::NotAuthorized { by: by(REVOKED) });
         }
-        let pass = match &question.certificate {
-            // What others have, they share, so that they are the same to the broker when they come back.
-            Some(shown) if gate.revoked.is_some() => {
-                let certificate = Some(Arc::clone(shown));
-                Arc::new(Pass { certificate, ..Pass::clone(&pass) })
-            }
-            _ => pass,
-        };
         let sent = &*question.client_id;
         if only_id.is_some_and(|only| only != sent) {
             let by = by("the token is for another client identifier");

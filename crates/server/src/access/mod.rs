@@ -31,7 +31,7 @@ use std::time::{Duration, SystemTime};
 
 use dunlin_access::UnixSeconds;
 use dunlin_access::dynsec::Dynsec;
-use dunlin_broker::{End, Identity, Settings};
+use dunlin_broker::{End, Present, Settings};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 pub use bans::Banned;
@@ -51,7 +51,7 @@ use tokens::Remote;
 use work::{Login, Task};
 
 /// Whose connections end, and why.
-pub(crate) type Expulsion = Arc<dyn Fn(&Identity) -> Option<End> + Send + Sync>;
+pub(crate) type Expulsion = Arc<dyn Fn(&Present<'_>) -> Option<End> + Send + Sync>;
 
 /// What all shards and workers share about clients.
 pub(crate) struct Accesses {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_access::jwt::{Claims, JwtFault, KeySet, Policy};
+use dunlin_access::jwt::{Claims, JwtFault, KeySet, Origin, Policy};
 use dunlin_access::{Fault, Secret, UnixSeconds};
 use dunlin_config::model::Security;
 use parking_lot::RwLock;
@@ -117,6 +117,24 @@ impl Tokens {
         let keys = remote.keys.read().clone();
         let Some(keys) = keys else { return Err(TokenFault::NoKeys(remote.url.clone())) };
         keys.open(token, &self.policy, now).map_err(TokenFault::Invalid)
+    }
+}
+
+impl Tokens {
+    /// Why a token of this origin, valid under `before`, would not be taken now, or not mean the same.
+    pub(super) fn distrust(&self, before: &Self, origin: &Origin) -> Option<&'static str> {
+        if !self.policy.reads_like(&before.policy) {
+            return Some("what the claims of its token mean has changed");
+        }
+        let fetched = self.remote.as_ref().and_then(|remote| remote.keys.read().clone());
+        let is_known = self.own.knows(origin) || fetched.is_some_and(|keys| keys.knows(origin));
+        if !is_known {
+            return Some("the key that has signed its token is not one of the broker's any more");
+        }
+        self.policy
+            .accepts(origin)
+            .err()
+            .map(|_| "its token has another issuer or audience than is set now")
     }
 }
 

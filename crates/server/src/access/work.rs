@@ -142,7 +142,7 @@ impl Accesses {
             Ok(Answer::Allow(allowed)) => {
                 let Allowed { username, superuser, groups, roles, grants } = allowed;
                 let way = Way::Hook;
-                let pass = Pass { way, superuser, groups, roles, grants, certificate: None };
+                let pass = Pass { way, superuser, groups, roles, grants, ..Pass::default() };
                 let username = username.as_deref().or(question.username.as_deref());
                 let entrant = Entrant::new(username.map(Arc::from), Arc::new(pass));
                 self.admit(book, question, entrant)

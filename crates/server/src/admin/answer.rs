@@ -122,8 +122,9 @@ impl Desk {
             clients.iter().filter(|client| client.online.is_some()).count()
         });
         let wanted = client.to_owned();
-        let whom: Expulsion =
-            Arc::new(move |who| (*who.client_id == *wanted).then_some(End::Administrative));
+        let whom: Expulsion = Arc::new(move |present| {
+            (*present.who.client_id == *wanted).then_some(End::Administrative)
+        });
         self.server.shared.accesses.expel(&whom);
         tracing::info!("an operator has disconnected client {client:?}");
         found.into_iter().sum()

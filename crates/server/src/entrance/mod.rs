@@ -14,6 +14,7 @@ use dunlin_access::ban::Network;
 use dunlin_broker::{Entry, Time};
 use mio::net::TcpStream;
 use parking_lot::{Mutex, RwLock};
+use rustls::pki_types::CertificateDer;
 
 pub use doors::ListenerReport;
 pub(crate) use doors::{Change, Doors, Opened, Planned, check_listeners};
@@ -22,7 +23,7 @@ pub(crate) use pass::Pass;
 
 use crate::listener::HERE;
 use crate::quic;
-use crate::transport::{Fault, Known, Layers, Spoken, TlsError, TlsSetup, TlsVersion};
+use crate::transport::{Fault, Known, Layers, Spoken, TlsError, TlsSetup, TlsVersion, Trust};
 
 /// Lines that a listener may write to the log in a second about those it turns away: more tell no more,
 /// and whoever wants to fill the disk is not to be helped.
@@ -64,6 +65,8 @@ pub(crate) struct Counters {
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) layers: Layers,
+    /// Which certificates of clients are believed, where there is TLS.
+    pub(crate) trust: Option<Trust>,
     /// What connections of QUIC are made with, where there are any.
     pub(crate) quic: Option<Arc<quinn_proto::ServerConfig>>,
     pub(crate) entry: Arc<Entry>,
@@ -97,6 +100,17 @@ pub(crate) enum TurnedAway {
     Opening(usize),
 }
 
+/// Why somebody who is connected cannot stay under other rules.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unwelcome {
+    #[error(transparent)]
+    Door(#[from] TurnedAway),
+    #[error("the listener serves TLS only, from now on (certfile)")]
+    NotEncrypted,
+    #[error("{0}")]
+    Certificate(Fault),
+}
+
 impl Rules {
     /// Reads what files there are.
     pub(crate) fn read(options: &ListenerOptions) -> Result<Self, TlsError> {
@@ -125,6 +139,7 @@ impl Rules {
                 tls: tls.as_ref().map(|tls| Arc::clone(&tls.config)),
                 websocket: options.websocket.clone().map(Arc::new),
             },
+            trust: tls.as_ref().map(|tls| tls.trust.clone()),
             quic,
             entry: Arc::new(options.entry.clone()),
             allow_from: options.allow_from.clone(),
@@ -141,8 +156,8 @@ impl Rules {
     fn check(&self, address: IpAddr, opening: usize) -> Result<(), TurnedAway> {
         if self.layers.proxy.is_none() {
             self.check_client(address)?;
-        } else if !self.proxies.is_empty() && !among(&self.proxies, address) {
-            return Err(TurnedAway::NoProxy);
+        } else {
+            self.check_proxy(|| address)?;
         }
         if !self.layers.is_plain() && opening >= self.maximum_opening {
             return Err(TurnedAway::Opening(self.maximum_opening));
@@ -156,6 +171,30 @@ impl Rules {
             return Err(TurnedAway::WithoutTls);
         }
         self.check_client(known.address.ip())
+    }
+
+    /// Whether a client that is connected could come in now: from where it is, and with what it has shown
+    /// of certificates, `None` if it is not encrypted. What was `believed` of certificates when it came is
+    /// not verified again.
+    pub(crate) fn check_present(
+        &self,
+        address: IpAddr,
+        chain: Option<&[CertificateDer<'_>]>,
+        believed: Option<&Trust>,
+    ) -> Result<(), Unwelcome> {
+        self.check_client(address)?;
+        let Some(trust) = &self.trust else { return Ok(()) };
+        let Some(chain) = chain else { return Err(Unwelcome::NotEncrypted) };
+        if believed.is_some_and(|believed| believed.equals(trust)) {
+            return Ok(());
+        }
+        trust.judge(chain).map_err(|fault| Unwelcome::Certificate(Fault::Tls(fault)))
+    }
+
+    /// Whether whoever is at the other end of the socket may speak for clients.
+    pub(crate) fn check_proxy(&self, address: impl FnOnce() -> IpAddr) -> Result<(), TurnedAway> {
+        let all = self.layers.proxy.is_none() || self.proxies.is_empty();
+        if all || among(&self.proxies, address()) { Ok(()) } else { Err(TurnedAway::NoProxy) }
     }
 
     fn check_client(&self, address: IpAddr) -> Result<(), TurnedAway> {
@@ -196,11 +235,11 @@ impl Entrance {
     /// Lets a connection in, which is counted until the pass is dropped.
     pub(crate) fn enter(
         self: &Arc<Self>,
-        rules: &Rules,
+        rules: &Arc<Rules>,
         address: SocketAddr,
     ) -> Result<Pass, TurnedAway> {
         rules.check(address.ip(), self.opening.load(Ordering::Relaxed))?;
-        Ok(Pass::new(Arc::clone(self), !rules.layers.is_plain()))
+        Ok(Pass::new(Arc::clone(self), Arc::clone(rules)))
     }
 
     /// What a connection that the broker has closed may have spoken instead of MQTT.

@@ -137,13 +137,14 @@ impl Gateway {
         let ours = mio::net::UnixStream::from_std(ours);
         let pipe = Pipe::new(stream, ours, self.poll.registry(), Token(slot))?;
         pass.opened();
+        pass.chain = Some(chain(line));
         self.entrance.counters.full.fetch_add(1, Ordering::Relaxed);
         let rules = self.entrance.rules();
         let known = Known {
             address: line.quic.remote_address(),
             by_tls_to_proxy: false,
             proxied_name: None,
-            certificate: certificate(line).map(Box::new),
+            certificate: pass.chain.as_deref().and_then(certificate).map(Box::new),
         };
         // Those that are still in their handshakes have no place yet.
         let opening = self.entrance.opening.load(Ordering::Relaxed);
@@ -168,9 +169,13 @@ impl Gateway {
     }
 }
 
-/// What a client has shown, verified.
-fn certificate(line: &Line) -> Option<Certificate> {
-    let shown = line.quic.crypto_session().peer_identity()?;
-    let chain = shown.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+/// What a client has shown, verified; empty if that is nothing.
+fn chain(line: &Line) -> Box<[CertificateDer<'static>]> {
+    let shown = line.quic.crypto_session().peer_identity();
+    let chain = shown.and_then(|shown| shown.downcast::<Vec<CertificateDer<'static>>>().ok());
+    chain.map(|chain| chain.into_boxed_slice()).unwrap_or_default()
+}
+
+fn certificate(chain: &[CertificateDer<'_>]) -> Option<Certificate> {
     Certificate::parse(chain.first()?)
 }

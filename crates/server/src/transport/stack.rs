@@ -2,10 +2,11 @@
 
 use std::io::IoSlice;
 use std::mem;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 
 use super::fault::Fault;
 use super::guess::Spoken;
@@ -35,6 +36,14 @@ impl Layers {
     /// Whether the socket carries MQTT itself.
     pub(crate) const fn is_plain(&self) -> bool {
         self.proxy.is_none() && self.tls.is_none() && self.websocket.is_none()
+    }
+
+    /// Whether connections from this address are those of clients that a proxy will name.
+    pub(crate) fn announces(&self, address: IpAddr) -> bool {
+        let forwards = |options: &Arc<WebSocketOptions>| {
+            options.trusted_proxies.iter().any(|network| network.contains(address))
+        };
+        self.proxy.is_some() || self.websocket.as_ref().is_some_and(forwards)
     }
 }
 
@@ -119,6 +128,11 @@ impl Transport {
     /// Whether nothing is left to do for the layers: there was only the header of a proxy.
     pub(crate) const fn is_plain(&self) -> bool {
         self.proxy.is_none() && self.tls.is_none() && self.websocket.is_none()
+    }
+
+    /// What the client has shown of certificates; `None` without TLS.
+    pub(crate) fn chain(&self) -> Option<&[CertificateDer<'static>]> {
+        self.tls.as_ref().map(|tls| tls.client_chain())
     }
 
     /// Whether TLS went on from an earlier connection; `None` without TLS.

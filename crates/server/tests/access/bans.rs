@@ -26,6 +26,9 @@ fn a_banned_client_is_disconnected_and_stays_out_until_the_ban_is_lifted() {
     assert_eq!(handle.unban("client:bad"), Ok(false));
     assert_eq!(reason(Login::nameless("bad")), 0);
     handle.ban("address:127.0.0.0/8", "all of us", Some(Duration::from_secs(1))).unwrap();
+    assert_eq!(good.farewell(), 0x87);
+    let (cause, text) = server.why("good");
+    assert!(cause == "banned" && text.contains("all of us"), "{cause}: {text}");
     assert_eq!(reason(Login::nameless("y")), 0x8A);
     // It ends by itself.
     let mut tries = 0;

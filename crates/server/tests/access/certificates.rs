@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dunlin_access::password::Kind;
+use dunlin_config::Config;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -123,6 +124,86 @@ fn connections_end_whose_certificates_were_taken_back() {
     // The handshake still goes by the old list here: who comes after that is refused as well.
     assert_eq!(connect(&bert, "c").unwrap().1, 0x87);
     assert_eq!(connect(&anna, "d").unwrap().1, 0);
+}
+
+/// A listener that trusts these authorities, with this list of what they have taken back.
+fn trusting(place: &Place, own: &Pki, authorities: &str, list: &str) -> Config {
+    let server = own.server("server", &["localhost"]);
+    place.config(&format!(
+        "persistence.enabled = false\nsecurity.allow_anonymous = true\n[[listener]]\nport = 1\n\
+         certfile = '{}'\nkeyfile = '{}'\ncafile = '{authorities}'\n{list}\
+         client_certificate = 'required'\n",
+        server.chain.display(),
+        server.key.display(),
+    ))
+}
+
+#[test]
+fn connections_end_that_authorities_of_now_would_not_vouch_for() {
+    let (place, own, other) = (Place::new(), Pki::new(), Pki::new());
+    let both = place.path("both.crt");
+    std::fs::write(&both, own.authority.pem() + &other.authority.pem()).unwrap();
+    let server = Server::start(&trusting(&place, &own, &both.display().to_string(), ""));
+    let connect = |shown: &Signed, id| {
+        let config = client(&own, Some(shown));
+        Client::try_encrypted(server.addresses[0], &config, Login::nameless(id))
+    };
+    let (anna, bert) = (own.client("anna"), other.client("bert"));
+    // Enough of them that both shards have some.
+    let ids: Vec<String> = (0..4).map(|number| format!("leaves-{number}")).collect();
+    let mut leaves: Vec<Client> = ids.iter().map(|id| connect(&bert, id).unwrap().0).collect();
+    let (mut stays, _) = connect(&anna, "stays").unwrap();
+    server.reload(&trusting(&place, &own, &own.ca().display().to_string(), ""));
+    for (client, id) in leaves.iter_mut().zip(&ids) {
+        assert_eq!(client.farewell(), 0x87);
+        let (cause, text) = server.why(id);
+        assert!(cause == "no-longer-allowed" && text.contains("cafile"), "{cause}: {text}");
+    }
+    stays.ping();
+    assert!(connect(&bert, "again").is_err());
+}
+
+#[test]
+fn connections_end_that_the_first_list_of_a_listener_takes_back() {
+    let (place, pki) = (Place::new(), Pki::new());
+    let numbered = |name, number: u64| {
+        pki.client_with(name, |params| params.serial_number = Some(number.into()))
+    };
+    let (anna, bert) = (numbered("anna", 700), numbered("bert", 800));
+    let ca = pki.ca().display().to_string();
+    let server = Server::start(&trusting(&place, &pki, &ca, ""));
+    let connect = |shown: &Signed, id| {
+        let config = client(&pki, Some(shown));
+        Client::try_encrypted(server.addresses[0], &config, Login::nameless(id)).unwrap().0
+    };
+    let (mut stays, mut leaves) = (connect(&anna, "a"), connect(&bert, "b"));
+    let list = pki.revoke(&800_u64.into());
+    let key = format!("crlfile = '{}'\n", list.display());
+    server.reload(&trusting(&place, &pki, &ca, &key));
+    assert_eq!(leaves.farewell(), 0x87);
+    assert!(server.why("b").1.contains("crlfile"), "{:?}", server.why("b"));
+    stays.ping();
+}
+
+#[test]
+fn connections_end_that_lack_the_certificate_or_the_encryption_of_now() {
+    let (place, pki) = (Place::new(), Pki::new());
+    let open =
+        "persistence.enabled = false\nsecurity.allow_anonymous = true\n[[listener]]\nport = 1\n";
+    let server = pki.server("server", &["localhost"]);
+    let (chain, key, ca) = (server.chain.display(), server.key.display(), pki.ca());
+    let asks = format!("certfile = '{chain}'\nkeyfile = '{key}'\ncafile = '{}'\n", ca.display());
+    let server = Server::start(&place.config(open));
+    let mut plain = Client::connect(server.addresses[0], Login::nameless("plain"));
+    server.reload(&place.config(&format!("{open}{asks}client_certificate = 'optional'\n")));
+    assert_eq!(plain.farewell(), 0x87);
+    assert!(server.why("plain").1.contains("certfile"), "{:?}", server.why("plain"));
+    let nameless = client(&pki, None);
+    let login = Login::nameless("nameless");
+    let (mut bare, _) = Client::try_encrypted(server.addresses[0], &nameless, login).unwrap();
+    server.reload(&place.config(&format!("{open}{asks}client_certificate = 'required'\n")));
+    assert_eq!(bare.farewell(), 0x87);
+    assert!(server.why("nameless").1.contains("require_certificate"));
 }
 
 #[test]

@@ -107,6 +107,19 @@ impl Client {
         Ok((client, body[1]))
     }
 
+    /// Says nothing yet.
+    pub(crate) fn silent(address: SocketAddr) -> Self {
+        let socket = open(address);
+        Self { stream: Box::new(socket.try_clone().unwrap()), socket }
+    }
+
+    /// The server ends it without a word.
+    pub(crate) fn expect_end(&mut self) {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).unwrap();
+        assert!(rest.is_empty(), "{rest:02x?}");
+    }
+
     pub(crate) fn connack(&mut self) -> u8 {
         let (first, body) = self.packet();
         assert_eq!(first, 0x20);

@@ -4,10 +4,12 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Mutex, Once};
+use std::thread;
+use std::time::Duration;
 
 use dunlin_access::password::{Hash, Kind};
 use dunlin_config::{Config, Disk, Loader};
-use dunlin_server::{Handle, Place as Door, ServerOptions, start};
+use dunlin_server::{Handle, ListenerOptions, Place as Door, ServerOptions, start};
 use tempfile::TempDir;
 
 /// What passwords, secrets and tokens of these tests hold: the log must not.
@@ -96,20 +98,45 @@ impl Server {
         let mut options = ServerOptions::from_config(config).unwrap();
         options.shards = 2;
         options.sessions_ahead = 1;
-        let mut last = None;
-        options.listeners.retain(|listener| last.replace(listener.entry.number) != last);
-        for listener in &mut options.listeners {
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            listener.place = Door::Tcp { address, interface: None };
-        }
+        options.listeners = on_free_ports(options.listeners);
         let handle = start(options).unwrap();
         let addresses = handle.addresses().to_vec();
         Self { handle: Some(handle), addresses }
     }
 
+    /// Listeners, users and rules as another configuration has them.
+    pub(crate) fn reload(&self, config: &Config) {
+        let listeners = on_free_ports(ListenerOptions::from_config(config).unwrap());
+        self.handle().replace_listeners(&listeners).unwrap();
+        self.handle().replace_access(config).unwrap();
+    }
+
+    /// Why a client was let go: the cause, and all of it. It is told a moment after the client hears it.
+    pub(crate) fn why(&self, client: &str) -> (&'static str, String) {
+        for _ in 0..1_000 {
+            let told = self.handle().why(client).pop().unwrap();
+            if told.cause != "connected" {
+                return (told.cause, told.text);
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("nothing is told of {client}");
+    }
+
     pub(crate) fn handle(&self) -> &Handle {
         self.handle.as_ref().unwrap()
     }
+}
+
+/// One place for each listener, which the system chooses.
+fn on_free_ports(mut listeners: Vec<ListenerOptions>) -> Vec<ListenerOptions> {
+    let mut last = None;
+    listeners.retain(|listener| last.replace(listener.entry.number) != last);
+    for listener in &mut listeners {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        listener.place = Door::Tcp { address, interface: None };
+    }
+    listeners
 }
 
 impl Drop for Server {
@@ -119,6 +146,6 @@ impl Drop for Server {
         handle.join().unwrap();
         let log = String::from_utf8_lossy(&LOG.lock().unwrap()).into_owned();
         let told = log.lines().find(|line| line.contains(HUSH));
-        assert!(told.is_none() || std::thread::panicking(), "in the log: {told:?}");
+        assert!(told.is_none() || thread::panicking(), "in the log: {told:?}");
     }
 }

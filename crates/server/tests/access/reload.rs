@@ -116,3 +116,31 @@ fn new_rules_hold_at_once() {
     assert_eq!(client.publish("a/1", ""), 0x87);
     assert_ne!(client.publish("b/1", ""), 0x87);
 }
+
+#[test]
+fn connections_end_whose_network_may_not_connect_any_more() {
+    let place = Place::new();
+    let toml = |more: &str| {
+        let open = "persistence.enabled = false\nsecurity.allow_anonymous = true\n[[listener]]\nport = 1\n";
+        place.config(&format!("{open}{more}"))
+    };
+    let server = super::place::Server::start(&toml(""));
+    let address = server.addresses[0];
+    for rule in ["deny_from = ['127.0.0.0/8']", "allow_from = ['10.0.0.0/8']"] {
+        server.reload(&toml("deny_from = ['10.0.0.0/8']"));
+        // Enough of them that both shards have some, and one that says nothing yet.
+        let ids: Vec<String> = (0..6).map(|number| format!("c-{number}")).collect();
+        let clients = ids.iter().map(|id| Client::connect(address, Login::nameless(id)));
+        let mut clients: Vec<Client> = clients.collect();
+        let mut silent = Client::silent(address);
+        server.reload(&toml("deny_from = ['10.0.0.0/8', '192.0.2.0/24']"));
+        clients.iter_mut().for_each(Client::ping);
+        server.reload(&toml(rule));
+        for (client, id) in clients.iter_mut().zip(&ids) {
+            assert_eq!(client.farewell(), 0x87);
+            let (cause, text) = server.why(id);
+            assert!(cause == "no-longer-allowed" && text.contains("deny_from"), "{cause}: {text}");
+        }
+        silent.expect_end();
+    }
+}

@@ -8,7 +8,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 
 use super::client::{Client, Login};
-use super::place::Place;
+use super::place::{Place, Server};
 use super::services::{Service, answer};
 
 const SECRET: &str = "hush-hush-hush-hush-hush-hush-hush";
@@ -61,6 +61,37 @@ fn a_connection_ends_with_its_token() {
     let short = token(&json!({ "sub": "anna", "exp": in_seconds(2) }));
     let mut client = Client::connect(server.addresses[0], Login::new("c", "", &short));
     assert_eq!(client.farewell(), 0x87);
+}
+
+#[test]
+fn connections_end_whose_tokens_are_not_taken_any_more() {
+    const OTHER: &str = "hush-else-hush-else-hush-else-hush";
+    let place = Place::new();
+    let toml =
+        |jwt: &str| format!("persistence.enabled = false\n{jwt}\nlistener = [{{ port = 1 }}]");
+    let secret = |secret: &str| format!("security.jwt.secret = '{secret}'");
+    let server = Server::start(&place.config(&toml(&secret(SECRET))));
+    let claims = json!({ "sub": "anna", "iss": "home", "aud": ["mqtt"], "exp": in_seconds(60) });
+    let good = token(&claims);
+    let mut client = Client::connect(server.addresses[0], Login::new("c", "", &good));
+    // The same key, and what the token says of itself.
+    let policy = "security.jwt.issuer = 'home'\nsecurity.jwt.audience = 'mqtt'\n";
+    server.reload(&place.config(&toml(&(policy.to_owned() + &secret(SECRET)))));
+    client.ping();
+    for (jwt, told) in [
+        (secret(OTHER), "the key"),
+        (format!("security.jwt.issuer = 'away'\n{}", secret(SECRET)), "issuer"),
+        (format!("security.jwt.audience = 'http'\n{}", secret(SECRET)), "audience"),
+        (format!("security.jwt.username_claim = 'aud'\n{}", secret(SECRET)), "claims"),
+        ("security.allow_anonymous = true".to_owned(), "not taken"),
+    ] {
+        server.reload(&place.config(&toml(&secret(SECRET))));
+        let mut client = Client::connect(server.addresses[0], Login::new("c", "", &good));
+        server.reload(&place.config(&toml(&jwt)));
+        assert_eq!(client.farewell(), 0x87, "{jwt}");
+        let (cause, text) = server.why("c");
+        assert!(cause == "no-longer-allowed" && text.contains(told), "{cause}: {text}");
+    }
 }
 
 #[test]

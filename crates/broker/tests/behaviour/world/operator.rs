@@ -1,6 +1,6 @@
 //! What an operator does.
 
-use dunlin_broker::{Control, End, Identity, View};
+use dunlin_broker::{Control, End, Present, View};
 
 use super::{Client, World};
 
@@ -29,7 +29,7 @@ impl World {
         self.settle();
     }
 
-    pub fn expel_where(&mut self, cause: &dyn Fn(&Identity) -> Option<End>) {
+    pub fn expel_where(&mut self, cause: &dyn Fn(&Present<'_>) -> Option<End>) {
         let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
         for broker in &mut self.brokers {
             broker.disconnect_where(self.now, cause, &view);

@@ -12,7 +12,7 @@ use crate::transport::tls::{
     CertificateFiles, ClientCertificates, ClientTrust, TlsOptions, TlsSetup, TlsVersion,
 };
 
-const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4711);
+const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4711);
 
 fn setup(pki: &Pki, server: &Signed, clients: ClientCertificates) -> Arc<ServerConfig> {
     let certificate = CertificateFiles {

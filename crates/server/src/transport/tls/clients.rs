@@ -15,28 +15,41 @@ use super::error::TlsError;
 use super::files;
 use super::options::ClientCertificates;
 
+/// A verifier, and all that it goes by.
+pub(super) type Verifier = (Arc<dyn ClientCertVerifier>, Vec<Vec<u8>>);
+
 /// Makes the verifier that `wanted` asks for.
 pub(super) fn verifier(
     wanted: &ClientCertificates,
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    let Some(trust) = wanted.trust() else { return Ok(WebPkiClientVerifier::no_client_auth()) };
+) -> Result<Verifier, TlsError> {
+    let Some(trust) = wanted.trust() else {
+        return Ok((WebPkiClientVerifier::no_client_auth(), Vec::new()));
+    };
+    let is_optional = matches!(wanted, ClientCertificates::Optional(_));
     let authorities = files::authorities(&trust.authorities)?;
+    let mut parts = vec![vec![u8::from(is_optional), u8::from(trust.ignore_dates)]];
+    for root in &authorities.roots {
+        parts.push(root.subject.to_vec());
+        parts.push(root.subject_public_key_info.to_vec());
+    }
     let mut builder =
         WebPkiClientVerifier::builder_with_provider(authorities, Arc::clone(provider));
     if let Some(path) = &trust.revoked {
         // As OpenSSL does for Mosquitto: the list is about certificates of clients, and it must be of
         // these days.
+        let lists = files::revocation_lists(path)?;
+        parts.extend(lists.iter().map(|list| list.to_vec()));
         builder = builder
-            .with_crls(files::revocation_lists(path)?)
+            .with_crls(lists)
             .only_check_end_entity_revocation()
             .enforce_revocation_expiration();
     }
-    if matches!(wanted, ClientCertificates::Optional(_)) {
+    if is_optional {
         builder = builder.allow_unauthenticated();
     }
     let verifier = builder.build().map_err(|cause| Error::General(cause.to_string()))?;
-    Ok(if trust.ignore_dates { Arc::new(Undated(verifier)) } else { verifier })
+    Ok((if trust.ignore_dates { Arc::new(Undated(verifier)) } else { verifier }, parts))
 }
 
 /// Verifies as if it were the moment from which the certificate is valid.

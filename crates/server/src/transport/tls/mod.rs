@@ -10,6 +10,7 @@ mod names;
 mod options;
 mod session;
 mod suites;
+mod trust;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub use error::TlsError;
 use files::Identity;
 pub use options::{CertificateFiles, ClientCertificates, ClientTrust, TlsOptions, TlsVersion};
 pub(crate) use session::{Opened, RECORD, SEALED_RECORD, Tls};
+pub(crate) use trust::Trust;
 
 /// Tickets for each new connection: one is enough for a client that comes back, and more cost time.
 const TICKETS: usize = 1;
@@ -31,6 +33,8 @@ const TICKETS: usize = 1;
 #[derive(Debug)]
 pub(crate) struct TlsSetup {
     pub(crate) config: Arc<ServerConfig>,
+    /// Which clients it believes.
+    pub(crate) trust: Trust,
     /// What clients or operators will stumble over, though it can be used.
     pub(crate) warnings: Vec<String>,
     /// When the first of the certificates expires, in seconds since 1970.
@@ -56,10 +60,10 @@ impl TlsSetup {
             TlsVersion::V1_2 => &[&TLS13, &TLS12],
             TlsVersion::V1_3 => &[&TLS13],
         };
-        let verifier = clients::verifier(&options.clients, &provider)?;
+        let trust = Trust::read(&options.clients, &provider)?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)?
-            .with_client_cert_verifier(verifier)
+            .with_client_cert_verifier(trust.verifier())
             .with_cert_resolver(Arc::new(names::ByName::new(&default, &others)));
         config.ticketer = ring::Ticketer::new()?;
         config.send_tls13_tickets = TICKETS;
@@ -72,6 +76,7 @@ impl TlsSetup {
         let all = || [&default].into_iter().chain(&others);
         Ok(Self {
             config: Arc::new(config),
+            trust,
             warnings: all().flat_map(|identity| warnings(identity, now)).collect(),
             expires: all().map(|identity| identity.certificate.not_after).min().unwrap_or(u64::MAX),
         })

@@ -142,7 +142,12 @@ impl Tls {
 
     /// The certificate of the client, verified.
     pub(crate) fn client_certificate(&self) -> Option<&CertificateDer<'static>> {
-        self.connection.peer_certificates()?.first()
+        self.client_chain().first()
+    }
+
+    /// The same with what leads from it to its authority; empty if none was shown.
+    pub(crate) fn client_chain(&self) -> &[CertificateDer<'static>] {
+        self.connection.peer_certificates().unwrap_or_default()
     }
 }
 
