@@ -2,8 +2,12 @@
 
 use crate::format::{FRAME_HEADER, FrameHeader, Identity, frame_size};
 
-/// Bytes of records in one frame. A frame is lost as a whole, and is in memory as a whole when it is read.
-const FRAME_BYTES: usize = 1 << 20;
+/// Bytes of records in one frame. A frame is lost as a whole, and is in memory as a whole when it is read. It
+/// is filled, summed up and written while it is in the cache of the core.
+const FRAME_BYTES: usize = 128 << 10;
+
+/// Memory that an empty group keeps.
+const KEPT_BYTES: usize = 4 << 20;
 
 /// Frames that may be lost, as they are to lie in their segment. They are kept until they are durable, so that
 /// they can be written again elsewhere.
@@ -39,7 +43,12 @@ impl Group {
     pub(crate) fn is_durable(&mut self) {
         self.begin(self.segment, self.end(), &[]);
         // A large message does not keep its memory.
-        self.bytes.shrink_to(4 * FRAME_BYTES);
+        self.bytes.shrink_to(KEPT_BYTES);
+    }
+
+    /// How many of the bytes are those of complete frames.
+    pub(crate) fn complete(&self) -> usize {
+        self.open.as_ref().map_or(self.bytes.len(), |open| open.at)
     }
 
     /// Where the next frame begins in the segment.

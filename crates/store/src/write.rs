@@ -22,6 +22,7 @@ impl<D: Disk> Log<D> {
             let taken = self.put_some(records);
             assert!(taken > 0, "the broker appends records");
             records = &records[taken..];
+            self.write();
         }
     }
 
@@ -79,19 +80,20 @@ impl<D: Disk> Log<D> {
         self.group.end() + Group::bound(bytes) <= self.options.segment_bytes
     }
 
-    /// Writes what of the group was not yet. A failure is remembered, and mended with the next flush.
+    /// Writes what of the group is in complete frames and was not written yet. A failure is remembered, and mended with the next flush.
     pub(crate) fn write(&mut self) {
-        if self.broken || self.group.written == self.group.bytes.len() {
+        let complete = self.group.complete();
+        if self.broken || self.group.written >= complete {
             return;
         }
         let Some(segment) = self.segments.back_mut() else { return };
-        let rest = &self.group.bytes[self.group.written..];
+        let rest = &self.group.bytes[self.group.written..complete];
         let offset = self.group.start + self.group.written as u64;
         match self.disk.write_at(&mut segment.file, offset, &[rest]) {
             Ok(()) => {
                 self.counters.written_bytes += rest.len() as u64;
-                self.group.written = self.group.bytes.len();
-                segment.end = self.group.end();
+                self.group.written = complete;
+                segment.end = self.group.start + complete as u64;
                 let grown = segment.end.saturating_sub(segment.bytes);
                 segment.bytes += grown;
                 self.pool.disk_bytes += grown;

@@ -8,13 +8,15 @@ use core::cell::Cell;
 
 use hashbrown::HashTable;
 
+use super::chunks::Chunks;
+
 /// Identifiers of a page.
 const IDS: u64 = 16;
 
 /// Slots by message identifier.
 #[derive(Default)]
 pub(super) struct Pages {
-    pages: Vec<Page>,
+    pages: Chunks<Page>,
     /// Pages that are not used.
     free: Vec<u32>,
     table: HashTable<Known>,
