@@ -55,6 +55,11 @@ impl Output {
 
     /// Fills `into` with what to write next and returns how many slices it filled: none while it is corked.
     pub fn slices<'a>(&'a self, into: &mut [IoSlice<'a>]) -> usize {
+        self.slices_within(usize::MAX, into)
+    }
+
+    /// The same, with at most `room` bytes in them.
+    pub fn slices_within<'a>(&'a self, mut room: usize, into: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;
         if self.corked {
             return filled;
@@ -65,8 +70,8 @@ impl Output {
         if let Some(shared) = &self.shared {
             let mut skip = shared.written;
             for (place, message) in shared.payloads.iter().take(most) {
-                add(self.bytes.get(from..*place), into, &mut filled);
-                add(message.payload().get(skip..), into, &mut filled);
+                add(self.bytes.get(from..*place), into, &mut filled, &mut room);
+                add(message.payload().get(skip..), into, &mut filled, &mut room);
                 from = *place;
                 skip = 0;
             }
@@ -74,7 +79,7 @@ impl Output {
                 return filled;
             }
         }
-        add(self.bytes.get(from..), into, &mut filled);
+        add(self.bytes.get(from..), into, &mut filled, &mut room);
         filled
     }
 
@@ -177,13 +182,20 @@ impl Output {
     }
 }
 
-/// Adds a slice, if there is anything in it and room for it.
-fn add<'a>(bytes: Option<&'a [u8]>, into: &mut [IoSlice<'a>], filled: &mut usize) {
+/// Adds a slice, if there is anything in it, as far as there is room for it.
+fn add<'a>(
+    bytes: Option<&'a [u8]>,
+    into: &mut [IoSlice<'a>],
+    filled: &mut usize,
+    room: &mut usize,
+) {
+    let bytes = bytes.and_then(|bytes| bytes.get(..bytes.len().min(*room)));
     if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty())
         && let Some(slice) = into.get_mut(*filled)
     {
         *slice = IoSlice::new(bytes);
         *filled += 1;
+        *room -= bytes.len();
     }
 }
 

@@ -8,7 +8,7 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use dunlin_broker::{Broker, Certified, CloseCause, ConnId, Refusal, Time, View};
+use dunlin_broker::{Broker, Certified, CloseCause, ConnId, Output, Refusal, Time, View};
 use mio::net::TcpStream;
 
 use crate::connection::{Connection, Inbound, Phase};
@@ -190,37 +190,103 @@ pub(crate) fn write_layers(
     let transport = connection.transport.as_mut()?;
     connection.last_words |= is_ending || output.closing();
     loop {
-        match write_ready(transport, &connection.stream) {
-            Written::All => {}
-            held => return Some(held),
-        }
-        if transport.is_finished() {
-            // What the broker had for it cannot be said any more.
-            output.advance(output.pending());
+        // Nothing goes into the middle of a frame.
+        if transport.announced == 0 {
+            match write_ready(transport, &connection.stream) {
+                Written::All => {}
+                held => return Some(held),
+            }
+            if transport.is_finished() {
+                // What the broker had for it cannot be said any more.
+                output.advance(output.pending());
+            }
         }
         if output.is_empty() || output.is_corked() {
             break;
         }
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        let filled = output.slices(&mut slices);
-        let Some((taken, sealed)) = transport.seal(&slices[..filled], &mut buffers.scratch) else {
-            return Some(Written::Failed(io::ErrorKind::InvalidData));
+        let scratch = &mut buffers.scratch;
+        let written = if transport.is_bare_websocket() {
+            write_frame(transport, &connection.stream, output, scratch)
+        } else {
+            write_sealed(transport, &connection.stream, output, scratch)
         };
-        let result = (&connection.stream).write(sealed);
-        let sent = match result {
-            Ok(sent) => sent,
-            Err(cause) if is_soon(cause.kind()) => 0,
-            Err(cause) => return Some(Written::Failed(cause.kind())),
-        };
-        // What is sealed is on its way: it cannot be sealed again.
-        transport.out.extend_from_slice(&sealed[sent..]);
-        output.advance(taken);
+        if !matches!(written, Written::All) {
+            return Some(written);
+        }
     }
     if (output.closing() && output.is_empty()) || is_ending {
         transport.finish();
         return Some(write_ready(transport, &connection.stream));
     }
     Some(Written::All)
+}
+
+/// Writes a frame of WebSocket around what the broker has, without copying it.
+fn write_frame(
+    transport: &mut Transport,
+    mut stream: &TcpStream,
+    output: &mut Output,
+    scratch: &mut Scratch,
+) -> Written {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let filled = 1 + output.slices_within(transport.frame_room(), &mut slices[1..]);
+    let length: usize = slices[1..filled].iter().map(|slice| slice.len()).sum();
+    let Some(header) = transport.frame_header(length, scratch) else {
+        return Written::Failed(io::ErrorKind::InvalidData);
+    };
+    slices[0] = IoSlice::new(header);
+    let whole = header.len() + length;
+    let sent = match stream.write_vectored(&slices[usize::from(header.is_empty())..filled]) {
+        Ok(sent) => sent,
+        Err(cause) => return held_up(cause.kind()),
+    };
+    if let Some(rest @ [_, ..]) = header.get(sent..) {
+        // A header that was cut: it and its frame wait where nothing comes between them.
+        if sent == 0 {
+            return Written::Failed(io::ErrorKind::WriteZero);
+        }
+        transport.out.extend_from_slice(rest);
+        slices[1..filled].iter().for_each(|slice| transport.out.extend_from_slice(slice));
+        output.advance(length);
+        return Written::Blocked;
+    }
+    let announced = if header.is_empty() { transport.announced } else { length };
+    let written = sent - header.len();
+    transport.announced = announced - written;
+    output.advance(written);
+    if sent < whole { Written::Blocked } else { Written::All }
+}
+
+/// Seals as much as goes at once, and writes it.
+fn write_sealed(
+    transport: &mut Transport,
+    mut stream: &TcpStream,
+    output: &mut Output,
+    scratch: &mut Scratch,
+) -> Written {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let filled = output.slices(&mut slices);
+    let Some((taken, sealed)) = transport.seal(&slices[..filled], scratch) else {
+        return Written::Failed(io::ErrorKind::InvalidData);
+    };
+    let (sent, written) = match stream.write(sealed) {
+        Ok(sent) if sent < sealed.len() => (sent, Written::Blocked),
+        Ok(sent) => (sent, Written::All),
+        Err(cause) => (0, held_up(cause.kind())),
+    };
+    // What is sealed is on its way: it cannot be sealed again.
+    transport.out.extend_from_slice(&sealed[sent..]);
+    output.advance(taken);
+    written
+}
+
+/// What an error of a socket comes to.
+const fn held_up(kind: io::ErrorKind) -> Written {
+    match kind {
+        io::ErrorKind::WouldBlock => Written::Blocked,
+        io::ErrorKind::Interrupted => Written::All,
+        kind => Written::Failed(kind),
+    }
 }
 
 fn write_ready(transport: &mut Transport, stream: &TcpStream) -> Written {
@@ -245,9 +311,4 @@ fn write_ready(transport: &mut Transport, stream: &TcpStream) -> Written {
         drop(mem::replace(&mut transport.out, rest));
     }
     result
-}
-
-/// Whether trying again is all that is needed.
-fn is_soon(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

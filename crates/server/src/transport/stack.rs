@@ -17,6 +17,9 @@ use super::websocket::{Heard, WebSocket, WebSocketOptions};
 /// Records that are sealed before the socket is written.
 const RECORDS: usize = 4;
 
+/// MQTT in one frame of WebSocket. 256 KiB: what a socket takes at once, and clients gather frames.
+const FRAME: usize = 256 * 1024;
+
 /// What a WebSocket adds in front of a frame at most.
 const FRAME_HEADER: usize = 10;
 
@@ -69,8 +72,10 @@ pub(crate) struct Transport {
     stage: Stage,
     /// What of the socket's bytes is the beginning of something.
     pub(crate) raw: Vec<u8>,
-    /// Ready for the socket.
+    /// Ready for the socket, after what is [`announced`](Self::announced).
     pub(crate) out: Vec<u8>,
+    /// Bytes of MQTT that the frame which was begun last is still to get.
+    pub(crate) announced: usize,
     /// The peer has ended what it has to say.
     pub(crate) ended: bool,
     /// We have.
@@ -106,6 +111,7 @@ impl Transport {
             stage: Stage::Silent,
             raw: Vec::new(),
             out: Vec::new(),
+            announced: 0,
             ended: false,
             finished: false,
         })
@@ -183,6 +189,32 @@ impl Transport {
             }
         }
         Ok(used)
+    }
+
+    /// Whether frames of WebSocket are written to the socket as they are.
+    pub(crate) const fn is_bare_websocket(&self) -> bool {
+        self.tls.is_none() && self.websocket.is_some()
+    }
+
+    /// How much MQTT may be written now: the rest of the frame that was begun, or a new one.
+    pub(crate) const fn frame_room(&self) -> usize {
+        if self.announced > 0 { self.announced } else { FRAME }
+    }
+
+    /// The header that goes before `length` bytes of MQTT: none within a frame that was begun. `None` if
+    /// nothing can be sent.
+    pub(crate) fn frame_header<'s>(
+        &self,
+        length: usize,
+        scratch: &'s mut Scratch,
+    ) -> Option<&'s [u8]> {
+        let header = &mut scratch.gathered;
+        header.clear();
+        if self.announced == 0 {
+            let websocket = self.websocket.as_ref().filter(|websocket| websocket.is_open())?;
+            websocket.announce(length, header);
+        }
+        Some(header)
     }
 
     /// Seals as much of `slices` as goes at once: the number of bytes taken, and what the socket is to

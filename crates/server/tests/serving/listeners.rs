@@ -106,6 +106,70 @@ fn a_websocket_carries_mqtt_in_both_directions() {
     assert_eq!(end, [0x88, 2, 0x03, 0xE8]);
 }
 
+/// The next frame: its first byte and its payload.
+fn next_frame(stream: &mut TcpStream) -> (u8, Vec<u8>) {
+    let mut head = [0; 2];
+    stream.read_exact(&mut head).unwrap();
+    let extended: usize = match head[1] {
+        126 => 2,
+        127 => 8,
+        short => {
+            let mut payload = vec![0; usize::from(short)];
+            stream.read_exact(&mut payload).unwrap();
+            return (head[0], payload);
+        }
+    };
+    let mut length = [0; 8];
+    stream.read_exact(&mut length[8 - extended..]).unwrap();
+    let mut payload = vec![0; usize::try_from(u64::from_be_bytes(length)).unwrap()];
+    stream.read_exact(&mut payload).unwrap();
+    (head[0], payload)
+}
+
+/// A page that reads late: what the socket has no room for goes on where it stopped, and answers to pings
+/// never come into the middle of a frame.
+#[test]
+fn a_websocket_that_reads_slowly_gets_whole_frames() {
+    let pages = ListenerOptions { websocket: Some(WebSocketOptions::default()), ..free_port() };
+    let server = Server::with_listeners(vec![pages, free_port()], 1);
+    let mut page = websocket(server.address, "Sec-WebSocket-Protocol: mqtt\r\n");
+    answer_of(&mut page);
+    page.write_all(&frame(&[connect(4, "page"), subscribe(1, "#", 1)].concat())).unwrap();
+    let mut plain = TcpStream::connect(server.handle().addresses()[1]).unwrap();
+    plain.write_all(&connect(4, "plain")).unwrap();
+    let mut answer = [0; 4];
+    plain.read_exact(&mut answer).unwrap();
+    let mut expected = vec![0x20, 2, 0, 0, 0x90, 3, 0, 1, 1];
+    let (mut got, mut pongs, mut frames) = (Vec::new(), 0, 0);
+    while got.len() < expected.len() {
+        got.extend(next_frame(&mut page).1);
+    }
+    for number in 1..=40u16 {
+        // Small ones are copied, large ones are not.
+        let size = if number % 2 == 0 { 1_000_003 } else { 1_003 };
+        let payload: Vec<u8> = (0..size).map(|at: u32| (at ^ u32::from(number)) as u8).collect();
+        plain.write_all(&publish("t", 1, number, &payload)).unwrap();
+        plain.read_exact(&mut answer).unwrap();
+        assert_eq!(answer[0], 0x40);
+        expected.extend(publish("t", 1, number, &payload));
+        page.write_all(&[0x89, 0x81, 0, 0, 0, 0, b'?']).unwrap();
+    }
+    while got.len() < expected.len() || pongs < 40 {
+        match next_frame(&mut page) {
+            (0x82, payload) => {
+                got.extend(payload);
+                frames += 1;
+            }
+            pong => {
+                assert_eq!(pong, (0x8A, b"?".to_vec()));
+                pongs += 1;
+            }
+        }
+    }
+    assert!(got == expected, "the messages as they were sent");
+    assert!(frames < 400, "{frames} frames");
+}
+
 // shows 3.1.1: MQTT-6.0.0-1
 // shows 5.0: MQTT-6.0.0-1
 #[test]

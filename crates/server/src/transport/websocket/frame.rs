@@ -106,19 +106,33 @@ pub(super) fn write_header(opcode: Opcode, length: usize, out: &mut Vec<u8>) {
 }
 
 /// Appends `payload` without its mask, whose byte `phase` is the first one to use.
+///
+/// In one pass by blocks: to copy first and to take the mask off in place takes twice as long.
 pub(super) fn unmask(payload: &[u8], mask: [u8; 4], phase: usize, into: &mut Vec<u8>) {
-    let from = into.len();
-    into.extend_from_slice(payload);
-    let rotated: [u8; 4] = core::array::from_fn(|at| mask[(phase + at) % 4]);
-    let [a, b, c, d] = rotated;
+    let [a, b, c, d]: [u8; 4] = core::array::from_fn(|at| mask[(phase + at) % 4]);
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-    let (words, rest) = into[from..].as_chunks_mut::<8>();
-    for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    into.reserve(payload.len());
+    let rest = unmask_blocks::<128>(payload, wide, into);
+    let rest = unmask_blocks::<32>(rest, wide, into);
+    let rest = unmask_blocks::<8>(rest, wide, into);
+    into.extend(rest.iter().zip(wide.to_ne_bytes()).map(|(byte, mask)| byte ^ mask));
+}
+
+/// The whole blocks of `payload`; what is left of it is returned.
+fn unmask_blocks<'a, const SIZE: usize>(
+    payload: &'a [u8],
+    wide: u64,
+    into: &mut Vec<u8>,
+) -> &'a [u8] {
+    let (blocks, rest) = payload.as_chunks::<SIZE>();
+    for block in blocks {
+        let mut clear = *block;
+        for word in clear.as_chunks_mut::<8>().0 {
+            *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+        }
+        into.extend_from_slice(&clear);
     }
-    for (byte, mask) in rest.iter_mut().zip(rotated.iter().cycle()) {
-        *byte ^= mask;
-    }
+    rest
 }
 
 #[cfg(test)]
@@ -165,7 +179,8 @@ mod tests {
     #[test]
     fn a_mask_is_taken_off_wherever_the_payload_was_cut() {
         let mask = [0x11, 0x22, 0x44, 0x88];
-        let clear: Vec<u8> = (0..100).collect();
+        // Longer than the longest block, and of no round length.
+        let clear: Vec<u8> = (0..203).collect();
         let masked: Vec<u8> =
             clear.iter().enumerate().map(|(at, byte)| byte ^ mask[at % 4]).collect();
         for cut in 0..masked.len() {
