@@ -102,7 +102,10 @@ impl Broker {
             && let Some(message) = held.release_inbound(packet_id)
         {
             let publisher = self.hub.key(session);
-            let hint = self.hub.connections.at(slot).map_or(NONE, |connection| connection.route);
+            let hint = self.hub.connections.at_mut(slot).map_or(NONE, |connection| {
+                connection.repeated = None;
+                connection.route
+            });
             let held = (number != 0 && message.id() != 0).then_some(Held { number, packet_id });
             if message.expired(now) {
                 if let Some(held) = held {

@@ -380,8 +380,8 @@ impl Broker {
         }
     }
 
-    /// What differs from the client's wish first, then the limits of the broker; what is at its
-    /// protocol default is left out (3.2.2.3).
+    /// What differs from the client's wish, and the limits of the broker, in Mosquitto's order, for tools that
+    /// compare bytes; what is at its protocol default is left out (3.2.2.3).
     fn fill_connack(
         &self,
         slot: u32,
@@ -395,12 +395,18 @@ impl Broker {
         if expiry != connect.properties.session_expiry_interval().unwrap_or(0) {
             properties.push(Property::SessionExpiryInterval(expiry));
         }
+        if keep_alive != connect.keep_alive {
+            properties.push(Property::ServerKeepAlive(keep_alive));
+        }
+        let entry = self.hub.connections.at(slot).map(|connection| &*connection.entry);
+        let aliases = entry.and_then(|entry| entry.topic_alias_maximum);
+        let aliases = aliases.unwrap_or(settings.topic_alias_maximum);
+        if aliases > 0 {
+            properties.push(Property::TopicAliasMaximum(aliases));
+        }
         // [MQTT-3.2.2-16]
         if let Some(id) = assigned {
             properties.push(Property::AssignedClientIdentifier(id));
-        }
-        if keep_alive != connect.keep_alive {
-            properties.push(Property::ServerKeepAlive(keep_alive));
         }
         // [MQTT-3.1.2-28]
         let wanted = connect.properties.find(PropertyId::RequestResponseInformation);
@@ -412,25 +418,19 @@ impl Broker {
             let id = client.map_or("", |session| &*session.who.client_id);
             properties.push(Property::ResponseInformation(&format!("{prefix}{id}/")));
         }
-        let entry = self.hub.connections.at(slot).map(|connection| &*connection.entry);
+        // [MQTT-3.2.2-13]
+        if !settings.retain_available {
+            properties.push(Property::RetainAvailable(false));
+        }
+        properties.push(Property::MaximumPacketSize(settings.maximum_packet_size));
+        if settings.receive_maximum < u16::MAX {
+            properties.push(Property::ReceiveMaximum(settings.receive_maximum));
+        }
         // [MQTT-3.2.2-9]
         if let Some(maximum) = entry.map(|entry| entry.maximum_qos)
             && maximum != QoS::ExactlyOnce
         {
             properties.push(Property::MaximumQoS(maximum));
-        }
-        // [MQTT-3.2.2-13]
-        if !settings.retain_available {
-            properties.push(Property::RetainAvailable(false));
-        }
-        let aliases = entry.and_then(|entry| entry.topic_alias_maximum);
-        let aliases = aliases.unwrap_or(settings.topic_alias_maximum);
-        if aliases > 0 {
-            properties.push(Property::TopicAliasMaximum(aliases));
-        }
-        properties.push(Property::MaximumPacketSize(settings.maximum_packet_size));
-        if settings.receive_maximum < u16::MAX {
-            properties.push(Property::ReceiveMaximum(settings.receive_maximum));
         }
     }
 
@@ -448,12 +448,11 @@ impl Broker {
         if self.hub.connections.at(slot).is_some_and(|connection| connection.explain) {
             properties.push(Property::ReasonString(&text));
         }
-        let connack = ConnAck {
-            session_present: false,
-            reason: refusal.reason(),
-            properties: properties.as_properties(),
-        };
-        self.hub.reply(slot, version, &Packet::ConnAck(connack));
+        if let Some(reason) = refusal.answer(self.hub.settings.refusal_codes, version) {
+            let properties = properties.as_properties();
+            let connack = ConnAck { session_present: false, reason, properties };
+            self.hub.reply(slot, version, &Packet::ConnAck(connack));
+        }
         self.hub.stats.refused += 1;
         if let Some(connection) = self.hub.connections.at_mut(slot) {
             connection.stage = Stage::Ended;

@@ -5,6 +5,7 @@ use core::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use dunlin_proto::qos::PacketId;
 use dunlin_proto::{Time, server};
 
 use crate::auth::Login;
@@ -119,6 +120,8 @@ pub(crate) struct Connection {
     pub(crate) waiting: u32,
     /// Messages to it among them.
     pub(crate) withheld: u32,
+    /// The QoS 2 message that it has repeated.
+    pub(crate) repeated: Option<PacketId>,
     /// The route of its previous PUBLISH.
     pub(crate) route: u32,
     /// Topics that rules let it publish to.
@@ -252,6 +255,7 @@ impl Connection {
             takes: Takes::None,
             waiting: 0,
             withheld: 0,
+            repeated: None,
             route: NONE,
             permits: None,
             output: Output::default(),

@@ -78,5 +78,7 @@ pub use output::Output;
 pub use rate::{Meter, Rate};
 pub use refusal::{By, Refusal};
 pub use router::{Cursor, Index, Retained, SessionKey, Subscriber};
-pub use settings::{DeniedPublish, QueueFull, ReasonStrings, RetainedExpiry, Settings};
+pub use settings::{
+    DeniedPublish, QueueFull, ReasonStrings, RefusalCodes, RetainedExpiry, Settings,
+};
 pub use stats::Stats;

@@ -203,6 +203,7 @@ impl Hub {
             self.stats.queued_messages -= 1;
             self.stats.queued_bytes -= copy.message.bytes() as u64;
             if copy.message.expired(now) {
+                outbound.window.skip();
                 self.stats.dropped_expired += 1;
                 self.drop_for_session(now, slot, &copy.message.topic, Drop::Expired);
                 let number = self.number(slot);

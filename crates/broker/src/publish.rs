@@ -83,6 +83,7 @@ impl Broker {
         {
             return Ok(flow);
         }
+        self.hub.note_repetition(slot, publish.delivery)?;
         let route = self.routes.get(number);
         if let Some(why) = self.hub.objection(publish) {
             self.hub.decline(now, origin, &route.topic, why);
@@ -172,7 +173,8 @@ impl Hub {
         if let Delivery::ExactlyOnce { packet_id, dup } = from.delivery {
             if let Some(promises) = self.hold(from.session, packet_id, dup, m, view) {
                 // [MQTT-4.3.3-8], [MQTT-4.3.3-10]: also for one that is here already.
-                let reason = outcome(route.is_empty(), from.version);
+                // Who gets it is known when it is released: so PUBREC does not say that nobody does.
+                let reason = ReasonCode::Success;
                 self.answer(from.connection, AckKind::PubRec, packet_id, reason, promises);
             } else {
                 let held = self.sessions.at(from.session).map_or(0, |held| held.inbound_bytes);
@@ -231,6 +233,21 @@ impl Hub {
     pub(crate) fn holds(&self, session: u32, packet_id: PacketId) -> bool {
         let inbound = self.sessions.at(session).and_then(|session| session.inbound.as_ref());
         inbound.is_some_and(|inbound| inbound.get(packet_id).is_some())
+    }
+
+    /// A client that repeats, on one connection, a message whose PUBREC it was sent does so to be sure the
+    /// PUBREC was not lost; who does it again does not listen [MQTT-4.4.0-1].
+    fn note_repetition(&mut self, slot: u32, delivery: Delivery) -> Result<(), Violation> {
+        let Delivery::ExactlyOnce { packet_id, dup: true } = delivery else { return Ok(()) };
+        let Some(connection) = self.connections.at(slot) else { return Ok(()) };
+        if connection.waiting > 0 || !self.holds(connection.session, packet_id) {
+            return Ok(());
+        }
+        let Some(connection) = self.connections.at_mut(slot) else { return Ok(()) };
+        if connection.repeated.replace(packet_id) == Some(packet_id) {
+            return Err(Violation::PublishRepeated { packet_id });
+        }
+        Ok(())
     }
 
     /// Keeps a QoS 2 message until it is released, once [MQTT-4.3.3-10]; `None` if there is no room. It is

@@ -8,6 +8,7 @@ use dunlin_proto::version::Version;
 
 use crate::event::Cause;
 use crate::limits::{Limit, Reached};
+use crate::settings::RefusalCodes;
 
 /// Who decided, for the log: `file:line`, the name of a list, or the address of a service. Clients are
 /// not told.
@@ -127,6 +128,24 @@ impl Refusal {
             // 0x8B is not for CONNACK (table 2-6).
             Self::Unavailable { .. } | Self::ShuttingDown => ReasonCode::ServerUnavailable,
         }
+    }
+
+    /// The reason code that the setting wants in CONNACK; `None` if there is to be no CONNACK.
+    #[must_use]
+    pub const fn answer(&self, codes: RefusalCodes, version: Version) -> Option<ReasonCode> {
+        if matches!(codes, RefusalCodes::Telling) {
+            return Some(self.reason());
+        }
+        Some(match self {
+            Self::Limit(reached) => match reached.limit {
+                Limit::Connections | Limit::ListenerConnections => return None,
+                Limit::Sessions => ReasonCode::ServerBusy,
+                _ => self.reason(),
+            },
+            Self::ClientIdRequired if version.is_v5() => ReasonCode::UnspecifiedError,
+            Self::IdentifierPolicy { .. } => ReasonCode::NotAuthorized,
+            _ => self.reason(),
+        })
     }
 
     /// By which name counters know it.

@@ -212,7 +212,7 @@ impl Outbound {
     #[inline]
     pub(crate) fn weigh(&mut self, message: &Message, settings: &Settings) {
         if settings.maximum_inflight_bytes < usize::MAX {
-            self.in_flight_bytes += message.bytes();
+            self.in_flight_bytes += message.payload.len();
         }
     }
 
@@ -220,7 +220,7 @@ impl Outbound {
     #[inline]
     pub(crate) fn landed(&mut self, message: &Message) {
         if self.in_flight_bytes > 0 {
-            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(message.bytes());
+            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(message.payload.len());
         }
     }
 

@@ -14,8 +14,8 @@ pub struct Settings {
     /// Largest payload of a message, in bytes; a larger one is refused and the connection stays. No limit:
     /// the packet has one.
     pub maximum_payload: usize,
-    /// User properties in one packet. 1000: more than any application is known to use, and each of them
-    /// takes memory in every queue the message waits in.
+    /// User properties in one packet. 10 000: more than any application is known to use; Mosquitto takes
+    /// what fits into a packet. They take memory in every queue the message waits in.
     pub maximum_user_properties: usize,
     /// QoS 1 and 2 messages a 5.0 client may have unacknowledged towards us. 20, as Mosquitto.
     pub receive_maximum: u16,
@@ -27,7 +27,8 @@ pub struct Settings {
     /// QoS 1 and 2 messages in flight to one client, lowered by its own receive maximum. 1000: with
     /// 20, as Mosquitto, no more than 20 messages can share a write.
     pub maximum_inflight: u16,
-    /// Bytes of them; one message may always be. No limit: their number and their size have one.
+    /// Bytes of their payloads; another message goes while there are fewer, as in Mosquitto. No limit: their
+    /// number and their size have one.
     pub maximum_inflight_bytes: usize,
     /// QoS 1 and 2 messages that wait for one session. 1000, as Mosquitto.
     pub maximum_queued_messages: usize,
@@ -56,7 +57,7 @@ pub struct Settings {
     pub maximum_session_expiry: u32,
     /// Subscriptions of one session. 100 000: a session is no database.
     pub maximum_subscriptions: usize,
-    /// Levels of a topic name or filter. 200, as Mosquitto.
+    /// Levels of a topic name or filter. 201, as Mosquitto, which counts the 200 slashes between them.
     pub maximum_topic_levels: usize,
     /// Longest will delay interval, in seconds. `u32::MAX`: any.
     pub maximum_will_delay: u32,
@@ -88,6 +89,8 @@ pub struct Settings {
     pub response_information: Option<String>,
     /// When a refusal carries a reason string in words.
     pub reason_strings: ReasonStrings,
+    /// With which codes CONNECT is refused. Those that say why.
+    pub refusal_codes: RefusalCodes,
     /// Whether sessions and retained messages are kept beyond the life of the process: then the server
     /// takes the journal of every turn and tells what is durable.
     pub keep: bool,
@@ -140,12 +143,22 @@ pub enum ReasonStrings {
     Never,
 }
 
+/// With which codes a CONNECT is refused where brokers differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalCodes {
+    /// Those that say why.
+    Telling,
+    /// Mosquitto's: connections beyond a limit are closed without CONNACK, clients beyond one find the server
+    /// busy, and an empty client identifier of 5.0 is an unspecified error.
+    Mosquitto,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             maximum_packet_size: 2_000_000,
             maximum_payload: usize::MAX,
-            maximum_user_properties: 1000,
+            maximum_user_properties: 10_000,
             receive_maximum: 20,
             topic_alias_maximum: 10,
             topic_alias_maximum_out: 10,
@@ -162,7 +175,7 @@ impl Default for Settings {
             maximum_keep_alive: u16::MAX,
             maximum_session_expiry: u32::MAX,
             maximum_subscriptions: 100_000,
-            maximum_topic_levels: 200,
+            maximum_topic_levels: 201,
             maximum_will_delay: u32::MAX,
             maximum_sessions: usize::MAX,
             maximum_user_connections: usize::MAX,
@@ -176,6 +189,7 @@ impl Default for Settings {
             assigned_id_prefix: "auto-".into(),
             response_information: None,
             reason_strings: ReasonStrings::Asked,
+            refusal_codes: RefusalCodes::Telling,
             keep: false,
             authenticate: false,
             denied_publish: DeniedPublish::Silent,

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::packet_type::PacketType;
 use crate::property::PropertyId;
-use crate::qos::QoS;
+use crate::qos::{PacketId, QoS};
 use crate::reason::ReasonCode;
 
 /// From one table: the enum, the clause each variant breaks, the reason code and the words.
@@ -212,6 +212,9 @@ violations! {
     /// More unacknowledged QoS 1 and 2 than the receiver takes.
     ReceiveMaximumExceeded { maximum: u16 } => "MQTT-3.3.4-7", ReceiveMaximumExceeded,
         "more than {maximum} unacknowledged PUBLISH";
+    /// A QoS 2 message repeated although its PUBREC was sent twice on this connection.
+    PublishRepeated { packet_id: PacketId } => "MQTT-4.4.0-1", ProtocolError,
+        "PUBLISH with packet identifier {packet_id} for the third time, without PUBREL";
     /// Topic alias 0.
     TopicAliasZero => "MQTT-3.3.2-8", TopicAliasInvalid, "topic alias 0";
     /// A topic alias above the receiver's maximum.

@@ -22,14 +22,58 @@ fn a_message_goes_on_its_way_once_when_it_is_released() {
         let (mut world, publisher, watcher) = watched(version);
         world.publish(publisher, "t", "x", QoS::ExactlyOnce, 5);
         world.publish_dup(publisher, "t", "x", QoS::ExactlyOnce, 5);
-        world.publish_dup(publisher, "t", "x", QoS::ExactlyOnce, 5);
-        assert_eq!(world.take(publisher), ["PubRec #5"; 3], "{version}");
+        assert_eq!(world.take(publisher), ["PubRec #5"; 2], "{version}");
         assert!(world.take(watcher).is_empty());
         world.pubrel(publisher, 5);
         world.pubrel(publisher, 5);
         assert_eq!(world.take(publisher), ["PubComp #5"; 2]);
         assert_eq!(world.take(watcher), ["t x"]);
     }
+}
+
+#[test]
+fn a_client_that_repeats_a_message_over_and_over_on_one_connection_is_disconnected() {
+    for version in VERSIONS {
+        let (mut world, publisher, watcher) = watched(version);
+        // One repetition for each message is a client that is careful.
+        for payload in ["1", "2"] {
+            world.publish(publisher, "t", payload, QoS::ExactlyOnce, 5);
+            world.publish_dup(publisher, "t", payload, QoS::ExactlyOnce, 5);
+            world.pubrel(publisher, 5);
+        }
+        world.take(publisher);
+        assert_eq!(world.take(watcher), ["t 1", "t 2"]);
+        let options = Options::new("p").version(version).persistent(100);
+        let mut client = publisher;
+        world.publish(client, "t", "3", QoS::ExactlyOnce, 6);
+        for _ in 0..3 {
+            // And so is one repetition on each connection.
+            client = world.connect(options.clone());
+            world.publish_dup(client, "t", "3", QoS::ExactlyOnce, 6);
+            assert_eq!(world.take(client), ["PubRec #6"], "{version}");
+        }
+        world.publish_dup(client, "t", "3", QoS::ExactlyOnce, 6);
+        let told: &[&str] = if version.is_v5() { &["Disconnect ProtocolError"] } else { &[] };
+        assert_eq!(world.take(client), told, "{version}");
+        assert!(!world.is_open(client));
+        // It lost nothing by that.
+        let client = world.connect(options);
+        world.pubrel(client, 6);
+        assert_eq!(world.take(client), ["PubComp #6"]);
+        assert_eq!(world.take(watcher), ["t 3"]);
+    }
+}
+
+#[test]
+fn pubrec_does_not_foretell_that_nobody_will_get_the_message() {
+    let mut world = World::with_shards(2);
+    let publisher = world.connect(Options::new("p"));
+    world.publish(publisher, "t", "x", QoS::ExactlyOnce, 5);
+    assert_eq!(world.take_frames(publisher), [[0x50, 2, 0, 5]], "the shortest form");
+    let subscriber = world.connect(Options::new("late"));
+    world.subscribe(subscriber, "t", QoS::AtMostOnce);
+    world.pubrel(publisher, 5);
+    assert_eq!(world.take(subscriber), ["t x"]);
 }
 
 #[test]

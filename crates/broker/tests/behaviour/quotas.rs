@@ -100,7 +100,7 @@ fn bytes_in_flight_have_a_limit_but_one_message_always_goes() {
                 world.puback(subscriber, id);
             }
         }
-        assert_eq!(steps, [1, 2, 1, 0, 0, 0], "with its topic each has six bytes, two are twelve");
+        assert_eq!(steps, [1, 2, 1, 0, 0, 0], "two of five bytes are the limit of ten");
         assert_eq!(taken.len(), 4);
         assert_eq!(world.sum(|stats| stats.queued_messages), 0);
         if qos == QoS::AtLeastOnce {

@@ -1,7 +1,10 @@
 //! CONNECTs that are refused: with which bytes, and what is left of them (3.2.2.2).
 
+use std::sync::Arc;
+
 use dunlin_broker::{
-    Admission, Admitted, End, Event, Limit, Reached, ReasonStrings, Refusal, Settings, Verdict,
+    Admission, Admitted, End, Entry, Event, Limit, Reached, ReasonStrings, Refusal, RefusalCodes,
+    Settings, Verdict,
 };
 use dunlin_proto::property::Property;
 use dunlin_proto::qos::QoS;
@@ -66,6 +69,37 @@ fn every_refusal_has_its_code_in_every_version() {
                     if &**id == "c" && *cause == refusal
             );
             assert!(told, "{event:?}");
+        }
+    }
+}
+
+#[test]
+fn refusals_have_the_codes_of_mosquitto_where_they_are_asked_for() {
+    let by_listener = Reached { limit: Limit::ListenerConnections, ..FULL };
+    let sessions = Reached { limit: Limit::Sessions, ..FULL };
+    for (refusal, v5, before) in [
+        (Refusal::Limit(FULL), None, None),
+        (Refusal::Limit(by_listener), None, None),
+        (Refusal::Limit(sessions), Some(0x89), Some(3)),
+        (Refusal::ClientIdRequired, Some(0x80), Some(2)),
+        (Refusal::IdentifierPolicy { by: None }, Some(0x87), Some(5)),
+        (Refusal::Anonymous, Some(0x87), Some(5)),
+    ] {
+        for version in [Version::V3_1_1, Version::V5_0] {
+            let codes = RefusalCodes::Mosquitto;
+            let mut world =
+                World::with(Settings { refusal_codes: codes, ..Settings::default() }, 1);
+            let client = world.open_as(Admission::Refuse(refusal.clone()));
+            world.send_connect(client, &Options::new("c").version(version));
+            let expected: Vec<_> = match (version, v5, before) {
+                (Version::V5_0, Some(reason), _) => vec![connack(version, reason, 0)],
+                (Version::V3_1_1, _, Some(code)) => vec![connack(version, 0, code)],
+                _ => vec![],
+            };
+            assert_eq!(world.take_frames(client), expected, "{refusal:?} {version}");
+            assert!(!world.is_open(client));
+            let event = world.events().pop();
+            assert!(matches!(event, Some(Event::Refused { client: Some(_), .. })), "{event:?}");
         }
     }
 }
@@ -167,10 +201,11 @@ fn a_reason_string_is_left_out_where_it_would_not_fit() {
 }
 
 #[test]
-fn the_connack_tells_what_differs_first_and_then_the_limits_in_their_order() {
+fn what_connack_tells_stands_in_the_order_that_mosquitto_gives_it() {
     let settings = Settings {
         maximum_session_expiry: 5,
         maximum_keep_alive: 60,
+        retain_available: false,
         response_information: Some("answers/".into()),
         ..Settings::default()
     };
@@ -178,25 +213,29 @@ fn the_connack_tells_what_differs_first_and_then_the_limits_in_their_order() {
     let (_, connack) = world.try_connect(Options::new("c"));
     assert_eq!(
         connack,
-        "ConnAck Success ServerKeepAlive(60) TopicAliasMaximum(10) MaximumPacketSize(2000000) ReceiveMaximum(20)"
+        "ConnAck Success ServerKeepAlive(60) TopicAliasMaximum(10) RetainAvailable(false) \
+         MaximumPacketSize(2000000) ReceiveMaximum(20)"
     );
     let options = Options::new("")
         .persistent(10)
         .keep_alive(70)
         .property(Property::RequestResponseInformation(true));
-    let (_, connack) = world.try_connect(options);
+    let entry = Entry { maximum_qos: QoS::AtLeastOnce, ..Entry::default() };
+    let (_, connack) = world.try_connect_by(&Arc::new(entry), &options);
     let names: Vec<&str> =
         connack.split(' ').skip(2).filter_map(|word| word.split('(').next()).collect();
     assert_eq!(
         names,
         [
             "SessionExpiryInterval",
-            "AssignedClientIdentifier",
             "ServerKeepAlive",
-            "ResponseInformation",
             "TopicAliasMaximum",
+            "AssignedClientIdentifier",
+            "ResponseInformation",
+            "RetainAvailable",
             "MaximumPacketSize",
-            "ReceiveMaximum"
+            "ReceiveMaximum",
+            "MaximumQoS"
         ]
     );
 }

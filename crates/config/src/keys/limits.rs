@@ -26,7 +26,7 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
     "limits.maximum_payload_size" limits.maximum_payload_size, "bytes", AtOnce,
         "Largest payload accepted; a larger message is refused and the connection stays. Unlimited: the packet is bounded.";
     "limits.maximum_user_properties" limits.maximum_user_properties, "properties", AtOnce,
-        "User properties of one packet; what comes with more is refused and the connection stays. 1000: more than any application is known to use.";
+        "User properties of one packet; what comes with more is refused and the connection stays. 10 000: more than any application is known to use; Mosquitto counts none.";
     "limits.receive_maximum" limits.receive_maximum, "messages", NewConnections,
         "QoS 1 and 2 messages that a client may have unacknowledged towards us. 20, as Mosquitto.";
     "limits.topic_alias_maximum" limits.topic_alias_maximum, "aliases", NewConnections,
@@ -36,7 +36,7 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
     "limits.maximum_inflight" limits.maximum_inflight, "messages", NewConnections,
         "QoS 1 and 2 messages in flight to one client, lowered by its own receive maximum. 1000: with 20, as Mosquitto, no more than 20 messages can share a write.";
     "limits.maximum_inflight_bytes" limits.maximum_inflight_bytes, "bytes", NewConnections,
-        "Bytes of them. Unlimited: the number of messages and their size are bounded.";
+        "Bytes of their payloads: while there are fewer, another message goes. Unlimited: the number of messages and their size are bounded.";
     "limits.maximum_queued_messages" limits.maximum_queued_messages, "messages", AtOnce,
         "QoS 1 and 2 messages that wait for one session. 1000, as Mosquitto.";
     "limits.maximum_queued_bytes" limits.maximum_queued_bytes, "bytes", AtOnce,
@@ -60,7 +60,7 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
     "limits.maximum_subscriptions" limits.maximum_subscriptions, "subscriptions", AtOnce,
         "Subscriptions of one session. 100 000: a session is no database.";
     "limits.maximum_topic_levels" limits.maximum_topic_levels, "levels", AtOnce,
-        "Levels of a topic name or filter. 200, as Mosquitto.";
+        "Levels of a topic name or filter. 201, as Mosquitto, which counts the slashes between them.";
     "limits.maximum_will_delay" limits.maximum_will_delay, "time", NewConnections,
         "Longest will delay interval. Never: any.";
     "limits.publish_rate" limits.publish_rate, "messages in a second", AtOnce,
@@ -91,6 +91,8 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "What a client with overlapping subscriptions receives: a copy for each, or one. Each, as Mosquitto.";
     "delivery.reason_strings" delivery.reason_strings, "", NewConnections,
         "When a 5.0 client is told in words why something was refused. If it asked: others get the shortest packets.";
+    "delivery.refusal_codes" delivery.refusal_codes, "", AtOnce,
+        "With which codes a CONNECT is refused. With those that say why; or as Mosquitto does it: beyond a limit of connections it is closed without CONNACK, beyond that of clients a 5.0 client is told 0x89, one without a client identifier 0x80, one with an identifier that it may not use 0x87. `\"mosquitto\"` if the program was started by that name.";
     "delivery.response_information" delivery.response_information, "", NewConnections,
         "Where the Response Information of CONNACK points clients that ask for it: this, the client identifier and a slash. Default: none is sent, as Mosquitto.";
 };

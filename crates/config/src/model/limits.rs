@@ -108,7 +108,7 @@ impl Default for Limits {
             maximum_keep_alive: broker.maximum_keep_alive,
             maximum_session_expiry: Expiry::Never,
             maximum_subscriptions: at(broker.maximum_subscriptions),
-            maximum_topic_levels: 200,
+            maximum_topic_levels: 201,
             maximum_will_delay: Expiry::Never,
             publish_rate: Limit::Unlimited,
             publish_bytes_rate: Limit::Unlimited,
@@ -168,6 +168,8 @@ pub struct Delivery {
     pub overlapping: OverlappingSubscriptions,
     /// When a refusal is told in words.
     pub reason_strings: ReasonStringPolicy,
+    /// With which codes CONNECT is refused.
+    pub refusal_codes: RefusalCodePolicy,
     /// Where the Response Information of CONNACK points.
     pub response_information: Option<String>,
 }
@@ -179,6 +181,7 @@ impl Default for Delivery {
             upgrade_qos: false,
             overlapping: OverlappingSubscriptions::Each,
             reason_strings: ReasonStringPolicy::Asked,
+            refusal_codes: RefusalCodePolicy::Telling,
             response_information: None,
         }
     }
@@ -203,5 +206,15 @@ words! {
         Always = "always",
         /// Not at all.
         Never = "never",
+    }
+}
+
+words! {
+    /// With which codes CONNECT is refused where brokers differ.
+    RefusalCodePolicy {
+        /// With those that say why.
+        Telling = "telling",
+        /// As Mosquitto does.
+        Mosquitto = "mosquitto",
     }
 }

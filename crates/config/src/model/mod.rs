@@ -22,7 +22,8 @@ pub use bridge::{
     Login, Notify, Reconnect, ReloadType, StartType,
 };
 pub use limits::{
-    Delivery, Limits, OverlappingSubscriptions, QueueFullPolicy, ReasonStringPolicy, Retained,
+    Delivery, Limits, OverlappingSubscriptions, QueueFullPolicy, ReasonStringPolicy,
+    RefusalCodePolicy, Retained,
 };
 pub use listener::{
     Address, CheckDates, ClientCertificate, Identity, IpVersion, Listener, Protocol, ProxyProtocol,

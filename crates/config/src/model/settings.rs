@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use dunlin_broker::{DeniedPublish, QueueFull, Rate, ReasonStrings, RetainedExpiry, Settings};
+use dunlin_broker::{
+    DeniedPublish, QueueFull, Rate, ReasonStrings, RefusalCodes, RetainedExpiry, Settings,
+};
 
-use super::{Config, DeniedPublish as Configured, QueueFullPolicy, ReasonStringPolicy};
+use super::{
+    Config, DeniedPublish as Configured, QueueFullPolicy, ReasonStringPolicy, RefusalCodePolicy,
+};
 use crate::value::Expiry;
 
 impl Config {
@@ -59,6 +63,10 @@ impl Config {
                 ReasonStringPolicy::Asked => ReasonStrings::Asked,
                 ReasonStringPolicy::Always => ReasonStrings::Always,
                 ReasonStringPolicy::Never => ReasonStrings::Never,
+            },
+            refusal_codes: match self.delivery.refusal_codes {
+                RefusalCodePolicy::Telling => RefusalCodes::Telling,
+                RefusalCodePolicy::Mosquitto => RefusalCodes::Mosquitto,
             },
             keep: self.persistence.enabled,
             ..defaults

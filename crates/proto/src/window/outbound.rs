@@ -127,6 +127,15 @@ impl<T> Outbound<T> {
         self.push(Slot::Request(request))
     }
 
+    /// Leaves an identifier out if nothing is on its way: for a message that is not sent after all. So those
+    /// behind it have the identifiers that they would have had with it, as clients know it from brokers that
+    /// number messages when they are queued.
+    pub fn skip(&mut self) {
+        if self.slots.is_empty() {
+            self.first = advance(self.first, 1);
+        }
+    }
+
     /// PUBACK: the message, or `None` if no QoS 1 message has that identifier.
     #[inline]
     pub fn acknowledge(&mut self, packet_id: PacketId) -> Option<T> {

@@ -103,12 +103,22 @@ impl World {
 
     /// Connects by a listener with rules of its own, and checks that it was accepted.
     pub fn connect_by(&mut self, entry: &Arc<Entry>, options: &Options<'_>) -> Client {
+        let (client, connack) = self.try_connect_by(entry, options);
+        assert!(connack.starts_with("ConnAck Success"), "{connack}");
+        client
+    }
+
+    /// The same, and tells what the answer was.
+    pub fn try_connect_by(
+        &mut self,
+        entry: &Arc<Entry>,
+        options: &Options<'_>,
+    ) -> (Client, String) {
         let entry = Arc::clone(entry);
         let client = self.open_peer(&Peer { entry, ..peer(Admission::Admit) });
         self.send_connect(client, options);
-        let connack = self.next(client).unwrap_or_default();
-        assert!(connack.starts_with("ConnAck Success"), "{connack}");
-        client
+        let answer = self.next(client).unwrap_or_default();
+        (client, answer)
     }
 
     fn open_peer(&mut self, peer: &Peer) -> Client {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 use dunlin_config::command_line::{Task, Verbosity};
-use dunlin_config::model::{Address, DamagePolicy, DurabilityPolicy, IpVersion, Listener};
+use dunlin_config::model::{
+    Address, DamagePolicy, DurabilityPolicy, IpVersion, Listener, RefusalCodePolicy,
+};
 use dunlin_config::value::Limit;
 use dunlin_config::{CommandLine, Config, Loaded};
 
@@ -173,6 +175,9 @@ impl BrokerArgs {
         let configured = ["persistence.enabled", "persistence.directory"];
         if as_mosquitto && configured.iter().all(|key| config.places.get(key).is_none()) {
             config.persistence.enabled = false;
+        }
+        if self.name == Name::Mosquitto && config.places.get("delivery.refusal_codes").is_none() {
+            config.delivery.refusal_codes = RefusalCodePolicy::Mosquitto;
         }
         self.own.apply(config);
         Ok(())
@@ -349,6 +354,15 @@ mod tests {
         assert!(kept(&["-p", "1884", "--data-dir", "x"]));
         assert!(!kept(&["-p", "1884", "-v"]));
         assert!(!kept(&["--durability", "off"]));
+    }
+
+    #[test]
+    fn under_its_name_refusals_are_those_of_mosquitto() {
+        let mut loaded = Loader::new(&Disk).load_command_line(&CommandLine::default()).unwrap();
+        parse(&[]).apply(&mut loaded).unwrap();
+        assert_eq!(loaded.config.delivery.refusal_codes, RefusalCodePolicy::Telling);
+        BrokerArgs::of_mosquitto(&CommandLine::default()).apply(&mut loaded).unwrap();
+        assert_eq!(loaded.config.delivery.refusal_codes, RefusalCodePolicy::Mosquitto);
     }
 
     #[test]
