@@ -231,12 +231,12 @@ impl Outbound {
 
     /// Messages that were not sent yet.
     pub(crate) fn waiting(&self) -> usize {
-        self.queue.len() + self.spill.as_ref().map_or(0, |spill| spill.messages.len())
+        self.queue.len() + self.spill.as_ref().map_or(0, |spill| spill.len())
     }
 
     /// Bytes of them, wherever they are.
     pub(crate) fn waiting_bytes(&self) -> usize {
-        self.queued_bytes + self.spill.as_ref().map_or(0, |spill| spill.bytes)
+        self.queued_bytes + self.spill.as_ref().map_or(0, |spill| spill.bytes())
     }
 
     /// Whether anything waits for a place in the window.
@@ -266,7 +266,7 @@ impl Outbound {
     pub(crate) fn pop_spilled(&mut self) -> Option<Spilled> {
         let spill = self.spill.as_mut()?;
         let spilled = spill.pop();
-        if spill.messages.is_empty() {
+        if spill.is_empty() {
             self.spill = None;
         }
         spilled
@@ -296,8 +296,7 @@ impl Outbound {
         self.unexpired_until = expiries.min().unwrap_or(Time::MAX);
         if let Some(spill) = &mut self.spill {
             spill.drop_expired(now, number, done);
-            let expiries = spill.messages.iter().map(|spilled| spilled.expires);
-            self.unexpired_until = expiries.fold(self.unexpired_until, Time::min);
+            self.unexpired_until = self.unexpired_until.min(spill.unexpired_until());
         }
         ((before.0 - self.waiting()) as u64, (before.1 - self.queued_bytes) as u64)
     }

@@ -22,14 +22,22 @@ const LOAD: usize = 64;
 /// What waits behind the queue of a session, on disk only.
 #[derive(Default)]
 pub(crate) struct Spill {
-    pub(crate) messages: VecDeque<Spilled>,
-    pub(crate) bytes: usize,
+    runs: VecDeque<Run>,
+    len: usize,
+    bytes: usize,
     /// The front has been asked for.
     loading: bool,
 }
 
+/// Messages that differ only in their identifiers, which follow each other: what a machine that publishes
+/// one value again and again leaves behind.
+struct Run {
+    first: Spilled,
+    count: u32,
+}
+
 /// A message of which only the place in the queue is in memory.
-#[derive(Debug, Clone, core::marker::Copy)]
+#[derive(Debug, Clone, core::marker::Copy, PartialEq, Eq)]
 pub(crate) struct Spilled {
     pub(crate) id: u64,
     pub(crate) expires: Time,
@@ -54,10 +62,54 @@ impl Spilled {
     }
 }
 
+impl Run {
+    fn messages(&self) -> impl Iterator<Item = Spilled> {
+        let first = self.first;
+        (0..u64::from(self.count)).map(move |n| Spilled { id: first.id + n, ..first })
+    }
+
+    const fn bytes(&self) -> usize {
+        self.first.bytes as usize * self.count as usize
+    }
+}
+
 impl Spill {
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn push(&mut self, spilled: Spilled) {
         self.bytes += spilled.bytes as usize;
-        self.messages.push_back(spilled);
+        self.len += 1;
+        if let Some(Run { first, count }) = self.runs.back_mut()
+            && *count < u32::MAX
+            && spilled == (Spilled { id: first.id + u64::from(*count), ..*first })
+        {
+            *count += 1;
+            return;
+        }
+        self.runs.push_back(Run { first: spilled, count: 1 });
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Spilled> {
+        let run = self.runs.front_mut()?;
+        let spilled = run.first;
+        run.first.id += 1;
+        run.count -= 1;
+        if run.count == 0 {
+            self.runs.pop_front();
+        }
+        self.len -= 1;
+        self.bytes -= spilled.bytes as usize;
+        Some(spilled)
     }
 
     pub(crate) fn drop_expired(
@@ -66,20 +118,32 @@ impl Spill {
         number: u64,
         mut done: impl FnMut(u64, Target),
     ) {
-        self.messages.retain(|spilled| {
-            let expired = spilled.expires <= now;
+        self.runs.retain(|run| {
+            let expired = run.first.expires <= now;
             if expired {
-                done(spilled.id, spilled.target(number));
+                run.messages().for_each(|spilled| done(spilled.id, spilled.target(number)));
             }
             !expired
         });
-        self.bytes = self.messages.iter().map(|spilled| spilled.bytes as usize).sum();
+        self.len = self.runs.iter().map(|run| run.count as usize).sum();
+        self.bytes = self.runs.iter().map(Run::bytes).sum();
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Spilled> {
-        let spilled = self.messages.pop_front()?;
-        self.bytes -= spilled.bytes as usize;
-        Some(spilled)
+    /// When the first of them expires.
+    pub(crate) fn unexpired_until(&self) -> Time {
+        self.runs.iter().map(|run| run.first.expires).min().unwrap_or(Time::MAX)
+    }
+
+    fn messages(&self) -> impl Iterator<Item = Spilled> {
+        self.runs.iter().flat_map(Run::messages)
+    }
+
+    fn front(&self) -> Option<u64> {
+        self.runs.front().map(|run| run.first.id)
+    }
+
+    fn has_shared(&self) -> bool {
+        self.runs.iter().any(|run| run.first.shared)
     }
 }
 
@@ -88,7 +152,7 @@ impl Hub {
     fn has_shared_spilled(&self, slot: u32) -> bool {
         let spill =
             self.sessions.at(slot).and_then(|session| session.outbound.as_ref()?.spill.as_ref());
-        spill.is_some_and(|spill| spill.messages.iter().any(|spilled| spilled.shared))
+        spill.is_some_and(|spill| spill.has_shared())
     }
 
     /// Asks for what waits on disk, if the session has room for it and has not asked already.
@@ -102,11 +166,11 @@ impl Hub {
         else {
             return;
         };
-        if spill.loading || spill.messages.is_empty() {
+        if spill.loading || spill.is_empty() {
             return;
         }
         spill.loading = true;
-        let ids = spill.messages.iter().take(LOAD).map(|spilled| spilled.id).collect();
+        let ids = spill.messages().take(LOAD).map(|spilled| spilled.id).collect();
         self.loads.push(Load { session, ids });
     }
 }
@@ -127,7 +191,7 @@ impl Broker {
             };
             spill.loading = false;
             // What is not at the front any more has expired meanwhile, or made room.
-            if spill.messages.front().is_none_or(|front| front.id != id) {
+            if spill.front() != Some(id) {
                 continue;
             }
             let Some(spilled) = spill.pop() else { return };
@@ -147,7 +211,7 @@ impl Broker {
             && let Some(spill) = outbound.spill.as_mut()
         {
             spill.loading = false;
-            if spill.messages.is_empty() {
+            if spill.is_empty() {
                 outbound.spill = None;
             }
         }
@@ -184,4 +248,63 @@ pub(super) fn group_of(session: &Session, message: &Message, index: &Index) -> O
             if filter.matches(message.topic()) { index.group(group?, filter) } else { None }
         })
         .next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message of which every few differ from the one before.
+    fn spilled(n: u64) -> Spilled {
+        Spilled {
+            id: n + n / 5,
+            expires: if n % 7 == 3 { Time::from_micros(n) } else { Time::MAX },
+            bytes: 10 + (n / 11) as u32,
+            identifier: (n / 13) as u32,
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            shared: n == 20,
+        }
+    }
+
+    #[test]
+    fn runs_give_back_the_messages_that_were_pushed() {
+        let (mut spill, mut plain) = (Spill::default(), VecDeque::new());
+        for n in 0..100 {
+            spill.push(spilled(n));
+            plain.push_back(spilled(n));
+        }
+        assert!(spill.runs.len() < 70, "{} runs", spill.runs.len());
+        assert!(spill.messages().eq(plain.iter().copied()));
+        assert!(spill.has_shared());
+        for _ in 0..30 {
+            assert_eq!(spill.pop(), plain.pop_front());
+        }
+        assert!(!spill.has_shared());
+
+        let mut gone = Vec::new();
+        assert_eq!(spill.unexpired_until(), Time::from_micros(31));
+        spill.drop_expired(Time::from_micros(80), 9, |id, target| gone.push((id, target.number)));
+        let expired: Vec<_> = plain.iter().filter(|m| m.expires <= Time::from_micros(80)).collect();
+        assert_eq!(gone, expired.iter().map(|m| (m.id, 9)).collect::<Vec<_>>());
+        plain.retain(|m| m.expires > Time::from_micros(80));
+
+        assert!(spill.messages().eq(plain.iter().copied()));
+        let bytes: u32 = plain.iter().map(|m| m.bytes).sum();
+        assert_eq!((spill.len(), spill.bytes()), (plain.len(), bytes as usize));
+        assert_eq!(spill.front(), plain.front().map(|m| m.id));
+        while let Some(next) = plain.pop_front() {
+            assert_eq!(spill.pop(), Some(next));
+        }
+        assert!(spill.is_empty() && spill.pop().is_none() && spill.bytes() == 0);
+    }
+
+    #[test]
+    fn a_value_published_again_and_again_takes_one_place() {
+        let mut spill = Spill::default();
+        for id in 1..=100_000 {
+            spill.push(Spilled { id, ..spilled(0) });
+        }
+        assert_eq!((spill.runs.len(), spill.len()), (1, 100_000));
+    }
 }
