@@ -34,6 +34,7 @@ use crate::settings::Settings;
 use crate::slab::NONE;
 use crate::stats::Stats;
 use crate::timer::Wheel;
+use crate::wills::Lingering;
 
 /// One shard: the sessions whose home it is, and the connections that belong to them.
 ///
@@ -66,6 +67,8 @@ pub struct Broker {
     pub(crate) stopping: bool,
     /// Wills whose time has come.
     pub(crate) wills: Vec<ReadyWill>,
+    /// Wills whose sessions are over.
+    pub(crate) lingering: Vec<Lingering>,
     /// Sessions with shared subscriptions whose connection is gone.
     pub(crate) leaving: Vec<SessionKey>,
     /// Sessions that ended and were in records, with their numbers there and the hashes of their client
@@ -95,9 +98,11 @@ impl Broker {
     /// A shard with its number, how many there are, and a seed for all that is to be unpredictable.
     #[must_use]
     pub fn new(settings: Arc<Settings>, shard: u16, shards: u16, seed: u64) -> Self {
+        let mut routes = Routes::new(shard, seed);
+        routes.set_overlapping(settings.overlapping);
         Self {
             hub: Hub::new(settings, shard, shards),
-            routes: Routes::new(shard, seed),
+            routes,
             clients: HashTable::new(),
             hasher: FixedState::with_seed(seed),
             pending: Vec::new(),
@@ -113,6 +118,7 @@ impl Broker {
             whole_topic: String::new(),
             stopping: false,
             wills: Vec::new(),
+            lingering: Vec::new(),
             leaving: Vec::new(),
             ended: Vec::new(),
             leaving_home: VecDeque::new(),

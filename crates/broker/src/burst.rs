@@ -58,6 +58,7 @@ impl Broker {
         if !publishable(&route.topic)
             || self.hub.journal.full
             || self.hub.memory.is_some()
+            || self.hub.settings.upgrade_qos
             || !all_qos
         {
             return 0;

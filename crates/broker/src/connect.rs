@@ -197,7 +197,7 @@ impl Broker {
         let known = self.session_of(client_id);
         let (session, present) = match known {
             // [MQTT-3.1.2-5]
-            Some(session) if !connect.clean_start => (session, true),
+            Some(session) if !connect.clean_start && !self.is_only_will(session) => (session, true),
             Some(session) => {
                 // [MQTT-3.1.2-4]: the old session goes, and its will with it.
                 self.end_session(session);

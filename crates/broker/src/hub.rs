@@ -284,8 +284,12 @@ impl Hub {
         if qos == QoS::AtMostOnce {
             let identifier = to.identifier;
             let form = Form { qos, retain, dup: false, packet_id: None, identifier };
-            if !self.forward(connection, form, m) && connection != NONE {
-                self.write_at_most_once(now, connection, form, m);
+            if !self.forward(connection, form, m) {
+                if connection != NONE {
+                    self.write_at_most_once(now, connection, form, m);
+                } else if self.settings.queue_qos0 {
+                    self.queue_at_most_once(now, to, group, m);
+                }
             }
             return true;
         }

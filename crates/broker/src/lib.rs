@@ -57,6 +57,7 @@ mod subscribe;
 mod timer;
 mod users;
 mod verdicts;
+mod wills;
 
 pub use broker::Broker;
 pub use commons::{Commons, View};
@@ -79,6 +80,7 @@ pub use rate::{Meter, Rate};
 pub use refusal::{By, Refusal};
 pub use router::{Cursor, Index, Retained, SessionKey, Subscriber};
 pub use settings::{
-    DeniedPublish, QueueFull, ReasonStrings, RefusalCodes, RetainedExpiry, Settings,
+    DeniedPublish, Overlapping, QueueFull, ReasonStrings, RefusalCodes, RetainedExpiry, Settings,
+    WillDelay,
 };
 pub use stats::Stats;

@@ -128,6 +128,7 @@ impl Broker {
         let Some(session) = self.hub.sessions.at_mut(slot) else { return };
         session.connection = NONE;
         if session.expiry == 0 {
+            self.linger(now, slot);
             self.end_session(slot);
             return;
         }
@@ -153,6 +154,7 @@ impl Broker {
 
     /// A newer connection uses the same client identifier [MQTT-3.1.4-3].
     pub(crate) fn take_over(&mut self, now: Time, session: u32, by: u32) {
+        self.take_back_will(now, session);
         let Some(connection) = self.hub.sessions.at(session).map(|session| session.connection)
         else {
             return;
@@ -268,6 +270,9 @@ impl Broker {
                 self.hub.journal.ended(number, client);
             }
         }
+        for lingering in mem::take(&mut self.lingering) {
+            self.keep_will(lingering, view);
+        }
         for client_id in mem::take(&mut self.left) {
             match self.hub.journal.ending(self.hasher.hash_one(&*client_id)) {
                 // It stays at home here until nothing can bring its session back, so that its next
@@ -313,7 +318,7 @@ impl Broker {
             payload: armed.payload.clone(),
             properties: armed.properties.clone(),
             expires,
-            qos: armed.qos,
+            qos: if self.hub.settings.upgrade_qos { QoS::ExactlyOnce } else { armed.qos },
             retain: armed.retain,
             id: Stored::default(),
         });
@@ -395,9 +400,11 @@ impl Broker {
             return;
         }
         if session.ends_at <= now {
-            self.hub.stats.sessions_expired += 1;
-            let client = Arc::clone(&session.who.client_id);
-            self.hub.events.push(Event::SessionExpired { client });
+            if session.expiry > 0 {
+                self.hub.stats.sessions_expired += 1;
+                let client = Arc::clone(&session.who.client_id);
+                self.hub.events.push(Event::SessionExpired { client });
+            }
             self.end_session(slot);
         } else if session.deadline() != Time::MAX {
             self.session_timers.set(slot, session.deadline());

@@ -14,6 +14,7 @@ use crate::guard::Action;
 use crate::hub::Hub;
 use crate::incoming::{Form, Incoming};
 use crate::journal::Target;
+use crate::router::{GroupId, Subscriber};
 use crate::session::{Copy, Outbound};
 use crate::settings::{QueueFull, Settings};
 use crate::slab::NONE;
@@ -107,6 +108,52 @@ impl Hub {
         true
     }
 
+    /// Queues a message at QoS 0 for a session that is away. The copy is never stored: what is, is done with only
+    /// when it is acknowledged.
+    pub(crate) fn queue_at_most_once(
+        &mut self,
+        now: Time,
+        to: &Subscriber,
+        group: Option<GroupId>,
+        m: &Incoming<'_>,
+    ) {
+        // Unlike others it cannot wait on disk.
+        if let Some(full) = self.shard_full(m.bytes()) {
+            self.stats.dropped_queue_full += 1;
+            self.drop_for_session(now, to.session.slot, m.topic, full);
+            return;
+        }
+        let message = Arc::new(m.message(&mut self.pool).unstored());
+        let (identifier, qos) = (to.identifier, QoS::AtMostOnce);
+        let retain = m.retain && to.retain_as_published;
+        self.queue(now, to.session.slot, Copy { message, identifier, qos, retain, group });
+    }
+
+    /// Sends everything at QoS 0 in a queue: it needs no place in the window, and is not to come behind what is
+    /// sent live from now on [MQTT-4.6.0-6].
+    fn pump_at_most_once(&mut self, now: Time, slot: u32) {
+        let Some(session) = self.sessions.at_mut(slot) else { return };
+        let connection = session.connection;
+        let Some(outbound) = session.outbound.as_mut() else { return };
+        for copy in outbound.take_at_most_once() {
+            self.stats.queued_messages -= 1;
+            self.stats.queued_bytes -= copy.message.bytes() as u64;
+            self.write_queued(now, slot, connection, &copy);
+        }
+    }
+
+    /// Sends a message at QoS 0 that waited.
+    fn write_queued(&mut self, now: Time, slot: u32, connection: u32, copy: &Copy) {
+        if copy.message.expired(now) {
+            self.stats.dropped_expired += 1;
+            self.drop_for_session(now, slot, &copy.message.topic, Drop::Expired);
+            return;
+        }
+        let Copy { identifier, qos, retain, .. } = *copy;
+        let form = Form { qos, retain, dup: false, packet_id: None, identifier };
+        self.write_one(now, connection, form, &Incoming::of(&copy.message));
+    }
+
     /// Queues a message behind others that are on disk only, without making a message of it; false if
     /// there is no room.
     pub(crate) fn spill(&mut self, now: Time, slot: u32, target: Target, m: &Incoming<'_>) -> bool {
@@ -166,6 +213,11 @@ impl Hub {
             // It may wait on disk.
             return None;
         }
+        self.shard_full(bytes)
+    }
+
+    /// Whether so many bytes more are too many for the memory of all queues.
+    fn shard_full(&self, bytes: usize) -> Option<Drop> {
         let limit = self.settings.maximum_shard_queue_bytes;
         let waiting = usize::try_from(self.stats.queued_bytes).unwrap_or(usize::MAX);
         (waiting.saturating_add(bytes) > limit)
@@ -194,15 +246,21 @@ impl Hub {
                 continue;
             }
             if !outbound.has_room(connection.window, &self.settings) {
+                if self.settings.queue_qos0 {
+                    self.pump_at_most_once(now, slot);
+                }
                 return;
             }
+            let connection = session.connection;
             let Some(copy) = outbound.pop() else {
                 self.load(slot);
                 return;
             };
             self.stats.queued_messages -= 1;
             self.stats.queued_bytes -= copy.message.bytes() as u64;
-            if copy.message.expired(now) {
+            if copy.qos == QoS::AtMostOnce {
+                self.write_queued(now, slot, connection, &copy);
+            } else if copy.message.expired(now) {
                 outbound.window.skip();
                 self.stats.dropped_expired += 1;
                 self.drop_for_session(now, slot, &copy.message.topic, Drop::Expired);

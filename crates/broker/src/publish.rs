@@ -95,9 +95,13 @@ impl Broker {
         }
         let mut incoming =
             Incoming::new(&route.topic, publish.delivery.qos(), publish.retain, publish.payload);
-        if plain && !mounted {
+        if self.hub.settings.upgrade_qos {
+            // Then it is the subscription that counts.
+            incoming.qos = QoS::ExactlyOnce;
+        } else if plain && !mounted {
             incoming.wire = Wire::of(frame, publish, version);
-        } else if !plain {
+        }
+        if !plain {
             forwardable(properties, &mut self.forwarded);
             incoming.properties = self.forwarded.as_properties();
             if let Some(seconds) = properties.message_expiry_interval() {
@@ -220,8 +224,8 @@ impl Hub {
     /// Whether a message would have to be stored, and is not already.
     pub(crate) fn is_to_be_kept(&self, session: u32, route: &Route, publish: &Publish<'_>) -> bool {
         match publish.delivery {
-            Delivery::AtMostOnce => false,
-            Delivery::AtLeastOnce { .. } => route.stored || publish.retain,
+            Delivery::AtMostOnce if !self.settings.upgrade_qos => false,
+            Delivery::AtMostOnce | Delivery::AtLeastOnce { .. } => route.stored || publish.retain,
             Delivery::ExactlyOnce { packet_id, dup } => {
                 let kept = route.stored || publish.retain || self.number(session) != 0;
                 kept && !(dup && self.holds(session, packet_id))

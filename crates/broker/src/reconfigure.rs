@@ -22,6 +22,7 @@ impl Broker {
             (settings.keep, settings.authenticate) = (keep, authenticate);
         }
         self.hub.paced = is_paced(&settings);
+        self.routes.set_overlapping(settings.overlapping);
         self.hub.settings = settings;
         self.hub.told_retained_full = false;
         // Whoever waits under the old rates looks at the new ones.

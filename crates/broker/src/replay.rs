@@ -143,7 +143,7 @@ impl Broker {
         numbers: &Numbers,
     ) {
         let connection = self.hub.sessions.at(slot).map_or(NONE, |session| session.connection);
-        let qos = replay.qos.min(message.qos);
+        let qos = self.hub.replayed_qos(replay, &message);
         let identifier = replay.identifier;
         if qos == QoS::AtMostOnce {
             let form = Form { qos, retain: true, dup: false, packet_id: None, identifier };
@@ -171,6 +171,11 @@ impl Hub {
         self.check(now, who, Action::Retained, topic, view).allowed
     }
 
+    /// With which QoS a retained message is sent [MQTT-3.8.4-8].
+    fn replayed_qos(&self, replay: &Replay, m: &Message) -> QoS {
+        if self.settings.upgrade_qos { replay.qos } else { replay.qos.min(m.qos) }
+    }
+
     /// A session that keeps its messages gets a retained one.
     fn keep_replayed(&mut self, slot: u32, replay: &Replay, m: &Arc<Message>, numbers: &Numbers) {
         let number = self.number(slot);
@@ -178,7 +183,7 @@ impl Hub {
             return;
         }
         let incoming = Incoming::of(m);
-        let (qos, identifier) = (replay.qos.min(m.qos), replay.identifier);
+        let (qos, identifier) = (self.replayed_qos(replay, m), replay.identifier);
         self.journal.begin(&incoming, numbers);
         self.journal.note(Target {
             number,

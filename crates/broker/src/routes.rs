@@ -15,6 +15,7 @@ use hashbrown::HashTable;
 use crate::commons::View;
 use crate::connection::ConnId;
 use crate::router::{GroupId, Matches, SessionKey, Subscriber};
+use crate::settings::Overlapping;
 use crate::verdicts::{Readers, Refused};
 
 /// Topics remembered. 65 536: about 10 MB when each has one subscriber.
@@ -81,6 +82,7 @@ pub(crate) struct Routes {
     hand: usize,
     scratch: Matches,
     serial: u64,
+    overlapping: Overlapping,
     /// Receivers that were left out since this was looked at.
     pub(crate) refused: Refused,
 }
@@ -97,6 +99,7 @@ impl Routes {
             hand: 0,
             scratch: Matches::default(),
             serial: 0,
+            overlapping: Overlapping::Each,
             refused: Refused::default(),
         }
     }
@@ -105,6 +108,13 @@ impl Routes {
     #[inline]
     pub(crate) fn get(&self, route: u32) -> &Route {
         &self.routes[route as usize]
+    }
+
+    /// How many copies a session gets: routes are made anew if that is another number than before.
+    pub(crate) fn set_overlapping(&mut self, overlapping: Overlapping) {
+        if core::mem::replace(&mut self.overlapping, overlapping) != overlapping {
+            self.forget_all();
+        }
     }
 
     /// Remembers that rules let a connection publish to it, if nobody else is remembered who `remains`.
@@ -169,6 +179,9 @@ impl Routes {
                     readers.sieve(&mut self.scratch, view.index);
                 }
             }
+        }
+        if self.overlapping == Overlapping::Once {
+            merge(&mut self.scratch.plain);
         }
         route.local.clear();
         route.remote.clear();
@@ -265,6 +278,24 @@ impl Routes {
             }
         }
     }
+}
+
+/// Makes one of the subscriptions of a session: with the highest QoS [MQTT-3.3.5-1], and for the session itself
+/// if any of them is. Those with other subscription identifiers stay, since one copy says one of them.
+fn merge(subscribers: &mut Vec<Subscriber>) {
+    // Those without an identifier come first, and join the first that has one.
+    subscribers.sort_by_key(|subscriber| (subscriber.session, subscriber.identifier));
+    subscribers.dedup_by(|next, kept| {
+        let same = next.session == kept.session
+            && (kept.identifier == 0 || kept.identifier == next.identifier);
+        if same {
+            kept.identifier = next.identifier;
+            kept.qos = kept.qos.max(next.qos);
+            kept.no_local &= next.no_local;
+            kept.retain_as_published |= next.retain_as_published;
+        }
+        same
+    });
 }
 
 #[cfg(test)]

@@ -257,6 +257,16 @@ impl Outbound {
         Some(copy)
     }
 
+    /// Takes out what waits at QoS 0.
+    pub(crate) fn take_at_most_once(&mut self) -> Vec<Copy> {
+        let (taken, queue) = core::mem::take(&mut self.queue)
+            .into_iter()
+            .partition::<Vec<_>, _>(|copy| copy.qos == QoS::AtMostOnce);
+        self.queue = queue.into();
+        self.queued_bytes -= taken.iter().map(|copy| copy.message.bytes()).sum::<usize>();
+        taken
+    }
+
     pub(crate) fn spill(&mut self, spilled: Spilled) {
         self.unexpired_until = self.unexpired_until.min(spilled.expires);
         self.spill.get_or_insert_default().push(spilled);

@@ -87,6 +87,15 @@ pub struct Settings {
     /// Where the Response Information of CONNACK points clients that ask for it: this, the client
     /// identifier and a slash. None is sent by default, as Mosquitto.
     pub response_information: Option<String>,
+    /// Whether messages wait at QoS 0, too, for sessions that are away. No, as Mosquitto: QoS 0 is now or never.
+    pub queue_qos0: bool,
+    /// Whether a message goes out with the QoS of the subscription where its own is lower. No: the standard says
+    /// the lower of both.
+    pub upgrade_qos: bool,
+    /// How many copies a session gets of a message that several of its subscriptions match.
+    pub overlapping: Overlapping,
+    /// What becomes of a will with a delay when its session ends before.
+    pub will_delay: WillDelay,
     /// When a refusal carries a reason string in words.
     pub reason_strings: ReasonStrings,
     /// With which codes CONNECT is refused. Those that say why.
@@ -129,6 +138,25 @@ pub enum QueueFull {
     DropNewest,
     /// Drop the one that has waited longest.
     DropOldest,
+}
+
+/// How many copies of a message a session gets that several of its subscriptions match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlapping {
+    /// One for each of them, with its subscription identifier.
+    Each,
+    /// One; those that have different subscription identifiers still get a copy each.
+    Once,
+}
+
+/// What becomes of a will with a delay when its session ends before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WillDelay {
+    /// It is published with the end of the session.
+    Standard,
+    /// A session that ends with its connection does not cut the delay short, and a client that comes back in
+    /// time takes its will back though it begins a new session.
+    Mosquitto,
 }
 
 /// When a 5.0 client is told in words why something was refused. Never against its Request Problem
@@ -188,6 +216,10 @@ impl Default for Settings {
             retained_expiry: Vec::new(),
             assigned_id_prefix: "auto-".into(),
             response_information: None,
+            queue_qos0: false,
+            upgrade_qos: false,
+            overlapping: Overlapping::Each,
+            will_delay: WillDelay::Standard,
             reason_strings: ReasonStrings::Asked,
             refusal_codes: RefusalCodes::Telling,
             keep: false,

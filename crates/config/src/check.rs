@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use dunlin_proto::TopicName;
 
 use crate::model::{
-    Bridge, ClientCertificate, Config, Identity, Listener, Log, OverlappingSubscriptions, Protocol,
-    ProxyProtocol, Timestamps, Versions,
+    Bridge, ClientCertificate, Config, Identity, Listener, Log, Protocol, ProxyProtocol,
+    Timestamps, Versions,
 };
 use crate::place::{Place, Places};
 use crate::problem::{Note, Problem, Weight};
@@ -76,23 +76,7 @@ impl Checker<'_> {
 
     /// What is understood, but not part of the broker yet: nobody is to find out by missing messages.
     fn undone(&mut self, config: &Config) {
-        let delivery = &config.delivery;
         for (asked, key, text) in [
-            (
-                delivery.queue_qos0,
-                "delivery.queue_qos0",
-                "this version does not queue QoS 0: only QoS 1 and 2 wait for clients that are away",
-            ),
-            (
-                delivery.upgrade_qos,
-                "delivery.upgrade_qos",
-                "this version delivers at the lower of the two QoS, as the standard demands",
-            ),
-            (
-                delivery.overlapping == OverlappingSubscriptions::Once,
-                "delivery.overlapping",
-                "this version delivers one copy for each subscription, with its identifier",
-            ),
             (
                 !config.server.tcp_nodelay,
                 "server.tcp_nodelay",

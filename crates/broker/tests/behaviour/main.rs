@@ -3,6 +3,7 @@
 
 mod aliases;
 mod auth;
+mod choices;
 mod control;
 mod delivery;
 mod durable;
@@ -23,6 +24,7 @@ mod retained;
 mod sessions;
 mod shared;
 mod shutdown;
+mod sources;
 mod takeover;
 mod telling;
 mod wills;

@@ -1,6 +1,6 @@
 //! Wills: when they are published, when not, and as what (3.1.2.5, 3.1.3.2).
 
-use dunlin_broker::Settings;
+use dunlin_broker::{Settings, WillDelay};
 use dunlin_proto::property::Property;
 use dunlin_proto::qos::QoS;
 use dunlin_proto::reason::ReasonCode;
@@ -161,6 +161,88 @@ fn the_end_of_the_session_publishes_the_will_before_its_delay_is_over() {
     let none = [Property::SessionExpiryInterval(0)];
     world.disconnect_with(client, ReasonCode::DisconnectWithWillMessage, &none);
     assert_eq!(world.take(watcher), ["will/c gone"]);
+}
+
+/// A world in which delays of wills count as in Mosquitto.
+fn patient(shards: u16) -> (World, Client) {
+    let settings = Settings { will_delay: WillDelay::Mosquitto, ..Settings::default() };
+    let mut world = World::with(settings, shards);
+    let watcher = world.connect(Options::new("watcher"));
+    world.subscribe(watcher, "will/#", QoS::ExactlyOnce);
+    (world, watcher)
+}
+
+#[test]
+fn a_delay_outlasts_a_session_that_ends_with_its_connection_if_it_is_to() {
+    for shards in [1, 2] {
+        let (mut world, watcher) = patient(shards);
+        let client = world.connect(Options::new("c").will("will/c", "gone").will_delay(30));
+        world.subscribe(client, "t", QoS::AtLeastOnce);
+        world.cut(client);
+        world.publish(watcher, "t", "nobody", QoS::AtLeastOnce, 1);
+        assert_eq!(world.take(watcher), ["PubAck #1 NoMatchingSubscribers"]);
+        world.wait_seconds(29);
+        assert!(world.take(watcher).is_empty());
+        world.wait_seconds(2);
+        assert_eq!(world.take(watcher), ["will/c gone"]);
+        assert_eq!(world.sum(|stats| stats.sessions), 1);
+        assert_eq!(world.sum(|stats| stats.sessions_expired), 0, "there was none to expire");
+        // An end of the session that was agreed on still counts.
+        let options = Options::new("c").persistent(10).will("will/c", "gone").will_delay(30);
+        let client = world.connect(options);
+        world.cut(client);
+        world.wait_seconds(11);
+        assert_eq!(world.take(watcher), ["will/c gone"]);
+        // And no delay is none.
+        let client = world.connect(Options::new("c").will("will/c", "now"));
+        world.cut(client);
+        assert_eq!(world.take(watcher), ["will/c now"]);
+    }
+}
+
+#[test]
+fn coming_back_with_any_session_takes_a_delayed_will_back_if_it_is_to() {
+    let (mut world, watcher) = patient(1);
+    for expiry in [0, 100] {
+        for clean in [true, false] {
+            let options = Options::new("c").expiry(expiry).clean(clean);
+            let client = world.connect(options.clone().will("will/c", "gone").will_delay(30));
+            world.cut(client);
+            world.wait_seconds(29);
+            let (client, connack) = world.try_connect(options.clone());
+            let present = connack.contains("present");
+            assert_eq!(present, expiry > 0 && !clean, "{connack}");
+            world.wait_seconds(100);
+            assert!(world.take(watcher).is_empty());
+            world.disconnect(client, ReasonCode::Success);
+            world.wait_seconds(1000);
+            // And so does a newer connection.
+            world.connect(options.clone().will("will/c", "gone").will_delay(30));
+            let client = world.connect(options);
+            world.wait_seconds(100);
+            assert!(world.take(watcher).is_empty());
+            world.disconnect(client, ReasonCode::Success);
+            world.wait_seconds(1000);
+        }
+    }
+}
+
+#[test]
+fn a_will_that_outlasts_its_session_is_kept_until_it_is_published() {
+    let (mut world, watcher) = patient(1);
+    let client = world.connect(Options::new("c").will("will/c", "gone").will_delay(30));
+    world.records();
+    world.cut(client);
+    let records = world.records().concat();
+    assert!(records.contains("expiry: 0, will: Some("), "{records}");
+    assert!(records.contains("will_due: Some("), "{records}");
+    world.wait_seconds(31);
+    assert_eq!(world.take(watcher), ["will/c gone"]);
+    assert!(world.records().concat().contains("Ended"));
+    let client = world.connect(Options::new("d").will("will/d", "stopped").will_delay(30));
+    world.cut(client);
+    world.shutdown();
+    assert!(world.take(watcher).contains(&"will/d stopped".to_owned()));
 }
 
 #[test]

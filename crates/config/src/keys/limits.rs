@@ -84,11 +84,13 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "Bytes of them: topics, payloads and properties. 2 GiB: 10 million of 200 bytes.";
 
     "delivery.queue_qos0" delivery.queue_qos0, "", AtOnce,
-        "Whether QoS 0 waits for sessions that are away. Off, as Mosquitto and as the standard expects.";
+        "Whether QoS 0 waits for sessions that are away, too, in memory. Off, as Mosquitto and as the standard expects.";
     "delivery.upgrade_qos" delivery.upgrade_qos, "", AtOnce,
         "Whether a message goes out with the QoS of the subscription where its own is lower. Off: the standard says the lower of both.";
     "delivery.overlapping" delivery.overlapping, "", AtOnce,
-        "What a client with overlapping subscriptions receives: a copy for each, or one. Each, as Mosquitto.";
+        "What a client with overlapping subscriptions receives: a copy for each, or one with the highest QoS; subscriptions with different identifiers get a copy each in any case. Each, as Mosquitto.";
+    "delivery.will_delay" delivery.will_delay, "", AtOnce,
+        "What becomes of a will with a delay when its session ends before: it is published then, or, as in Mosquitto, an end with the connection does not cut the delay short, and a client that comes back in time takes its will back though it begins a new session. As the standard says; as Mosquitto does under the name `mosquitto`.";
     "delivery.reason_strings" delivery.reason_strings, "", NewConnections,
         "When a 5.0 client is told in words why something was refused. If it asked: others get the shortest packets.";
     "delivery.refusal_codes" delivery.refusal_codes, "", AtOnce,

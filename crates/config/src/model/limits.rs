@@ -166,6 +166,8 @@ pub struct Delivery {
     pub upgrade_qos: bool,
     /// What a client with overlapping subscriptions receives.
     pub overlapping: OverlappingSubscriptions,
+    /// What becomes of a will with a delay when its session ends before.
+    pub will_delay: WillDelayPolicy,
     /// When a refusal is told in words.
     pub reason_strings: ReasonStringPolicy,
     /// With which codes CONNECT is refused.
@@ -180,6 +182,7 @@ impl Default for Delivery {
             queue_qos0: false,
             upgrade_qos: false,
             overlapping: OverlappingSubscriptions::Each,
+            will_delay: WillDelayPolicy::Standard,
             reason_strings: ReasonStringPolicy::Asked,
             refusal_codes: RefusalCodePolicy::Telling,
             response_information: None,
@@ -194,6 +197,17 @@ words! {
         Each = "each",
         /// One copy.
         Once = "once",
+    }
+}
+
+words! {
+    /// What becomes of a will with a delay when its session ends before.
+    WillDelayPolicy {
+        /// It is published with the end of the session.
+        Standard = "standard",
+        /// An end of the session with the connection does not cut the delay short, and a client that comes back
+        /// in time takes its will back.
+        Mosquitto = "mosquitto",
     }
 }
 

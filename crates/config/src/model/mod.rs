@@ -23,7 +23,7 @@ pub use bridge::{
 };
 pub use limits::{
     Delivery, Limits, OverlappingSubscriptions, QueueFullPolicy, ReasonStringPolicy,
-    RefusalCodePolicy, Retained,
+    RefusalCodePolicy, Retained, WillDelayPolicy,
 };
 pub use listener::{
     Address, CheckDates, ClientCertificate, Identity, IpVersion, Listener, Protocol, ProxyProtocol,

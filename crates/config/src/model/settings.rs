@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use dunlin_broker::{
-    DeniedPublish, QueueFull, Rate, ReasonStrings, RefusalCodes, RetainedExpiry, Settings,
+    DeniedPublish, Overlapping, QueueFull, Rate, ReasonStrings, RefusalCodes, RetainedExpiry,
+    Settings, WillDelay,
 };
 
 use super::{
-    Config, DeniedPublish as Configured, QueueFullPolicy, ReasonStringPolicy, RefusalCodePolicy,
+    Config, DeniedPublish as Configured, OverlappingSubscriptions, QueueFullPolicy,
+    ReasonStringPolicy, RefusalCodePolicy, WillDelayPolicy,
 };
 use crate::value::Expiry;
 
@@ -59,6 +61,16 @@ impl Config {
             maximum_retained_bytes: self.retained.maximum_bytes.size(),
             assigned_id_prefix: prefix.unwrap_or(defaults.assigned_id_prefix),
             response_information: self.delivery.response_information.clone(),
+            queue_qos0: self.delivery.queue_qos0,
+            upgrade_qos: self.delivery.upgrade_qos,
+            overlapping: match self.delivery.overlapping {
+                OverlappingSubscriptions::Each => Overlapping::Each,
+                OverlappingSubscriptions::Once => Overlapping::Once,
+            },
+            will_delay: match self.delivery.will_delay {
+                WillDelayPolicy::Standard => WillDelay::Standard,
+                WillDelayPolicy::Mosquitto => WillDelay::Mosquitto,
+            },
             reason_strings: match self.delivery.reason_strings {
                 ReasonStringPolicy::Asked => ReasonStrings::Asked,
                 ReasonStringPolicy::Always => ReasonStrings::Always,

@@ -8,6 +8,7 @@ use clap::Args;
 use dunlin_config::command_line::{Task, Verbosity};
 use dunlin_config::model::{
     Address, DamagePolicy, DurabilityPolicy, IpVersion, Listener, RefusalCodePolicy,
+    WillDelayPolicy,
 };
 use dunlin_config::value::Limit;
 use dunlin_config::{CommandLine, Config, Loaded};
@@ -178,6 +179,9 @@ impl BrokerArgs {
         }
         if self.name == Name::Mosquitto && config.places.get("delivery.refusal_codes").is_none() {
             config.delivery.refusal_codes = RefusalCodePolicy::Mosquitto;
+        }
+        if self.name == Name::Mosquitto && config.places.get("delivery.will_delay").is_none() {
+            config.delivery.will_delay = WillDelayPolicy::Mosquitto;
         }
         self.own.apply(config);
         Ok(())
@@ -357,12 +361,13 @@ mod tests {
     }
 
     #[test]
-    fn under_its_name_refusals_are_those_of_mosquitto() {
+    fn under_its_name_refusals_and_delays_of_wills_are_those_of_mosquitto() {
         let mut loaded = Loader::new(&Disk).load_command_line(&CommandLine::default()).unwrap();
         parse(&[]).apply(&mut loaded).unwrap();
         assert_eq!(loaded.config.delivery.refusal_codes, RefusalCodePolicy::Telling);
         BrokerArgs::of_mosquitto(&CommandLine::default()).apply(&mut loaded).unwrap();
         assert_eq!(loaded.config.delivery.refusal_codes, RefusalCodePolicy::Mosquitto);
+        assert_eq!(loaded.config.delivery.will_delay, WillDelayPolicy::Mosquitto);
     }
 
     #[test]
