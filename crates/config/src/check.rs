@@ -37,7 +37,13 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn say(&mut self, place: Option<&Place>, what: impl Into<String>) {
-        self.problems.push(Problem { place: place.cloned(), what: what.into() });
+        self.problems.push(Problem::new(place.cloned(), what));
+    }
+
+    /// The same where Mosquitto has words for it.
+    fn say_as(&mut self, words: &str, place: Option<&Place>, what: impl Into<String>) {
+        let problem = Problem::new(place.cloned(), what);
+        self.problems.push(problem.in_mosquittos_words(words));
     }
 
     fn note(&mut self, place: Option<&Place>, key: &str, text: &str) {
@@ -141,7 +147,10 @@ impl Checker<'_> {
         {
             let what =
                 format!("`{mount_point}` cannot come before topics: is there a wildcard in it?");
-            self.say(place("mount_point"), what);
+            let words = format!(
+                "Invalid 'mount_point' value ({mount_point}). Does it contain a wildcard character?"
+            );
+            self.say_as(&words, place("mount_point"), what);
         }
         for (key, networks) in [
             ("allow_from", &listener.allow_from),
@@ -161,15 +170,15 @@ impl Checker<'_> {
     fn tls(&mut self, listener: &Listener) {
         let place = |key: &str| listener.places.get(key).or_else(|| listener.place());
         let tls = &listener.tls;
+        let both = "Both certfile and keyfile must be provided to enable a TLS listener.";
         match (&tls.certfile, &tls.keyfile) {
             (Some(_), None) => {
-                self.say(
-                    place("certfile"),
-                    "`certfile` needs `keyfile`, the key of the certificate",
-                );
+                let what = "`certfile` needs `keyfile`, the key of the certificate";
+                self.say_as(both, place("certfile"), what);
             }
             (None, Some(_)) => {
-                self.say(place("keyfile"), "`keyfile` needs `certfile`, the certificate");
+                let what = "`keyfile` needs `certfile`, the certificate";
+                self.say_as(both, place("keyfile"), what);
             }
             (None, None) => {
                 for (key, set) in [("cafile", &tls.cafile), ("capath", &tls.capath)] {
@@ -178,7 +187,8 @@ impl Checker<'_> {
                             "`{key}` needs `certfile` and `keyfile`: without them the \
                                             listener would not be encrypted"
                         );
-                        self.say(place(key), what);
+                        let words = format!("{key} specified without certfile and keyfile.");
+                        self.say_as(&words, place(key), what);
                     }
                 }
                 if listener.protocol == Protocol::Quic {
@@ -207,11 +217,13 @@ impl Checker<'_> {
         }
         if listener.proxy == ProxyProtocol::V2 && tls.certfile.is_some() {
             let what = "behind a proxy that speaks PROXY v2 a listener has no certificate: the proxy has it";
-            self.say(place("proxy_protocol"), what);
+            let words = "certfile and keyfile cannot be used with `enable_proxy_protocol 2`.";
+            self.say_as(words, place("proxy_protocol"), what);
         }
         if listener.proxy == ProxyProtocol::V2 && listener.identity == Identity::Subject {
             let what = "a proxy tells the common name of a certificate, not its subject";
-            self.say(place("identity"), what);
+            let words = "use_subject_as_username cannot be used with `enable_proxy_protocol 2`.";
+            self.say_as(words, place("identity"), what);
         }
         if listener.identity != Identity::Login
             && listener.proxy != ProxyProtocol::None
@@ -280,16 +292,22 @@ impl Checker<'_> {
     fn bridge(&mut self, bridge: &Bridge) {
         let place = |key: &str| bridge.places.get(key).or_else(|| bridge.place());
         let name = &bridge.name;
-        for (missing, what) in [
-            (name.is_empty(), "a bridge needs a `name`".to_owned()),
+        for (missing, what, words) in [
+            (name.is_empty(), "a bridge needs a `name`".to_owned(), "bridge name not defined"),
             (
                 bridge.addresses.is_empty(),
                 format!("bridge `{name}` needs the `address` of a broker"),
+                "no remote addresses defined",
             ),
-            (bridge.topics.is_empty(), format!("bridge `{name}` needs a `topic`")),
+            (
+                bridge.topics.is_empty(),
+                format!("bridge `{name}` needs a `topic`"),
+                "no topics defined",
+            ),
         ] {
             if missing {
-                self.say(bridge.place(), what);
+                let words = format!("Invalid bridge configuration: {words}.");
+                self.say_as(&words, bridge.place(), what);
             }
         }
         for address in &bridge.addresses {

@@ -83,7 +83,15 @@ impl CommandLine {
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             let mut value = |what: &str| {
-                arguments.next().ok_or_else(|| wrong(format!("{argument} needs {what} after it")))
+                arguments.next().ok_or_else(|| {
+                    let kind = match what {
+                        "a file" if argument.starts_with("-c") => "config file",
+                        "a file" => "file",
+                        _ => "port",
+                    };
+                    let words = format!("{argument} argument given, but no {kind} specified.");
+                    wrong(format!("{argument} needs {what} after it"), words)
+                })
             };
             match argument {
                 "-c" | "--config-file" => line.config_file = Some(value("a file")?.to_owned()),
@@ -101,7 +109,8 @@ impl CommandLine {
                 "--version" => return Ok(Self { task: Task::Version, ..line }),
                 _ => {
                     let advice = advice(argument, OPTIONS.into_iter().chain(["--tls-keylog"]));
-                    return Err(wrong(format!("there is no option `{argument}`{advice}")));
+                    let what = format!("there is no option `{argument}`{advice}");
+                    return Err(wrong(what, format!("Unknown option '{argument}'.")));
                 }
             }
         }
@@ -110,17 +119,21 @@ impl CommandLine {
 
     fn add_port(&mut self, text: &str) -> Result<(), Problem> {
         let port = text.parse().ok().filter(|port| *port > 0);
-        let port = port.ok_or_else(|| wrong(format!("`{text}` is no port: 1 to 65535")))?;
+        let port = port.ok_or_else(|| {
+            let words = format!("Invalid port specified ({text}).");
+            wrong(format!("`{text}` is no port: 1 to 65535"), words)
+        })?;
         if self.ports.len() == PORTS {
-            return Err(wrong(format!("{PORTS} ports at the most can be given with -p")));
+            let words = format!("Only {PORTS} ports can be specified on the command line.");
+            return Err(wrong(format!("{PORTS} ports at the most can be given with -p"), words));
         }
         self.ports.push(port);
         Ok(())
     }
 }
 
-fn wrong(what: String) -> Problem {
-    Problem::at(&Place::whole("command line"), what)
+fn wrong(what: String, mosquitto: String) -> Problem {
+    Problem::at(&Place::whole("command line"), what).in_mosquittos_words(mosquitto)
 }
 
 #[cfg(test)]

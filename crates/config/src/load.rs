@@ -103,7 +103,14 @@ impl<'a> Loader<'a> {
         let mut files: Vec<String> = file.map(ToOwned::to_owned).into_iter().collect();
         if let Some(path) = file {
             let text = self.source.read(path).map_err(|error| {
-                Problem::nowhere(format!("cannot read the configuration `{path}`: {error}"))
+                let what = format!("cannot read the configuration `{path}`: {error}");
+                let problem = Problem::nowhere(what);
+                match Format::of(path, "") {
+                    Format::Toml => problem,
+                    Format::Mosquitto => {
+                        problem.in_mosquittos_words(format!("Unable to open config file '{path}'."))
+                    }
+                }
             })?;
             let found = Format::of(path, &text);
             format = Some(found);
@@ -125,6 +132,9 @@ impl<'a> Loader<'a> {
         environment::place_sections(&mut config);
         apply(line, &mut config, &mut notes);
         check::check(&config, &mut problems, &mut notes);
+        if format != Some(Format::Mosquitto) {
+            problems.iter_mut().for_each(|problem| problem.mosquitto = None);
+        }
         Problems::unless_any(problems, Loaded { config, notes, format, files })
     }
 

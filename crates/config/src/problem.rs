@@ -11,15 +11,29 @@ pub struct Problem {
     pub place: Option<Place>,
     /// What is wrong and what would be right.
     pub what: String,
+    /// What Mosquitto says of it, where it is in a file or on a command line of Mosquitto's: scripts look for it.
+    pub(crate) mosquitto: Option<String>,
+    /// Mosquitto finds it only when it opens its listeners, and ends with another status then.
+    pub(crate) late: bool,
 }
 
 impl Problem {
+    pub(crate) fn new(place: Option<Place>, what: impl Into<String>) -> Self {
+        Self { place, what: what.into(), mosquitto: None, late: false }
+    }
+
     pub(crate) fn at(place: &Place, what: impl Into<String>) -> Self {
-        Self { place: Some(place.clone()), what: what.into() }
+        Self::new(Some(place.clone()), what)
     }
 
     pub(crate) fn nowhere(what: impl Into<String>) -> Self {
-        Self { place: None, what: what.into() }
+        Self::new(None, what)
+    }
+
+    /// What Mosquitto says of it.
+    #[must_use]
+    pub(crate) fn in_mosquittos_words(self, words: impl Into<String>) -> Self {
+        Self { mosquitto: Some(words.into()), ..self }
     }
 }
 
@@ -46,6 +60,22 @@ impl Problems {
     #[must_use]
     pub fn first(&self) -> Option<&Problem> {
         self.0.first()
+    }
+
+    /// A line for each, or two where Mosquitto has words of its own: these come first and alone, as scripts know
+    /// them.
+    #[must_use]
+    pub fn in_both_words(&self) -> String {
+        let lines = self.0.iter().flat_map(|problem| {
+            problem.mosquitto.clone().into_iter().chain(Some(problem.to_string()))
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Whether Mosquitto would have found nothing wrong before it opened its listeners.
+    #[must_use]
+    pub fn are_late(&self) -> bool {
+        self.0.iter().all(|problem| problem.late)
     }
 
     /// `value`, unless there are problems.

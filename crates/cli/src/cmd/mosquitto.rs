@@ -3,12 +3,12 @@
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 
-use dunlin_config::CommandLine;
 use dunlin_config::command_line::{Task, WRONG_CONFIGURATION};
+use dunlin_config::{CommandLine, Problems};
 
 use super::broker::{self, BrokerArgs};
 
-const HELP: &str = "Usage: mosquitto [-c FILE] [-d] [-p PORT] [-q] [-v] [--test-config] [--tls-keylog FILE]
+const HELP: &str = "Usage: mosquitto [-c config_file] [-d] [-h] [-p port] [-v] [-q] [--test-config] [--tls-keylog file]
 
   -c, --config-file FILE  mosquitto.conf, or dunlin.toml
   -d, --daemon            leave the terminal once everything listens
@@ -30,7 +30,10 @@ pub(super) fn run() -> ExitCode {
     let line = match CommandLine::parse(arguments.iter().map(String::as_str)) {
         Ok(line) => line,
         Err(problem) => {
-            eprintln!("Error: {problem}\n\n{HELP}");
+            for line in Problems::from(problem).in_both_words().lines() {
+                eprintln!("Error: {line}");
+            }
+            eprintln!("\n{HELP}");
             return ExitCode::from(WRONG_CONFIGURATION);
         }
     };

@@ -25,7 +25,6 @@ fn what_cannot_be_started_ends_with_status_3_and_says_where() {
         ("-c unknown.conf --test-config", "unknown.conf:3"),
         ("-c value.conf", "value.conf:2: `max_connections`: `many` is not a number"),
         ("-c missing.conf", "cannot read the configuration `missing.conf`"),
-        ("-c tls.conf", "missing.crt"),
         ("-c tls.conf --test-config", "missing.crt"),
         ("-c password.conf", "missing"),
         ("-c acl.conf", "DIR/acl:2"),
@@ -47,6 +46,36 @@ fn what_cannot_be_started_ends_with_status_3_and_says_where() {
 }
 
 #[test]
+fn certificates_of_a_mosquitto_conf_that_cannot_be_used_end_with_its_status_1() {
+    let place = Place::new();
+    let listener = |rest: &str| format!("listener PORT\n{rest}\n");
+    let dunlin =
+        "[[listener]]\nport = PORT\ncertfile = \"missing.crt\"\nkeyfile = \"missing.key\"\n";
+    place
+        .write("tls.conf", &listener("certfile missing.crt\nkeyfile missing.key"))
+        .write("version.conf", &listener("tls_version invalid"))
+        .write("suites.conf", &listener("ciphers invalid"))
+        .write("suites13.conf", &listener("ciphers_tls1.3 invalid"))
+        .write("both.conf", &listener("ciphers invalid\nmax_qos 3"))
+        .write("dunlin.toml", dunlin);
+    for (line, status, told) in [
+        ("-c tls.conf", 1, "missing.crt"),
+        ("-c tls.conf --test-config", 3, "missing.crt"),
+        ("-c version.conf", 1, "`invalid` is no version"),
+        ("-c version.conf --test-config", 3, "`invalid` is no version"),
+        ("-c suites.conf", 1, "`invalid` is no name of a cipher suite"),
+        ("-c suites13.conf", 1, "`invalid` is no name of a cipher suite"),
+        ("-c both.conf", 3, "both.conf:3"),
+        ("-c dunlin.toml", 3, "missing.crt"),
+    ] {
+        let output = place.run("dunlin", line);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(status), "{line}: {stderr}");
+        assert!(stderr.contains(told), "{line}: {stderr}");
+    }
+}
+
+#[test]
 fn a_right_configuration_is_only_checked() {
     let place = Place::new();
     place.write("a.conf", "listener PORT\nallow_anonymous true\nautosave_interval 60\n");
@@ -60,10 +89,16 @@ fn a_right_configuration_is_only_checked() {
 fn under_the_name_of_mosquitto_its_command_line_holds() {
     let place = Place::new();
     for (line, status, told) in [
-        ("-h", 0, "Usage: mosquitto"),
+        ("-h", 0, "Usage: mosquitto [-c config_file] [-d] [-h] [-p port] [-v]"),
         ("--version", 0, "mosquitto: dunlin"),
         ("-x", 3, "there is no option `-x`"),
         ("-p 0", 3, "`0` is no port"),
+        ("-p 0", 3, "Error: Invalid port specified (0).\n"),
+        ("-p", 3, "Error: -p argument given, but no port specified.\n"),
+        ("-c", 3, "Error: -c argument given, but no config file specified.\n"),
+        ("--tls-keylog", 3, "Error: --tls-keylog argument given, but no file specified.\n"),
+        ("-x", 3, "Error: Unknown option '-x'.\n"),
+        ("-c a.conf", 3, "Error: Unable to open config file 'a.conf'.\n"),
         ("pub", 3, "there is no option `pub`"),
     ] {
         let output = place.run("/opt/bin/mosquitto", line);

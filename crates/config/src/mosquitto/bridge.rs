@@ -229,13 +229,16 @@ fn topic(reader: &mut Reader<'_>, line: &Line<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// Why a filter has no end.
+pub(super) const OPEN_QUOTE: &str = "a quote is not closed";
+
 /// The first word, or what stands between quotes, and the rest.
 fn quoted(text: &str) -> Result<(String, &str), String> {
     if let Some(rest) = text.strip_prefix("\"\"") {
         return Ok((String::new(), rest));
     }
     if let Some(open) = text.strip_prefix('"') {
-        let (inside, rest) = open.split_once('"').ok_or("a quote is not closed")?;
+        let (inside, rest) = open.split_once('"').ok_or(OPEN_QUOTE)?;
         return Ok((inside.to_owned(), rest));
     }
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));

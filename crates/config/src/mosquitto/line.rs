@@ -81,9 +81,12 @@ impl<'a> Line<'a> {
     }
 }
 
+/// How the error about a word ends that is not a number.
+pub(super) const NO_NUMBER: &str = "is not a number";
+
 /// A number as the C library reads it; Mosquitto keeps it in 32 bits.
 pub(super) fn number(word: &str) -> Result<i64, String> {
-    let wrong = || format!("`{word}` is not a number");
+    let wrong = || format!("`{word}` {NO_NUMBER}");
     let (negative, digits) = match word.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, word.strip_prefix('+').unwrap_or(word)),

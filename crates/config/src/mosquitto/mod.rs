@@ -8,6 +8,7 @@ mod broker;
 mod line;
 mod listener;
 mod log;
+mod phrase;
 mod plugin;
 mod reader;
 mod security;

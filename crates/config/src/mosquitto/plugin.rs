@@ -147,6 +147,8 @@ fn load(
             "it is not needed: everything acknowledged is kept with `persistence true`",
         )
     } else {
+        // Its options are no mistakes of their own.
+        reader.begin_plugin(Plugin::new(name, Kind::Needless, Vec::new(), &line.place));
         return Err(format!(
             "plugins of Mosquitto cannot be loaded, and without `{file}` clients could do what it refuses; take the \
              line out once `password_file` and `acl_file`, dynamic security, tokens (`security.jwt`) or a service \
@@ -157,8 +159,7 @@ fn load(
         reader.config.persistence.enabled = true;
     }
     reader.note(line, Weight::Information, text);
-    reader.plugins.push(Plugin { name, kind, targets, file: None, place: line.place.clone() });
-    reader.plugin = Some(reader.plugins.len() - 1);
+    reader.begin_plugin(Plugin::new(name, kind, targets, &line.place));
     Ok(())
 }
 
@@ -179,7 +180,19 @@ fn option(reader: &mut Reader<'_>, line: &Line<'_>) -> Result<(), String> {
     Ok(())
 }
 
+impl Plugin {
+    fn new(name: Option<String>, kind: Kind, targets: Vec<Target>, place: &Place) -> Self {
+        Self { name, kind, targets, file: None, place: place.clone() }
+    }
+}
+
 impl Reader<'_> {
+    /// Options that follow are of this plugin.
+    fn begin_plugin(&mut self, plugin: Plugin) {
+        self.plugins.push(plugin);
+        self.plugin = Some(self.plugins.len() - 1);
+    }
+
     /// Gives the files of the plugins to those for whom they decide.
     pub(super) fn finish_plugins(&mut self) {
         for plugin in std::mem::take(&mut self.plugins) {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::line::Line;
+use super::phrase::{self, Stage};
 use super::plugin::Plugin;
 use super::{MosquittoKey, Outcome, Repeat, Scope, find, keys};
 use crate::model::{Access, Bridge, Config, Identity, Listener, Log, LogTypes, Timestamps};
@@ -146,28 +147,35 @@ impl<'a> Reader<'a> {
                     format!("there is no key `{}`{}", shown(unknown), advice(unknown, known))
                 }
             };
-            self.problems.push(Problem::at(&line.place, what));
+            let problem = Problem::at(&line.place, what);
+            self.problems.push(problem.in_mosquittos_words(phrase::of_unknown(line.key)));
             return;
         };
         if key.name == "include_dir" {
             self.include(line, depth);
             return;
         }
-        let applied = self.scope(key, line).and_then(|()| self.apply(key, line));
+        let (applied, stage) = match self.scope(key, line) {
+            Ok(()) => (self.apply(key, line), Stage::Value),
+            misplaced => (misplaced, Stage::Place),
+        };
         if let Err(why) = applied {
-            self.problems.push(Problem::at(&line.place, format!("`{}`: {why}", line.key)));
+            let words = phrase::of(key, line, stage, &why);
+            let mut problem = Problem::at(&line.place, format!("`{}`: {why}", line.key));
+            (problem.mosquitto, problem.late) = (words, phrase::is_late(key, line));
+            self.problems.push(problem);
         }
     }
 
     fn apply(&mut self, key: &'static MosquittoKey, line: &Line<'_>) -> Result<(), String> {
         match key.outcome {
-            Outcome::Stops(text) => return Err(text.into()),
+            Outcome::Stops(text) => return line.text().and(Err(text.into())),
             Outcome::Needless(text) => self.note(line, Weight::Information, text),
             Outcome::Answered(text) => self.note(line, Weight::Warning, text),
             Outcome::Sets(_) | Outcome::Reads(_) => {}
         }
         if key.repeat == Repeat::Refused && !self.once.insert((self.section(key.scope), key.name)) {
-            return Err("it is there twice".into());
+            return Err(phrase::TWICE.into());
         }
         (key.apply)(self, line)?;
         if let Outcome::Sets(toml) = key.outcome {

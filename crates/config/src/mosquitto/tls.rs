@@ -121,6 +121,10 @@ pub(super) fn ciphers(
 ) -> Result<Vec<String>, String> {
     let asked: Vec<&str> =
         line.text()?.split([':', ',', ' ']).filter(|name| !name.is_empty()).collect();
+    if !asked.iter().any(|word| is_expression(word)) {
+        let word = asked.first().copied().unwrap_or_default();
+        return Err(format!("`{word}` is no name of a cipher suite: {} is one", known[0]));
+    }
     let found: Vec<String> =
         asked.iter().filter(|name| known.contains(name)).map(|name| (*name).to_owned()).collect();
     if found.len() < asked.len() {
@@ -132,6 +136,12 @@ pub(super) fn ciphers(
         reader.note(line, Weight::Warning, text);
     }
     Ok(found)
+}
+
+/// Whether it is written like a name of OpenSSL, of a suite or of a kind of them, which need not be known here:
+/// all of these have capitals.
+fn is_expression(word: &str) -> bool {
+    word.chars().any(|letter| letter.is_ascii_uppercase())
 }
 
 /// The lowest version, as Mosquitto means it.

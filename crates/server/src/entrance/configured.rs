@@ -117,6 +117,10 @@ fn tls_options(tls: &Tls, config: &Config) -> TlsOptions {
         },
         ciphers: tls.ciphers.clone(),
         key_log: config.server.tls_keylog.clone(),
+        idle_list: match tls.client_certificate {
+            ClientCertificate::None => tls.crlfile.clone(),
+            ClientCertificate::Optional | ClientCertificate::Required => None,
+        },
     }
 }
 

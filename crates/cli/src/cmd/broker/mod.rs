@@ -9,12 +9,13 @@ mod files;
 mod greet;
 mod owner;
 
+use std::fmt;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
 use dunlin_config::command_line::WRONG_CONFIGURATION;
-use dunlin_config::{Disk, Loaded, Loader, Weight};
+use dunlin_config::{Disk, Format, Loaded, Loader, Problems, Weight};
 use dunlin_server::{
     Before, Logger, PreparedLog, Reloader, RunError, ServerOptions, Signals, StartError,
 };
@@ -30,15 +31,27 @@ const FAILED: u8 = 1;
 enum Failure {
     /// The configuration is wrong, or a file that it names.
     Configuration(String),
+    /// A certificate, or what belongs to it, cannot be used.
+    Tls(String),
     /// Anything else.
     Other(String),
+}
+
+impl Failure {
+    /// Mosquitto looks at certificates only when it opens its listeners, and says so by another status.
+    fn as_of_mosquitto(self) -> Self {
+        match self {
+            Self::Tls(what) => Self::Other(what),
+            other => other,
+        }
+    }
 }
 
 /// Serves until a signal says to stop.
 pub(crate) fn run(args: &BrokerArgs) -> ExitCode {
     match live(args) {
         Ok(status) => status,
-        Err(Failure::Configuration(what)) => tell(&what, WRONG_CONFIGURATION),
+        Err(Failure::Configuration(what) | Failure::Tls(what)) => tell(&what, WRONG_CONFIGURATION),
         Err(Failure::Other(what)) => tell(&what, FAILED),
     }
 }
@@ -51,10 +64,11 @@ fn tell(what: &str, status: u8) -> ExitCode {
 }
 
 fn live(args: &BrokerArgs) -> Result<ExitCode, Failure> {
-    let loaded = load(args)?;
     if args.only_checks() {
-        return check(&loaded);
+        return check(&load(args)?);
     }
+    let loaded = load(args).map_err(|unusable| Failure::from(unusable).as_of_mosquitto())?;
+    let is_mosquittos = loaded.format == Some(Format::Mosquitto);
     if loaded.config.server.daemon && !daemon::is_one() {
         return daemon::spawn()
             .map_err(|cause| Failure::Other(format!("cannot leave the terminal: {cause}")));
@@ -64,17 +78,22 @@ fn live(args: &BrokerArgs) -> Result<ExitCode, Failure> {
     let logger = Logger::install(log).map_err(|cause| Failure::Other(cause.to_string()))?;
     let ended = serve(args, loaded, &logger);
     logger.finish();
-    ended
+    ended.map_err(|failure| if is_mosquittos { failure.as_of_mosquitto() } else { failure })
+}
+
+/// Why a configuration cannot be used.
+enum Unusable {
+    Problems(Problems),
+    Other(String),
 }
 
 /// The configuration with all that the command line and the environment say.
-fn load(args: &BrokerArgs) -> Result<Loaded, String> {
+fn load(args: &BrokerArgs) -> Result<Loaded, Unusable> {
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let loader = Loader::new(&Disk).with_environment(variables);
-    let mut loaded =
-        loader.load_command_line(&args.command_line()).map_err(|wrong| wrong.to_string())?;
-    args.apply(&mut loaded)?;
+    let mut loaded = loader.load_command_line(&args.command_line()).map_err(Unusable::Problems)?;
+    args.apply(&mut loaded).map_err(Unusable::Other)?;
     Ok(loaded)
 }
 
@@ -104,7 +123,8 @@ fn serve(args: &BrokerArgs, loaded: Loaded, logger: &Logger) -> Result<ExitCode,
     logger.publish_through(&handle);
     let config = loaded.config.clone();
     let again = args.clone();
-    let reloader = Reloader::start(&handle, logger, loaded, move || load(&again))
+    let load = move || load(&again).map_err(|unusable| unusable.to_string());
+    let reloader = Reloader::start(&handle, logger, loaded, load)
         .map_err(|cause| Failure::Other(format!("cannot watch for changes: {cause}")))?;
     if let Some(path) = config.admin_socket()
         && let Err(cause) = dunlin_server::serve_admin(&path, &handle, &reloader, logger)
@@ -177,6 +197,27 @@ fn is_loopback(listener: &dunlin_config::model::Listener) -> bool {
     }
 }
 
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Problems(problems) => problems.fmt(f),
+            Self::Other(what) => f.write_str(what),
+        }
+    }
+}
+
+impl From<Unusable> for Failure {
+    fn from(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::Problems(problems) if problems.are_late() => {
+                Self::Tls(problems.in_both_words())
+            }
+            Unusable::Problems(problems) => Self::Configuration(problems.in_both_words()),
+            Unusable::Other(what) => Self::Configuration(what),
+        }
+    }
+}
+
 impl From<String> for Failure {
     fn from(what: String) -> Self {
         Self::Configuration(what)
@@ -185,7 +226,9 @@ impl From<String> for Failure {
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        if error.is_configuration() {
+        if matches!(error, StartError::Tls { .. }) {
+            Self::Tls(error.to_string())
+        } else if error.is_configuration() {
             Self::Configuration(error.to_string())
         } else {
             Self::Other(error.to_string())

@@ -60,6 +60,9 @@ impl TlsSetup {
             TlsVersion::V1_2 => &[&TLS13, &TLS12],
             TlsVersion::V1_3 => &[&TLS13],
         };
+        if let Some(path) = &options.idle_list {
+            files::revocation_lists(path)?;
+        }
         let trust = Trust::read(&options.clients, &provider)?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)?

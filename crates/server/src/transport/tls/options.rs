@@ -11,6 +11,9 @@ pub struct TlsOptions {
     pub by_name: Vec<CertificateFiles>,
     /// Whether clients show a certificate. Default: they are not asked.
     pub clients: ClientCertificates,
+    /// A list of certificates that are no longer valid though none are asked for: it is looked at all the same,
+    /// or a mistake in it would be found only when they are. Default: none.
+    pub idle_list: Option<PathBuf>,
     /// The lowest version. Default: 1.2, which devices of this decade speak.
     pub minimum_version: TlsVersion,
     /// Cipher suites by the names of OpenSSL or of the standard, best first. Default: all that are

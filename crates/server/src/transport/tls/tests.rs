@@ -105,6 +105,17 @@ fn client_certificates_need_an_authority_and_lists_that_are_some() {
 }
 
 #[test]
+fn a_list_that_is_not_needed_yet_must_be_one_all_the_same() {
+    let pki = Pki::new();
+    let server = pki.server("server", &["localhost"]);
+    let with = |list: PathBuf| TlsOptions { idle_list: Some(list), ..options(&server) };
+    let told = refusal(&with(pki.ca()));
+    assert!(told.contains("X509 CRL"), "{told}");
+    refusal(&with("missing.pem".into()));
+    read(&with(pki.revoke(&rcgen::SerialNumber::from(7)))).unwrap();
+}
+
+#[test]
 fn what_leads_to_the_authority_may_come_from_its_file() {
     let pki = Pki::new();
     let server = pki.server("server", &["localhost"]);
