@@ -21,9 +21,17 @@ impl Shard<'_> {
     /// Accepts new connections, a bounded number of them.
     pub(crate) fn accept(&mut self, now: Time) {
         let mut listeners = mem::take(&mut self.listeners);
-        for listener in &mut listeners {
+        for listener in listeners.iter_mut().filter(|listener| listener.is_due(now)) {
             let entrance = Arc::clone(&listener.entrance);
-            listener.accept(now, |stream, address| self.welcome(now, stream, address, &entrance));
+            let (shared, rules) = (self.shared, entrance.rules());
+            let is_full = || {
+                let before = entrance.connections.load(Ordering::Relaxed);
+                let open = shared.connections.load(Ordering::Relaxed);
+                limit_reached(shared, &rules, open, before).is_some()
+            };
+            listener.accept(now, is_full, |stream, address| {
+                self.welcome(now, stream, address, &entrance);
+            });
         }
         self.listeners = listeners;
     }
@@ -195,14 +203,18 @@ pub(crate) fn admit(
     crowded: Option<Reached>,
 ) -> Admission {
     let open = shared.connections.fetch_add(1, Ordering::Relaxed);
+    let reached = limit_reached(shared, rules, open, before).or(crowded);
+    reached.map_or(Admission::Admit, |reached| Admission::Refuse(Refusal::Limit(reached)))
+}
+
+/// The limit of connections that another one would break, where so many are open, and so many at its listener.
+fn limit_reached(shared: &Shared, rules: &Rules, open: usize, before: usize) -> Option<Reached> {
     let limits = [
         (Limit::Connections, open, shared.why.options().connections),
         (Limit::ListenerConnections, before, rules.maximum_connections),
     ];
-    let reached = limits.into_iter().find_map(|(limit, open, allowed)| {
+    limits.into_iter().find_map(|(limit, open, allowed)| {
         let allowed = allowed.filter(|allowed| open >= *allowed)?;
         Some(Reached::new(limit, open, allowed))
-    });
-    let reached = reached.or(crowded);
-    reached.map_or(Admission::Admit, |reached| Admission::Refuse(Refusal::Limit(reached)))
+    })
 }

@@ -29,6 +29,10 @@ const BURST: usize = 128;
 /// How long accepting rests when the system has no descriptor left.
 const REST: Duration = Duration::from_millis(100);
 
+/// How long whoever comes when there is no room waits for it before being refused: connections that have ended
+/// already may be counted until their shard has had its turn. 20 ms: many turns, and no time for a client.
+const PATIENCE: Duration = Duration::from_millis(20);
+
 /// TCP keep alive: a peer that vanished is noticed after 60 + 6 x 10 s even if it agreed on no
 /// MQTT keep alive.
 const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(60);
@@ -66,6 +70,8 @@ enum State {
     Ready,
     /// Somebody may wait, but the system had no descriptor left.
     Resting { until: Time },
+    /// Somebody may wait, but there is no room.
+    Full { until: Time },
 }
 
 impl Bound {
@@ -137,16 +143,32 @@ impl Listener {
         match self.state {
             State::Drained => None,
             State::Ready => Some(Time::ZERO),
-            State::Resting { until } => Some(until),
+            State::Resting { until } | State::Full { until } => Some(until),
         }
     }
 
-    /// Accepts a bounded number of connections.
-    pub(crate) fn accept(&mut self, now: Time, mut take: impl FnMut(TcpStream, SocketAddr)) {
-        if self.due().is_none_or(|due| due > now) {
+    /// Whether that is now.
+    pub(crate) fn is_due(&self, now: Time) -> bool {
+        self.due().is_some_and(|due| due <= now)
+    }
+
+    /// Accepts a bounded number of connections. Where there is no room for one, it waits a moment before it is
+    /// taken nevertheless, to be refused.
+    pub(crate) fn accept(
+        &mut self,
+        now: Time,
+        is_full: impl Fn() -> bool,
+        mut take: impl FnMut(TcpStream, SocketAddr),
+    ) {
+        if !self.is_due(now) {
             return;
         }
+        let has_waited = matches!(self.state, State::Full { .. });
         for _ in 0..BURST {
+            if !has_waited && is_full() {
+                self.state = State::Full { until: now.saturating_add(PATIENCE) };
+                return;
+            }
             match accept(&self.socket) {
                 Ok((stream, address)) => {
                     self.state = State::Ready;
@@ -269,7 +291,7 @@ mod tests {
     fn accept_all(listener: &mut Listener) -> Vec<mio::net::TcpStream> {
         let mut accepted = Vec::new();
         listener.notice();
-        listener.accept(Time::ZERO, |stream, _| accepted.push(stream));
+        listener.accept(Time::ZERO, || false, |stream, _| accepted.push(stream));
         accepted
     }
 
