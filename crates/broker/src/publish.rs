@@ -205,7 +205,7 @@ impl Hub {
             promises |= self.record_aged(view);
         }
         if let Delivery::AtLeastOnce { packet_id, .. } = from.delivery {
-            let reason = outcome(route.is_empty(), from.version);
+            let reason = outcome(route.has_no_subscribers(), from.version);
             let promises = promises || self.journal.is_awaited();
             self.answer(from.connection, AckKind::PubAck, packet_id, reason, promises);
         }

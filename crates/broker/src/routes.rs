@@ -54,6 +54,11 @@ impl Route {
         self.local.is_empty() && self.remote.is_empty() && self.groups.is_empty()
     }
 
+    /// The same, and not because those who are subscribed may not read it.
+    pub(crate) fn has_no_subscribers(&self) -> bool {
+        self.is_empty() && self.readers.as_ref().is_none_or(|readers| readers.all())
+    }
+
     /// Whether a member of one of its groups may have what is published to it.
     pub(crate) fn may_read(&self, session: SessionKey) -> bool {
         self.readers.as_ref().is_none_or(|readers| readers.may(session))

@@ -127,6 +127,7 @@ const KEYS: &[(&str, &str, &str, Leads)] = &[
     ("pid_file", "", "pid_file /run/m.pid", To("pid_file = \"/run/m.pid\"")),
     ("plugin", LISTENER, "plugin /x/mosquitto_acl_file.so\nplugin_opt_acl_file /acl", To("acl_file = \"/acl\"")),
     ("plugin_load", LISTENER, "plugin_load dyn /x/mosquitto_dynamic_security.so\nplugin_opt_config_file /d\nplugin_use dyn", To("port = 1883\ndynamic_security_file = \"/d\"")),
+    ("plugin_opt_*", "plugin /x/mosquitto_dynamic_security.so\nplugin_opt_config_file /d\n", "plugin_opt_password_init_file /p", To("dynamic_security_password_file = \"/p\"")),
     ("plugin_opt_*", "plugin /x/mosquitto_dynamic_security.so\n", "plugin_opt_config_file /d", To("dynamic_security_file = \"/d\"")),
     ("plugin_use", LISTENER, "plugin_use none", Stop("no `plugin_load` before it names `none`")),
     ("port", "", "port 1999", To("port = 1999")),

@@ -39,7 +39,7 @@ mod transport;
 mod turn;
 mod why;
 
-pub use access::{Banned, Fault, World};
+pub use access::{Banned, Fault, Missing, World, passwords_of};
 pub use admin::serve_admin;
 pub use dunlin_broker::{Cause, Causes, Rate, Settings};
 pub use entrance::{ListenerOptions, ListenerReport, Place, ProxyOptions};

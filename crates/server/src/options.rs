@@ -10,7 +10,7 @@ use dunlin_config::Config;
 use dunlin_config::model::{DamagePolicy, DurabilityPolicy, Persistence};
 pub use dunlin_store::OnDamage;
 
-use crate::access::World;
+use crate::access::{Missing, World};
 use crate::entrance::ListenerOptions;
 use crate::error::StartError;
 use crate::why::WhyOptions;
@@ -83,7 +83,7 @@ impl ServerOptions {
                 .then(|| StoreOptions::from_config(&config.persistence)),
             stop_grace: server.stop_grace,
             why: WhyOptions::from_config(config),
-            access: Some(World::load(config).map_err(StartError::Access)?),
+            access: Some(World::load(config, Missing::Make).map_err(StartError::Access)?),
             ..defaults
         })
     }

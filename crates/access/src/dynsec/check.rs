@@ -27,6 +27,11 @@ pub enum By<'a> {
         /// The topic filter of the ACL.
         topic: &'a str,
     },
+    /// The role lets nobody subscribe with wildcards.
+    Wildcards {
+        /// The role.
+        role: &'a str,
+    },
     /// No ACL matched; this default holds.
     Default(&'static str),
     /// The user name is not known here; other rules may know it.
@@ -97,19 +102,23 @@ impl Dynsec {
                 })
             }
         };
-        found.unwrap_or_else(|| self.default_for(action))
+        found.unwrap_or_else(|| self.default_for(action, topic))
     }
 
     fn ask(&self, roles: &Ranked, question: Question<'_>) -> Option<Decision<'_>> {
         roles.iter().find_map(|(name, _)| {
             let (name, role) = self.roles.get_key_value(name)?;
+            if role.exact_only && question.has_wildcard() {
+                return Some(Decision { allowed: false, by: By::Wildcards { role: name } });
+            }
             let (kind, acl) = question.first(role)?;
             let by = By::Acl { role: name, kind, topic: &acl.topic };
             Some(Decision { allowed: acl.allow, by })
         })
     }
 
-    fn default_for(&self, action: Action) -> Decision<'_> {
+    /// No default opens the topics of commands: these have to be granted.
+    fn default_for(&self, action: Action, topic: &str) -> Decision<'_> {
         let index = match action {
             Action::Publish | Action::Will => 0,
             Action::Deliver => 1,
@@ -117,7 +126,7 @@ impl Dynsec {
             Action::Unsubscribe => 3,
         };
         let by = By::Default(super::state::Defaults::NAMES[index]);
-        Decision { allowed: self.defaults.0[index], by }
+        Decision { allowed: self.defaults.0[index] && !topic.starts_with("$CONTROL"), by }
     }
 }
 
@@ -143,6 +152,10 @@ impl Question<'_> {
         })
     }
 
+    fn has_wildcard(&self) -> bool {
+        self.action == Action::Subscribe && self.topic.contains(['+', '#'])
+    }
+
     fn matches(&self, kind: AclType, acl: &Acl) -> bool {
         // A name that acts as a wildcard may make a denial wider, never a grant.
         if !acl.valid || acl.template && acl.allow && filter::acts_as_wildcard(self.who) {
@@ -156,10 +169,10 @@ impl Question<'_> {
         };
         match kind {
             AclType::SubscribeLiteral | AclType::UnsubscribeLiteral => *expanded == *self.topic,
-            AclType::SubscribePattern | AclType::UnsubscribePattern => {
-                filter::covers(&expanded, self.topic)
-            }
-            AclType::PublishClientSend | AclType::PublishClientReceive => {
+            AclType::SubscribePattern
+            | AclType::UnsubscribePattern
+            | AclType::PublishClientSend
+            | AclType::PublishClientReceive => {
                 filter::same_dollar(&acl.topic, self.topic) && filter::covers(&expanded, self.topic)
             }
         }

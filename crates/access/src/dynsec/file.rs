@@ -13,6 +13,9 @@ use crate::password::Hash;
 
 pub(super) type Object = Map<String, Value>;
 
+/// The greatest priority.
+const PRIORITY_MAX: i32 = 100_000;
+
 impl Dynsec {
     /// Reads the file. What is incomplete in it is left out and told.
     ///
@@ -43,11 +46,8 @@ impl Dynsec {
         let clients = self.clients.iter().map(|(name, client)| {
             let mut object = describe_client(name, client);
             object.remove("groups");
-            let parts = client.password.as_ref().and_then(|hash| hash.pbkdf2_parts());
-            if let Some((iterations, salt, password)) = parts {
-                object.insert("password".into(), password.into());
-                object.insert("salt".into(), salt.into());
-                object.insert("iterations".into(), iterations.into());
+            if let Some(hash) = &client.password {
+                write_password(&mut object, hash);
             }
             Value::Object(object)
         });
@@ -63,6 +63,7 @@ impl Dynsec {
         });
         let roles = self.roles.iter().map(|(name, role)| Value::Object(describe_role(name, role)));
         let mut root = Object::new();
+        root.insert("changeIndex".into(), self.changes.into());
         root.insert("defaultACLAccess".into(), defaults.into());
         root.insert("clients".into(), clients.collect());
         root.insert("groups".into(), groups.collect());
@@ -89,6 +90,17 @@ pub(super) fn describe_client(name: &str, client: &Client) -> Object {
     object
 }
 
+/// PBKDF2 in the three members that every version of the plugin reads, others as Mosquitto 2.1 writes all.
+fn write_password(object: &mut Object, hash: &Hash) {
+    if let Some((iterations, salt, password)) = hash.pbkdf2_parts() {
+        object.insert("password".into(), password.into());
+        object.insert("salt".into(), salt.into());
+        object.insert("iterations".into(), iterations.into());
+    } else {
+        object.insert("encoded_password".into(), hash.encode().into());
+    }
+}
+
 pub(super) fn describe_group(name: &str, group: &Group) -> Object {
     let mut object = Object::new();
     object.insert("groupname".into(), name.into());
@@ -103,6 +115,7 @@ pub(super) fn describe_role(name: &str, role: &Role) -> Object {
     let mut object = Object::new();
     object.insert("rolename".into(), name.into());
     describe_texts(&role.texts, &mut object);
+    object.insert("allowwildcardsubs".into(), (!role.exact_only).into());
     let acls = AclType::ALL.into_iter().flat_map(|kind| {
         role.acls(kind).iter().map(move |acl| {
             json!({
@@ -150,6 +163,16 @@ pub(super) fn integer(object: &Object, key: &str) -> Option<i32> {
     Some(number as i32)
 }
 
+/// The priority that something is given; the plugin of 2.1 takes none beyond these.
+pub(super) fn priority(object: &Object) -> i32 {
+    integer(object, "priority").unwrap_or(NO_PRIORITY).clamp(-PRIORITY_MAX, PRIORITY_MAX)
+}
+
+/// That of an ACL.
+pub(super) fn acl_priority(object: &Object) -> i32 {
+    integer(object, "priority").unwrap_or(0).clamp(-PRIORITY_MAX, PRIORITY_MAX)
+}
+
 /// The objects of a member that is an array.
 pub(super) fn objects<'a>(object: &'a Object, key: &str) -> impl Iterator<Item = &'a Object> {
     object.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
@@ -161,8 +184,7 @@ pub(super) fn read_acls(object: &Object, role: &mut Role) {
         let kind = text(acl, "acltype").and_then(AclType::from_name);
         if let (Some(kind), Some(topic)) = (kind, text(acl, "topic")) {
             let allow = acl.get("allow").and_then(Value::as_bool).unwrap_or(false);
-            let priority = integer(acl, "priority").unwrap_or(0);
-            role.insert(kind, Acl::new(topic.into(), priority, allow));
+            role.insert(kind, Acl::new(topic.into(), acl_priority(acl), allow));
         }
     }
 }
@@ -175,6 +197,7 @@ struct Reader {
 
 impl Reader {
     fn read(&mut self, root: &Object) {
+        self.state.changes = root.get("changeIndex").and_then(Value::as_u64).unwrap_or(0);
         if let Some(defaults) = root.get("defaultACLAccess").and_then(Value::as_object) {
             for (name, place) in Defaults::NAMES.into_iter().zip(&mut self.state.defaults.0) {
                 *place = defaults.get(name).and_then(Value::as_bool).unwrap_or(*place);
@@ -182,7 +205,9 @@ impl Reader {
         }
         for object in objects(root, "roles") {
             if let Some(name) = self.name(object, "rolename") {
-                let mut role = Role { texts: read_texts(object), ..Role::default() };
+                let wildcards = object.get("allowwildcardsubs").and_then(Value::as_bool);
+                let exact_only = wildcards == Some(false);
+                let mut role = Role { texts: read_texts(object), exact_only, ..Role::default() };
                 read_acls(object, &mut role);
                 self.state.roles.insert(name, role);
             }
@@ -208,17 +233,7 @@ impl Reader {
     }
 
     fn client(&mut self, name: &str, object: &Object) -> Client {
-        let password = match (text(object, "password"), text(object, "salt")) {
-            (Some(password), Some(salt)) => {
-                let iterations = integer(object, "iterations").unwrap_or(0);
-                let hash = Hash::parse(&format!("$7${iterations}${salt}${password}"));
-                if let Err(fault) = hash {
-                    self.warn(format!("client {name:?} has no usable password: {fault}"));
-                }
-                hash.ok().map(Arc::new)
-            }
-            _ => None,
-        };
+        let password = self.password(name, object);
         Client {
             password,
             client_id: text(object, "clientid").filter(|id| !id.is_empty()).map(Into::into),
@@ -229,14 +244,30 @@ impl Reader {
         }
     }
 
+    /// As Mosquitto 2.1 writes it, or as versions before do.
+    fn password(&mut self, name: &str, object: &Object) -> Option<Arc<Hash>> {
+        let encoded = match text(object, "encoded_password") {
+            Some(encoded) => encoded.into(),
+            None => {
+                let (password, salt) = text(object, "password").zip(text(object, "salt"))?;
+                let iterations = integer(object, "iterations").unwrap_or(0);
+                format!("$7${iterations}${salt}${password}")
+            }
+        };
+        let hash = Hash::parse(&encoded);
+        if let Err(fault) = hash {
+            self.warn(format!("client {name:?} has no usable password: {fault}"));
+        }
+        hash.ok().map(Arc::new)
+    }
+
     fn group(&mut self, name: &str, object: &Object) {
         let roles = self.roles_of(name, object);
         let group = Group { texts: read_texts(object), roles, ..Group::default() };
         self.state.groups.insert(name.into(), group);
         for member in objects(object, "clients") {
             let Some(user) = text(member, "username") else { continue };
-            let priority = integer(member, "priority").unwrap_or(NO_PRIORITY);
-            if !self.state.join(user, name, priority) {
+            if !self.state.join(user, name, priority(member)) {
                 self.warn(format!(
                     "group {name:?} names the client {user:?}, which does not exist"
                 ));
@@ -249,7 +280,7 @@ impl Reader {
         for role in objects(object, "roles") {
             let Some(name) = text(role, "rolename") else { continue };
             if self.state.roles.contains_key(name) {
-                roles.insert(name, integer(role, "priority").unwrap_or(NO_PRIORITY));
+                roles.insert(name, priority(role));
             } else {
                 self.warn(format!("{owner:?} has the role {name:?}, which does not exist"));
             }
@@ -258,7 +289,7 @@ impl Reader {
     }
 
     fn name(&mut self, object: &Object, key: &str) -> Option<String> {
-        let name = text(object, key);
+        let name = text(object, key).filter(|name| !name.is_empty());
         if name.is_none() {
             self.warn(format!("an object without `{key}` is left out"));
         }

@@ -9,10 +9,12 @@
 mod check;
 mod command;
 mod file;
+mod first;
 mod state;
 
 pub use check::{By, Decision};
-pub use command::{Kick, Outcome};
+pub use command::{Connections, Kick, Outcome};
+pub use first::make_password;
 pub use state::{AclType, Dynsec};
 
 /// The topic that commands are published to.

@@ -24,6 +24,8 @@ pub struct Dynsec {
     pub(super) roles: BTreeMap<String, Role>,
     pub(super) anonymous_group: Option<String>,
     pub(super) generation: u64,
+    /// How often a command has changed something, over all restarts.
+    pub(super) changes: u64,
 }
 
 /// What holds when no ACL matches.
@@ -71,6 +73,8 @@ pub(super) struct Group {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Role {
     pub(super) texts: Texts,
+    /// Whether it denies every subscription with a wildcard (`allowwildcardsubs` is false).
+    pub(super) exact_only: bool,
     pub(super) acls: [Vec<Acl>; 6],
 }
 
@@ -97,7 +101,7 @@ pub enum AclType {
     UnsubscribePattern,
 }
 
-/// Names in the order of their priorities, the highest first, equals as they came.
+/// Names in the order of their priorities, the highest first, equals by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Ranked(Vec<(String, i32)>);
 
@@ -266,7 +270,9 @@ impl Ranked {
         if self.0.iter().any(|(other, _)| other == name) {
             return false;
         }
-        let place = self.0.partition_point(|&(_, other)| other >= priority);
+        let place = self.0.partition_point(|(other, its)| {
+            (-i64::from(*its), other.as_str()) < (-i64::from(priority), name)
+        });
         self.0.insert(place, (name.into(), priority));
         true
     }

@@ -87,6 +87,8 @@ pub(super) const KEYS: &[Key<Listener>] = keys! { Listener;
         "Who may read and write which topics. Default: as `security.acl_file`.";
     "dynamic_security_file" access.dynamic_security_file, "", AtOnce,
         "Users, roles and groups that change at run time. Default: as `security.dynamic_security_file`.";
+    "dynamic_security_password_file" access.dynamic_security_password_file, "", Restart,
+        "The password of `admin`, if that file has to be made. Default: as `security.dynamic_security_password_file`.";
     "allow_empty_client_id" access.allow_empty_client_id, "", NewConnections,
         "Whether an empty client identifier is given one. Default: as `security.allow_empty_client_id`.";
     "assigned_id_prefix" access.assigned_id_prefix, "", NewConnections,

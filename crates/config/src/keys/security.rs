@@ -12,7 +12,9 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
     "security.acl_file" security.access.acl_file, "", AtOnce,
         "Who may read and write which topics, in Mosquitto's form. Default: none, and then everybody may everything.";
     "security.dynamic_security_file" security.access.dynamic_security_file, "", AtOnce,
-        "Users, roles and groups that change at run time by `$CONTROL/dynamic-security/v1`, in the form of Mosquitto's plugin. Default: none.";
+        "Users, roles and groups that change at run time by `$CONTROL/dynamic-security/v1`, in the form of Mosquitto's plugin. Default: none. If there is no such file at start, one is made, with an `admin`.";
+    "security.dynamic_security_password_file" security.access.dynamic_security_password_file, "", Restart,
+        "The password of `admin`, if the file of dynamic security has to be made. Default: that of the variable `MOSQUITTO_DYNSEC_PASSWORD`, else one is made up and written beside it, into a file whose name ends in `.pw`.";
     "security.allow_empty_client_id" security.access.allow_empty_client_id, "", NewConnections,
         "Whether an empty client identifier is given one. Default: yes, as the standard allows.";
     "security.assigned_id_prefix" security.access.assigned_id_prefix, "", NewConnections,

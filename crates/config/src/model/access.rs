@@ -16,6 +16,8 @@ pub struct Access {
     pub acl_file: Option<PathBuf>,
     /// Users, roles and groups that change at run time, in the form of Mosquitto's plugin.
     pub dynamic_security_file: Option<PathBuf>,
+    /// The password of its administrator, for when that file has to be made.
+    pub dynamic_security_password_file: Option<PathBuf>,
     /// Whether an empty client identifier is given one.
     pub allow_empty_client_id: Option<bool>,
     /// What the identifiers begin with that are given.
@@ -40,6 +42,10 @@ impl Access {
             password_file: or(&self.password_file, &general.password_file),
             acl_file: or(&self.acl_file, &general.acl_file),
             dynamic_security_file: or(&self.dynamic_security_file, &general.dynamic_security_file),
+            dynamic_security_password_file: or(
+                &self.dynamic_security_password_file,
+                &general.dynamic_security_password_file,
+            ),
             allow_empty_client_id: self.allow_empty_client_id.or(general.allow_empty_client_id),
             assigned_id_prefix: self
                 .assigned_id_prefix

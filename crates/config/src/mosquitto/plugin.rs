@@ -18,6 +18,8 @@ pub(super) struct Plugin {
     targets: Vec<Target>,
     /// The file that an option names.
     file: Option<PathBuf>,
+    /// The first password of whoever administers.
+    password: Option<PathBuf>,
     place: Place,
 }
 
@@ -173,6 +175,8 @@ fn option(reader: &mut Reader<'_>, line: &Line<'_>) -> Result<(), String> {
     };
     if plugin.kind != Kind::Needless && plugin.kind.option() == name {
         plugin.file = Some(value.into());
+    } else if plugin.kind == Kind::DynamicSecurity && name == "password_init_file" {
+        plugin.password = Some(value.into());
     } else {
         let text = "there is no such option here; it is left out";
         reader.note(line, Weight::Warning, text);
@@ -182,7 +186,7 @@ fn option(reader: &mut Reader<'_>, line: &Line<'_>) -> Result<(), String> {
 
 impl Plugin {
     fn new(name: Option<String>, kind: Kind, targets: Vec<Target>, place: &Place) -> Self {
-        Self { name, kind, targets, file: None, place: place.clone() }
+        Self { name, kind, targets, file: None, password: None, place: place.clone() }
     }
 }
 
@@ -212,16 +216,21 @@ impl Reader<'_> {
                     }
                 };
                 if let Some(access) = access {
-                    put(access, plugin.kind, file.clone());
+                    put(access, plugin.kind, file.clone(), plugin.password.as_ref());
                 }
             }
         }
     }
 }
 
-fn put(access: &mut Access, kind: Kind, file: PathBuf) {
+fn put(access: &mut Access, kind: Kind, file: PathBuf, password: Option<&PathBuf>) {
     match kind {
-        Kind::DynamicSecurity => access.dynamic_security_file = Some(file),
+        Kind::DynamicSecurity => {
+            access.dynamic_security_file = Some(file);
+            if password.is_some() {
+                access.dynamic_security_password_file = password.cloned();
+            }
+        }
         Kind::AclFile => access.acl_file = Some(file),
         Kind::PasswordFile => access.password_file = Some(file),
         Kind::Needless => {}

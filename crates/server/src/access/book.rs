@@ -120,6 +120,7 @@ const fn action_of(action: Action) -> acl::Action {
 fn name(by: By<'_>) -> Box<str> {
     match by {
         By::Acl { role, kind, topic } => format!("role {role}: {} {topic}", kind.name()).into(),
+        By::Wildcards { role } => format!("role {role}: no wildcards (allowwildcardsubs)").into(),
         By::Default(name) => format!("default of {name}").into(),
         By::Unknown => "dynamic security".into(),
     }

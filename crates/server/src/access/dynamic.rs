@@ -6,6 +6,7 @@ use dunlin_access::dynsec::{COMMAND_TOPIC, Dynsec, Kick, RESPONSE_TOPIC};
 use dunlin_broker::{Control, End, Identity, Present};
 use serde_json::Value;
 
+use super::connected::Connected;
 use super::work::Task;
 use super::{Accesses, Expulsion, files, random};
 use crate::shared::Parcel;
@@ -37,7 +38,11 @@ impl Accesses {
             return tracing::debug!("client {client:?}: this listener has no dynamic security");
         };
         let mut state = Dynsec::clone(state);
-        let mut outcome = state.handle(&control.payload, &mut random::fill);
+        let listeners = listeners_of(&book.world.gates, index);
+        let mut connected = Connected::new(self, listeners.clone());
+        let mut connections = |user: &str, id: Option<&str>| connected.addresses(user, id);
+        let (payload, mut random) = (&control.payload, random::fill);
+        let mut outcome = state.handle_with(payload, &mut random, &mut connections);
         for line in &outcome.log {
             tracing::info!("client {:?}: {line}", control.who.client_id);
         }
@@ -59,7 +64,7 @@ impl Accesses {
         let (connection, payload) = (control.connection, outcome.response.into_bytes());
         self.post(shard, Parcel::Reply { connection, topic: RESPONSE_TOPIC, payload });
         if !outcome.kicks.is_empty() {
-            let (kicks, listeners) = (outcome.kicks, listeners_of(&book.world.gates, index));
+            let kicks = outcome.kicks;
             let kicked = move |present: &Present<'_>| {
                 let who = present.who;
                 let here = listeners.contains(&who.listener);

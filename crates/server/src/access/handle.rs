@@ -15,7 +15,7 @@ use super::judge::REVOKED;
 use super::load::read;
 use super::work::Task;
 use super::world::DynamicFile;
-use super::{Accesses, Expulsion, Fault, World, bans, unix_now};
+use super::{Accesses, Expulsion, Fault, Missing, World, bans, unix_now};
 use crate::start::Handle;
 
 impl Handle {
@@ -25,7 +25,7 @@ impl Handle {
     /// # Errors
     /// All that is wrong, with file and line; then everything stays as it was.
     pub fn replace_access(&self, config: &Config) -> Result<(), Vec<Fault>> {
-        self.install_access(World::load(config)?);
+        self.install_access(World::load(config, Missing::Refuse)?);
         Ok(())
     }
 

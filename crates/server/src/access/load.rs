@@ -14,10 +14,11 @@ use dunlin_access::{Fault, Severity};
 use dunlin_config::model::{Access, ClientIdUser, DeniedSubscribe, Listener};
 use dunlin_config::{Config, Place};
 
+use super::first;
 use super::http::Hook;
 use super::revoked::Revoked;
 use super::tokens::Tokens;
-use super::world::{DynamicFile, Gate, Passwords, World};
+use super::world::{DynamicFile, Gate, Missing, Passwords, World};
 
 /// Files beyond this size are a mistake: a million users take about 100 MB.
 const LARGEST_FILE: u64 = 256 * 1024 * 1024;
@@ -32,12 +33,14 @@ pub(super) struct Loader<'a> {
     passwords: HashMap<PathBuf, Option<Arc<Passwords>>>,
     rules: HashMap<Option<PathBuf>, Arc<Rules>>,
     dynamics: Vec<DynamicFile>,
+    missing: Missing,
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn new(config: &'a Config) -> Self {
+    pub(super) fn new(config: &'a Config, missing: Missing) -> Self {
         Self {
             config,
+            missing,
             faults: Vec::new(),
             passwords: HashMap::new(),
             rules: HashMap::new(),
@@ -184,7 +187,12 @@ impl<'a> Loader<'a> {
         if let Some(known) = self.dynamics.iter().position(|file| file.path == *path) {
             return Some(known);
         }
-        let text = self.read(listener, "dynamic_security_file", path)?;
+        let is_missing = !path.exists() && !listener.is_retired();
+        let text = match self.missing {
+            Missing::Make if is_missing => self.make_dynamic(listener, access, path)?,
+            Missing::Expect if is_missing => "{}".into(),
+            _ => self.read(listener, "dynamic_security_file", path)?,
+        };
         match Dynsec::parse(&path.display().to_string(), &text) {
             Ok((state, warnings)) => {
                 self.faults.extend(warnings);
@@ -196,6 +204,16 @@ impl<'a> Loader<'a> {
                 None
             }
         }
+    }
+
+    fn make_dynamic(
+        &mut self,
+        listener: &Listener,
+        access: &Access,
+        path: &Path,
+    ) -> Option<String> {
+        let made = first::make(path, access.dynamic_security_password_file.as_deref());
+        made.map_err(|why| self.fault(listener, "dynamic_security_file", path, &why)).ok()
     }
 
     /// Faults of a file that another listener names too are told once.
@@ -210,18 +228,15 @@ impl<'a> Loader<'a> {
     /// Reads a file that a key of the configuration names.
     fn read(&mut self, listener: &Listener, key: &str, path: &Path) -> Option<String> {
         let read = read(path);
-        read.map_err(|why| {
-            let places = &self.config.places;
-            let place = listener.places.get(key);
-            let place = place.or_else(|| places.get(&format!("security.{key}"))).cloned();
-            let advice = match key {
-                "dynamic_security_file" => "; `mosquitto_ctrl dynsec init FILE admin` makes one",
-                _ => "",
-            };
-            let message = format!("{key} {}: {why}{advice}", path.display());
-            self.faults.push(error_at(place, message));
-        })
-        .ok()
+        read.map_err(|why| self.fault(listener, key, path, &why)).ok()
+    }
+
+    /// Something is wrong with a file that a key names.
+    fn fault(&mut self, listener: &Listener, key: &str, path: &Path, why: &str) {
+        let place = listener.places.get(key);
+        let general = || self.config.places.get(&format!("security.{key}"));
+        let place = place.or_else(general).cloned();
+        self.faults.push(error_at(place, format!("{key} {}: {why}", path.display())));
     }
 }
 

@@ -8,9 +8,11 @@
 
 mod bans;
 mod book;
+mod connected;
 mod dynamic;
 mod exchanges;
 mod files;
+mod first;
 mod handle;
 mod http;
 mod judge;
@@ -36,8 +38,9 @@ use parking_lot::{Condvar, Mutex, RwLock};
 
 pub use bans::Banned;
 pub use dunlin_access::Fault;
+pub use first::passwords_of;
 pub(crate) use shard::guarded;
-pub use world::World;
+pub use world::{Missing, World};
 
 use crate::clock::Clock;
 use crate::error::StartError;

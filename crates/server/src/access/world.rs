@@ -38,6 +38,17 @@ pub struct World {
     pub(super) warnings: Vec<Fault>,
 }
 
+/// What becomes of a file of dynamic security that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// It is made: the broker starts.
+    Make,
+    /// It would be made: somebody wants to know whether the broker could start.
+    Expect,
+    /// That is a fault: it was there, and whoever was in it would be locked out.
+    Refuse,
+}
+
 /// What holds at one listener.
 pub(super) struct Gate {
     /// The listener, as the log calls it.
@@ -75,8 +86,8 @@ impl World {
     ///
     /// # Errors
     /// All that is wrong, each with its file and line. Nothing of it is to be used then.
-    pub fn load(config: &Config) -> Result<Self, Vec<Fault>> {
-        Loader::new(config).load()
+    pub fn load(config: &Config, missing: Missing) -> Result<Self, Vec<Fault>> {
+        Loader::new(config, missing).load()
     }
 
     /// What was found odd, for the log.

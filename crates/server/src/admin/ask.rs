@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dunlin_broker::{Broker, Time};
 
-use crate::shared::Parcel;
+use crate::shared::{Parcel, Shared};
 use crate::start::Handle;
 
 /// How long a shard may take to answer: it does so in its next turn.
@@ -18,7 +18,17 @@ impl Handle {
         &self,
         question: impl Fn(&Broker, Time) -> T + Send + Sync + 'static,
     ) -> Vec<T> {
-        let mailboxes = &self.shared.mailboxes;
+        self.shared.ask(question)
+    }
+}
+
+impl Shared {
+    /// The same, for who is no shard itself.
+    pub(crate) fn ask<T: Send + 'static>(
+        &self,
+        question: impl Fn(&Broker, Time) -> T + Send + Sync + 'static,
+    ) -> Vec<T> {
+        let mailboxes = &self.mailboxes;
         let (answers, answered) = sync_channel(mailboxes.len());
         let question = Arc::new(move |broker: &Broker, now: Time| {
             // Nobody may be waiting any more.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use dunlin_config::{Change, Config, Effect, Loaded, What, changes};
 use parking_lot::Mutex;
 
-use crate::access::World;
+use crate::access::{Missing, World};
 use crate::entrance::{ListenerOptions, check_listeners};
 use crate::error::StartError;
 use crate::log::{Logger, PreparedLog};
@@ -150,8 +150,8 @@ impl Inner {
         config.follow(&current.config);
         let log = PreparedLog::open(&config.log).map_err(|cause| cause.to_string())?;
         let listeners = ListenerOptions::from_config(&config).map_err(|error| error.to_string())?;
-        let world =
-            World::load(&config).map_err(|faults| StartError::Access(faults).to_string())?;
+        let world = World::load(&config, Missing::Refuse)
+            .map_err(|faults| StartError::Access(faults).to_string())?;
         self.server.replace_listeners(&listeners).map_err(|error| error.to_string())?;
         // From here on nothing fails.
         self.server.install_access(world);
@@ -172,7 +172,7 @@ impl Inner {
 /// # Errors
 /// What is wrong.
 pub fn check(config: &Config) -> Result<(), StartError> {
-    World::load(config).map_err(StartError::Access)?;
+    World::load(config, Missing::Expect).map_err(StartError::Access)?;
     check_listeners(&ListenerOptions::from_config(config)?)
 }
 

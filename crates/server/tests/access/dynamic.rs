@@ -86,6 +86,68 @@ fn a_change_that_cannot_be_kept_is_not_made() {
     assert_eq!(answers[0]["data"]["totalCount"], 1, "{answers:?}");
 }
 
+#[test]
+fn who_asks_about_clients_is_told_from_where_they_are_connected() {
+    let place = place();
+    let server = Server::start(&place.config(TOML));
+    let mut admin = admin(&server);
+    command(
+        &mut admin,
+        r#"{"command":"createClient","username":"dora","password":"hush-dora","clientid":"d"}"#,
+    );
+    let shown = |admin: &mut Client| {
+        let answers = command(admin, r#"{"command":"listClients","verbose":true}"#);
+        let clients = answers[0]["data"]["clients"].as_array().unwrap().clone();
+        clients.iter().map(|client| client["connections"].clone()).collect::<Vec<Value>>()
+    };
+    let here = serde_json::json!([{ "address": "127.0.0.1" }]);
+    let none = serde_json::json!([]);
+    assert_eq!(shown(&mut admin), [here.clone(), none]);
+    let login = Login::new("d", "dora", "hush-dora");
+    let dora = Client::connect(server.addresses[0], login);
+    assert_eq!(shown(&mut admin), [here.clone(), here.clone()]);
+    let answers = command(&mut admin, r#"{"command":"getClient","username":"dora"}"#);
+    assert_eq!(answers[0]["data"]["client"]["connections"], here);
+    drop(dora);
+}
+
+#[test]
+fn a_file_that_is_missing_is_made_at_start_and_only_then() {
+    let place = Place::new();
+    let config = place.config(TOML);
+    dunlin_server::check(&config).unwrap();
+    assert!(!place.path("dynsec.json").exists());
+    let server = Server::start(&config);
+    let passwords = std::fs::read_to_string(place.path("dynsec.json.pw")).unwrap();
+    for (user, line) in ["admin", "democlient"].into_iter().zip(passwords.lines()) {
+        let password = line.strip_prefix(user).unwrap().trim();
+        let login = Login::new(user, user, password);
+        assert_eq!(Client::try_connect(server.addresses[0], 5, login).1, 0, "{user}");
+    }
+    assert_eq!(passwords.lines().count(), 2);
+    use std::os::unix::fs::PermissionsExt as _;
+    for file in ["dynsec.json", "dynsec.json.pw"] {
+        let mode = std::fs::metadata(place.path(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    std::fs::remove_file(place.path("dynsec.json")).unwrap();
+    let faults = server.handle().replace_access(&config).unwrap_err();
+    assert!(faults[0].message.contains("dynsec.json"), "{faults:?}");
+    assert!(!place.path("dynsec.json").exists());
+}
+
+#[test]
+fn the_first_password_may_be_given_in_a_file() {
+    let place = Place::new();
+    place.write("first", "hush-hush-hush \nrest\n");
+    let toml = format!("security.dynamic_security_password_file = 'DIR/first'\n{TOML}");
+    let server = Server::start(&place.config(&toml));
+    let login = |password| Login::new("a", "admin", password);
+    let reason = |password| Client::try_connect(server.addresses[0], 5, login(password)).1;
+    assert_eq!([reason("hush-hush-hush"), reason("other")], [0, 0x87]);
+    assert!(!place.path("dynsec.json.pw").exists());
+}
+
 /// Mosquitto's tool, as an operator runs it; `None` where it is not installed.
 fn ctrl(server: &Server, arguments: &[&str]) -> Option<String> {
     let port = server.addresses[0].port().to_string();

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::dynsec::command::{
-    Answer, CommandError, Run, modify_texts, optional, page, priority, required, texts,
+    Answer, CommandError, Run, client_id, modify_texts, named, new_name, optional, page, required,
+    texts,
 };
-use crate::dynsec::file::{Object, describe_client, objects, text};
+use crate::dynsec::file::{Object, describe_client, objects, priority, text};
 use crate::dynsec::state::{Client, Ranked, new_password};
 
 const NOT_FOUND: CommandError = CommandError::NotFound("Client");
 
 impl Run<'_, '_> {
     pub(super) fn create_client(&mut self, object: &Object) -> Answer {
-        let user = required(object, "username")?;
+        let user = new_name(object, "username")?;
         let password = optional(object, "password", "password")?;
-        let client_id = optional(object, "clientid", "client id")?;
+        let client_id = client_id(object, "client id")?;
         let texts = texts(object)?;
         if self.state.clients.contains_key(user) {
             return Err(CommandError::Exists("Client"));
@@ -28,7 +29,7 @@ impl Run<'_, '_> {
         }
         let client = Client {
             password: self.hash(password),
-            client_id: client_id.filter(|id| !id.is_empty()).map(Into::into),
+            client_id: client_id.map(Into::into),
             texts,
             disabled: false,
             roles,
@@ -41,6 +42,7 @@ impl Run<'_, '_> {
         self.done()
     }
 
+    /// Also one with a name that is not taken any more.
     pub(super) fn delete_client(&mut self, object: &Object) -> Answer {
         let user = required(object, "username")?;
         if !self.state.delete_client(user) {
@@ -50,16 +52,17 @@ impl Run<'_, '_> {
         self.done()
     }
 
-    /// What cannot be used is passed over, but for roles that do not exist.
+    /// Texts that are none are passed over.
     pub(super) fn modify_client(&mut self, object: &Object) -> Answer {
-        let user = required(object, "username")?;
+        let user = named(object, "username")?;
         if !self.state.clients.contains_key(user) {
             return Err(NOT_FOUND);
         }
-        let roles = match object.get("roles") {
-            Some(Value::Array(_)) => self.roles_of(object, CommandError::Roles)?,
-            _ => None,
-        };
+        if text(object, "clientid").is_some() {
+            client_id(object, "client ID")?;
+        }
+        let roles = self.roles_of(object, CommandError::Roles)?;
+        let groups = self.new_groups(object)?;
         let password = self.hash(text(object, "password"));
         let client = self.client(user)?;
         modify_texts(object, &mut client.texts);
@@ -72,12 +75,12 @@ impl Run<'_, '_> {
         if let Some(roles) = roles {
             client.roles = roles;
         }
-        if object.get("groups").is_some_and(Value::is_array) {
+        if let Some(groups) = groups {
             let old = std::mem::take(&mut client.groups);
             for (group, _) in old.iter() {
                 self.state.leave(user, group);
             }
-            for (group, priority) in groups_of(object) {
+            for (group, priority) in groups {
                 self.state.join(user, group, priority);
             }
         }
@@ -86,7 +89,7 @@ impl Run<'_, '_> {
     }
 
     pub(super) fn set_disabled(&mut self, object: &Object, disabled: bool) -> Answer {
-        let user = required(object, "username")?;
+        let user = named(object, "username")?;
         self.client(user)?.disabled = disabled;
         if disabled {
             self.kick(user);
@@ -96,15 +99,15 @@ impl Run<'_, '_> {
 
     /// Without a client identifier any will do.
     pub(super) fn set_client_id(&mut self, object: &Object) -> Answer {
-        let user = required(object, "username")?;
-        let client_id = optional(object, "clientid", "client ID")?.filter(|id| !id.is_empty());
+        let user = named(object, "username")?;
+        let client_id = client_id(object, "client ID")?;
         self.client(user)?.client_id = client_id.map(Into::into);
         self.kick(user);
         self.done()
     }
 
     pub(super) fn set_client_password(&mut self, object: &Object) -> Answer {
-        let user = required(object, "username")?;
+        let user = named(object, "username")?;
         let password = required(object, "password")?;
         if password.is_empty() {
             return Err(CommandError::EmptyPassword);
@@ -117,8 +120,8 @@ impl Run<'_, '_> {
     }
 
     pub(super) fn add_client_role(&mut self, object: &Object) -> Answer {
-        let user = required(object, "username")?;
-        let role = required(object, "rolename")?;
+        let user = named(object, "username")?;
+        let role = named(object, "rolename")?;
         self.client(user)?;
         if !self.state.roles.contains_key(role) {
             return Err(CommandError::NotFound("Role"));
@@ -131,8 +134,8 @@ impl Run<'_, '_> {
     }
 
     pub(super) fn remove_client_role(&mut self, object: &Object) -> Answer {
-        let user = required(object, "username")?;
-        let role = required(object, "rolename")?;
+        let user = named(object, "username")?;
+        let role = named(object, "rolename")?;
         self.client(user)?;
         if !self.state.roles.contains_key(role) {
             return Err(CommandError::NotFound("Role"));
@@ -142,16 +145,44 @@ impl Run<'_, '_> {
         self.done()
     }
 
-    pub(super) fn get_client(&self, object: &Object) -> Answer {
-        let user = required(object, "username")?;
+    pub(super) fn get_client(&mut self, object: &Object) -> Answer {
+        let user = named(object, "username")?;
         let client = self.state.clients.get(user).ok_or(NOT_FOUND)?;
-        Ok(Some(json!({ "client": describe_client(user, client) })))
+        let mut described = describe_client(user, client);
+        if let Some(connections) = &mut self.connections {
+            describe_connections(&mut described, connections(user, client.client_id.as_deref()));
+        }
+        Ok(Some(json!({ "client": described })))
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "one of many commands")]
-    pub(super) fn list_clients(&self, object: &Object) -> Answer {
-        let clients = &self.state.clients;
-        Ok(Some(page(object, "clients", clients.len(), clients.iter(), describe_client)))
+    pub(super) fn list_clients(&mut self, object: &Object) -> Answer {
+        let (clients, connections) = (&self.state.clients, &mut self.connections);
+        let describe = |user: &str, client: &Client| {
+            let mut described = describe_client(user, client);
+            if let Some(connections) = connections {
+                let found = connections(user, client.client_id.as_deref());
+                describe_connections(&mut described, found);
+            }
+            described
+        };
+        Ok(Some(page(object, "clients", clients.len(), clients.iter(), describe)))
+    }
+
+    /// The groups that a client is to be in from now on, if that is said: all of them exist.
+    fn new_groups<'o>(
+        &self,
+        object: &'o Object,
+    ) -> Result<Option<Vec<(&'o str, i32)>>, CommandError> {
+        if !object.get("groups").is_some_and(Value::is_array) {
+            return Ok(None);
+        }
+        let groups = objects(object, "groups").map(|group| {
+            let name = text(group, "groupname").ok_or(CommandError::MemberGroup)?;
+            let exists = self.state.groups.contains_key(name);
+            exists.then(|| (name, priority(group))).ok_or(CommandError::MemberNoGroup)
+        });
+        groups.collect::<Result<_, _>>().map(Some)
     }
 
     fn client(&mut self, user: &str) -> Result<&mut Client, CommandError> {
@@ -163,6 +194,11 @@ impl Run<'_, '_> {
         let password = password.filter(|password| !password.is_empty())?;
         Some(Arc::new(new_password(password.as_bytes(), self.random)))
     }
+}
+
+fn describe_connections(client: &mut Object, addresses: Vec<String>) {
+    let connections = addresses.into_iter().map(|address| json!({ "address": address }));
+    client.insert("connections".into(), connections.collect());
 }
 
 fn groups_of(object: &Object) -> Vec<(&str, i32)> {

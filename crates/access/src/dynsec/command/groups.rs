@@ -3,16 +3,16 @@
 use serde_json::{Value, json};
 
 use crate::dynsec::command::{
-    Answer, CommandError, Kick, Run, modify_texts, page, priority, required, texts,
+    Answer, CommandError, Kick, Run, modify_texts, named, new_name, page, texts,
 };
-use crate::dynsec::file::{Object, describe_group, objects, text};
+use crate::dynsec::file::{Object, describe_group, objects, priority, text};
 use crate::dynsec::state::Group;
 
 const NOT_FOUND: CommandError = CommandError::NotFound("Group");
 
 impl Run<'_, '_> {
     pub(super) fn create_group(&mut self, object: &Object) -> Answer {
-        let name = required(object, "groupname")?;
+        let name = new_name(object, "groupname")?;
         let texts = texts(object)?;
         if self.state.groups.contains_key(name) {
             return Err(CommandError::Exists("Group"));
@@ -23,34 +23,33 @@ impl Run<'_, '_> {
     }
 
     pub(super) fn delete_group(&mut self, object: &Object) -> Answer {
-        let name = required(object, "groupname")?;
+        let name = named(object, "groupname")?;
+        if self.state.anonymous_group.as_deref() == Some(name) {
+            return Err(CommandError::AnonymousGroup);
+        }
         self.kick_group(name);
         self.state.delete_group(name).ok_or(NOT_FOUND)?;
         self.done()
     }
 
-    /// Roles must exist, clients that do not are passed over.
+    /// Roles and clients must exist.
     pub(super) fn modify_group(&mut self, object: &Object) -> Answer {
-        let name = required(object, "groupname")?;
+        let name = named(object, "groupname")?;
         self.group(name)?;
-        let roles = match object.get("roles") {
-            Some(Value::Array(_)) => self.roles_of(object, CommandError::Internal)?,
-            _ => None,
-        };
+        let roles = self.roles_of(object, CommandError::Roles)?;
+        let clients = self.new_clients(object)?;
         self.kick_group(name);
         let group = self.group(name)?;
         modify_texts(object, &mut group.texts);
         if let Some(roles) = roles {
             group.roles = roles;
         }
-        if object.get("clients").is_some_and(Value::is_array) {
+        if let Some(clients) = clients {
             for user in group.clients.clone() {
                 self.state.leave(&user, name);
             }
-            for client in objects(object, "clients") {
-                if let Some(user) = text(client, "username") {
-                    self.state.join(user, name, priority(client));
-                }
+            for (user, priority) in clients {
+                self.state.join(user, name, priority);
             }
             self.kick_group(name);
         }
@@ -90,7 +89,7 @@ impl Run<'_, '_> {
     }
 
     pub(super) fn get_group(&self, object: &Object) -> Answer {
-        let name = required(object, "groupname")?;
+        let name = named(object, "groupname")?;
         let group = self.state.groups.get(name).ok_or(NOT_FOUND)?;
         Ok(Some(json!({ "group": describe_group(name, group) })))
     }
@@ -102,7 +101,7 @@ impl Run<'_, '_> {
     }
 
     pub(super) fn set_anonymous_group(&mut self, object: &Object) -> Answer {
-        let name = required(object, "groupname")?;
+        let name = named(object, "groupname")?;
         self.group(name)?;
         self.state.anonymous_group = Some(name.into());
         self.kicks.push(Kick::Anonymous);
@@ -115,13 +114,29 @@ impl Run<'_, '_> {
         Ok(Some(json!({ "group": { "groupname": name } })))
     }
 
+    /// The clients that are to be in a group from now on, if that is said: all of them exist.
+    fn new_clients<'o>(
+        &self,
+        object: &'o Object,
+    ) -> Result<Option<Vec<(&'o str, i32)>>, CommandError> {
+        if !object.get("clients").is_some_and(Value::is_array) {
+            return Ok(None);
+        }
+        let clients = objects(object, "clients").map(|client| {
+            let user = text(client, "username").ok_or(CommandError::MemberClient)?;
+            let exists = self.state.clients.contains_key(user);
+            exists.then(|| (user, priority(client))).ok_or(CommandError::MemberNoClient)
+        });
+        clients.collect::<Result<_, _>>().map(Some)
+    }
+
     fn group(&mut self, name: &str) -> Result<&mut Group, CommandError> {
         self.state.groups.get_mut(name).ok_or(NOT_FOUND)
     }
 
     fn group_and_role<'o>(&self, object: &'o Object) -> Result<(&'o str, &'o str), CommandError> {
-        let name = required(object, "groupname")?;
-        let role = required(object, "rolename")?;
+        let name = named(object, "groupname")?;
+        let role = named(object, "rolename")?;
         if !self.state.groups.contains_key(name) {
             return Err(NOT_FOUND);
         }
@@ -132,8 +147,8 @@ impl Run<'_, '_> {
     }
 
     fn client_and_group<'o>(&self, object: &'o Object) -> Result<(&'o str, &'o str), CommandError> {
-        let user = required(object, "username")?;
-        let name = required(object, "groupname")?;
+        let user = named(object, "username")?;
+        let name = named(object, "groupname")?;
         if !self.state.clients.contains_key(user) {
             return Err(CommandError::NotFound("Client"));
         }

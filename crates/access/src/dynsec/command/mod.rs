@@ -7,11 +7,13 @@ mod roles;
 use serde_json::{Value, json};
 
 use crate::Random;
-use crate::dynsec::file::{Object, integer, text};
+use crate::dynsec::file::{Object, integer, priority, text};
 use crate::dynsec::state::{Defaults, Dynsec, Ranked, Texts};
 
 /// More commands than this in one message are not run: each may hash a password.
 const COMMANDS_MAX: usize = 1000;
+/// Bytes of the longest name: no MQTT string is longer.
+const NAME_MAX: usize = 65535;
 
 /// What became of a message with commands.
 #[derive(Debug, Clone)]
@@ -50,6 +52,22 @@ enum CommandError {
     Unknown,
     #[error("Invalid/missing {0}")]
     Field(&'static str),
+    #[error("Empty {0}")]
+    Empty(&'static str),
+    #[error("{0} not valid UTF-8")]
+    Text(&'static str),
+    #[error("Deleting the anonymous group is forbidden")]
+    AnonymousGroup,
+    #[error("'groups' contains an object with an invalid 'groupname'")]
+    MemberGroup,
+    #[error("'groups' contains an object with a 'groupname' that does not exist")]
+    MemberNoGroup,
+    #[error("'clients' contains an object with an invalid 'username'")]
+    MemberClient,
+    #[error("'clients' contains an object with a 'username' that does not exist")]
+    MemberNoClient,
+    #[error("Invalid allowwildcardsubs")]
+    WildcardSubs,
     #[error("{0} not found")]
     NotFound(&'static str),
     #[error("{0} already exists")]
@@ -83,9 +101,14 @@ enum CommandError {
 /// Data for the answer, if the command has any.
 type Answer = Result<Option<Value>, CommandError>;
 
+/// From where a user, perhaps with that client identifier only, is connected at the moment.
+pub type Connections<'a> = dyn FnMut(&str, Option<&str>) -> Vec<String> + 'a;
+
 /// Commands being run.
 struct Run<'a, 'r> {
     state: &'a mut Dynsec,
+    /// None: who asks about clients is not told.
+    connections: Option<&'a mut Connections<'a>>,
     random: &'a mut Random<'r>,
     changed: bool,
     kicks: Vec<Kick>,
@@ -97,8 +120,29 @@ impl Dynsec {
     /// each. Who may send commands is for the ACLs to say.
     #[must_use]
     pub fn handle(&mut self, payload: &[u8], random: &mut Random<'_>) -> Outcome {
-        let mut run =
-            Run { state: self, random, changed: false, kicks: Vec::new(), log: Vec::new() };
+        self.run(payload, random, None)
+    }
+
+    /// The same; who asks about a client is also told from where it is connected, as by the plugin of
+    /// Mosquitto 2.1.
+    #[must_use]
+    pub fn handle_with<'a>(
+        &'a mut self,
+        payload: &[u8],
+        random: &'a mut Random<'_>,
+        connections: &'a mut Connections<'a>,
+    ) -> Outcome {
+        self.run(payload, random, Some(connections))
+    }
+
+    fn run<'a>(
+        &'a mut self,
+        payload: &[u8],
+        random: &'a mut Random<'_>,
+        connections: Option<&'a mut Connections<'a>>,
+    ) -> Outcome {
+        let (kicks, log) = (Vec::new(), Vec::new());
+        let mut run = Run { state: self, connections, random, changed: false, kicks, log };
         let responses = match serde_json::from_slice::<Value>(payload) {
             Err(_) => vec![failure("Unknown command", CommandError::NotJson)],
             Ok(value) => match value.get("commands").and_then(Value::as_array) {
@@ -109,11 +153,11 @@ impl Dynsec {
                 Some(commands) => commands.iter().map(|command| run.command(command)).collect(),
             },
         };
-        let Run { changed, mut kicks, log, .. } = run;
+        let Run { state, changed, mut kicks, log, .. } = run;
         kicks.sort_unstable();
         kicks.dedup();
         if changed {
-            self.generation += 1;
+            state.generation += 1;
         }
         let response = json!({ "responses": responses }).to_string();
         Outcome { response, changed, kicks, log }
@@ -150,40 +194,51 @@ impl Run<'_, '_> {
     }
 
     fn dispatch(&mut self, name: &str, object: &Object) -> Answer {
-        match name {
-            "createClient" => self.create_client(object),
-            "deleteClient" => self.delete_client(object),
-            "modifyClient" => self.modify_client(object),
-            "enableClient" => self.set_disabled(object, false),
-            "disableClient" => self.set_disabled(object, true),
-            "setClientId" => self.set_client_id(object),
-            "setClientPassword" => self.set_client_password(object),
-            "addClientRole" => self.add_client_role(object),
-            "removeClientRole" => self.remove_client_role(object),
-            "getClient" => self.get_client(object),
-            "listClients" => self.list_clients(object),
-            "createGroup" => self.create_group(object),
-            "deleteGroup" => self.delete_group(object),
-            "modifyGroup" => self.modify_group(object),
-            "addGroupRole" => self.add_group_role(object),
-            "removeGroupRole" => self.remove_group_role(object),
-            "addGroupClient" => self.add_group_client(object),
-            "removeGroupClient" => self.remove_group_client(object),
-            "getGroup" => self.get_group(object),
-            "listGroups" => self.list_groups(object),
-            "setAnonymousGroup" => self.set_anonymous_group(object),
-            "getAnonymousGroup" => self.get_anonymous_group(),
-            "createRole" => self.create_role(object),
-            "deleteRole" => self.delete_role(object),
-            "modifyRole" => self.modify_role(object),
-            "addRoleACL" => self.add_role_acl(object),
-            "removeRoleACL" => self.remove_role_acl(object),
-            "getRole" => self.get_role(object),
-            "listRoles" => self.list_roles(object),
-            "setDefaultACLAccess" => self.set_default_access(object),
-            "getDefaultACLAccess" => self.get_default_access(),
+        match name.to_ascii_lowercase().as_str() {
+            "getdetails" => self.get_details(),
+            "createclient" => self.create_client(object),
+            "deleteclient" => self.delete_client(object),
+            "modifyclient" => self.modify_client(object),
+            "enableclient" => self.set_disabled(object, false),
+            "disableclient" => self.set_disabled(object, true),
+            "setclientid" => self.set_client_id(object),
+            "setclientpassword" => self.set_client_password(object),
+            "addclientrole" => self.add_client_role(object),
+            "removeclientrole" => self.remove_client_role(object),
+            "getclient" => self.get_client(object),
+            "listclients" => self.list_clients(object),
+            "creategroup" => self.create_group(object),
+            "deletegroup" => self.delete_group(object),
+            "modifygroup" => self.modify_group(object),
+            "addgrouprole" => self.add_group_role(object),
+            "removegrouprole" => self.remove_group_role(object),
+            "addgroupclient" => self.add_group_client(object),
+            "removegroupclient" => self.remove_group_client(object),
+            "getgroup" => self.get_group(object),
+            "listgroups" => self.list_groups(object),
+            "setanonymousgroup" => self.set_anonymous_group(object),
+            "getanonymousgroup" => self.get_anonymous_group(),
+            "createrole" => self.create_role(object),
+            "deleterole" => self.delete_role(object),
+            "modifyrole" => self.modify_role(object),
+            "addroleacl" => self.add_role_acl(object),
+            "removeroleacl" => self.remove_role_acl(object),
+            "getrole" => self.get_role(object),
+            "listroles" => self.list_roles(object),
+            "setdefaultaclaccess" => self.set_default_access(object),
+            "getdefaultaclaccess" => self.get_default_access(),
             _ => Err(CommandError::Unknown),
         }
+    }
+
+    fn get_details(&self) -> Answer {
+        let state = &self.state;
+        Ok(Some(json!({
+            "clientCount": state.clients.len(),
+            "groupCount": state.groups.len(),
+            "roleCount": state.roles.len(),
+            "changeIndex": state.changes,
+        })))
     }
 
     /// The plugin takes `"allow": true`; Debian's mosquitto_ctrl sends `"access": "allow"`.
@@ -216,6 +271,7 @@ impl Run<'_, '_> {
     #[expect(clippy::unnecessary_wraps, reason = "the end of every command that changed something")]
     const fn done(&mut self) -> Answer {
         self.changed = true;
+        self.state.changes = self.state.changes.saturating_add(1);
         Ok(None)
     }
 
@@ -269,6 +325,48 @@ fn required<'a>(object: &'a Object, key: &'static str) -> Result<&'a str, Comman
     text(object, key).ok_or(CommandError::Field(key))
 }
 
+/// A member that must be a name: without control characters, as in Mosquitto.
+fn named<'a>(object: &'a Object, key: &'static str) -> Result<&'a str, CommandError> {
+    let name = required(object, key)?;
+    if is_name(name) { Ok(name) } else { Err(CommandError::Text(in_errors(key))) }
+}
+
+/// The name of something new.
+fn new_name<'a>(object: &'a Object, key: &'static str) -> Result<&'a str, CommandError> {
+    if required(object, key)?.is_empty() {
+        return Err(CommandError::Empty(key));
+    }
+    named(object, key)
+}
+
+/// A client identifier that is given; `said` is what the error calls it if it is no string.
+fn client_id<'a>(object: &'a Object, said: &'static str) -> Result<Option<&'a str>, CommandError> {
+    let client_id = optional(object, "clientid", said)?;
+    if client_id.is_some_and(|id| !is_name(id)) {
+        return Err(CommandError::Text("Client ID"));
+    }
+    Ok(client_id.filter(|id| !id.is_empty()))
+}
+
+/// Whether an MQTT string can be this, and no control characters are in it.
+fn is_name(text: &str) -> bool {
+    let is_odd = |letter: char| {
+        let code = u32::from(letter);
+        letter.is_control() || (0xFDD0..=0xFDEF).contains(&code) || code & 0xFFFE == 0xFFFE
+    };
+    text.len() <= NAME_MAX && !text.chars().any(is_odd)
+}
+
+fn in_errors(key: &'static str) -> &'static str {
+    match key {
+        "username" => "Username",
+        "groupname" => "Group name",
+        "rolename" => "Role name",
+        "topic" => "Topic",
+        other => other,
+    }
+}
+
 /// A member that must be a string if it is there; `said` is what the error calls it.
 fn optional<'a>(
     object: &'a Object,
@@ -299,10 +397,6 @@ fn modify_texts(object: &Object, texts: &mut Texts) {
     }
 }
 
-fn priority(object: &Object) -> i32 {
-    integer(object, "priority").unwrap_or(crate::dynsec::state::NO_PRIORITY)
-}
-
 /// A page of a list, as `count`, `offset` and `verbose` ask for it. A count of 0 gives one, as in the
 /// plugin; a negative one gives all.
 fn page<'a, T: 'a>(
@@ -310,7 +404,7 @@ fn page<'a, T: 'a>(
     key: &str,
     total: usize,
     entries: impl Iterator<Item = (&'a String, &'a T)>,
-    describe: impl Fn(&str, &T) -> Object,
+    mut describe: impl FnMut(&str, &T) -> Object,
 ) -> Value {
     let verbose = object.get("verbose").and_then(Value::as_bool).unwrap_or(false);
     let count = match integer(object, "count").unwrap_or(-1) {

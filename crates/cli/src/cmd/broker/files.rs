@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use dunlin_config::Config;
+use dunlin_server::passwords_of;
 use dunlin_store::{OpenError, RealDisk};
 
 use super::owner::Owner;
@@ -28,6 +29,8 @@ pub(super) struct Files {
     store: Option<PathBuf>,
     /// Mosquitto's database.
     database: Option<PathBuf>,
+    /// What dynamic security writes.
+    dynamic: Vec<PathBuf>,
     owner: Option<Owner>,
 }
 
@@ -39,6 +42,7 @@ impl Files {
             log_file: config.log.file.clone(),
             store: persistence.enabled.then(|| persistence.directory.clone()),
             database: persistence.mosquitto_file.clone(),
+            dynamic: dynamic(config),
             owner: Owner::wanted(config, has_file)?,
         })
     }
@@ -60,7 +64,8 @@ impl Files {
             }
             owner.give(store).map_err(|cause| named("hand over", store, &cause))?;
         }
-        for path in self.log_file.iter().chain(&self.database) {
+        let files = self.log_file.iter().chain(&self.database).chain(&self.dynamic);
+        for path in files {
             owner.give(path).map_err(|cause| named("hand over", path, &cause))?;
         }
         owner.become_it(self.store.as_deref())
@@ -140,6 +145,18 @@ fn stand_in(store: &Path) -> String {
          broker is not running to have it begin anew.\n",
         store.display()
     )
+}
+
+/// The files of dynamic security, and those with the passwords that were made up for them.
+fn dynamic(config: &Config) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for listener in &config.listeners {
+        if let Some(file) = config.access_of(listener).dynamic_security_file {
+            files.push(passwords_of(&file));
+            files.push(file);
+        }
+    }
+    files
 }
 
 fn named(what: &str, path: &Path, cause: &io::Error) -> io::Error {
