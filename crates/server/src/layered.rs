@@ -14,9 +14,10 @@ use mio::net::TcpStream;
 use crate::connection::{Connection, Inbound, Phase};
 use crate::entrance::Unwelcome;
 use crate::flush::{SLICES, Written};
+use crate::log::{Endpoint, as_mosquitto};
 use crate::read::{FRONT, SLICE, cut, keep};
 use crate::shard::Shard;
-use crate::transport::{Certificate, Known, Scratch, Transport};
+use crate::transport::{Certificate, Fault, Known, Scratch, Transport};
 
 /// Connections that go on with their handshakes in one turn: a full one takes some tenths of a
 /// millisecond, and messages of others are not to wait for many of them.
@@ -119,7 +120,11 @@ impl Shard<'_> {
             rules.check_present(address.ip(), transport.chain(), believed)
         });
         if let Err(why) = judged {
-            entrance.tell(now, address, &why);
+            let words = match why {
+                Unwelcome::Door(why) => why.in_mosquittos_words(address),
+                Unwelcome::NotEncrypted | Unwelcome::Certificate(_) => None,
+            };
+            entrance.tell_as(now, address, words, &why);
             self.end_layers(id);
             return false;
         }
@@ -130,6 +135,7 @@ impl Shard<'_> {
             let counter = if resumed { &counters.resumed } else { &counters.full };
             counter.fetch_add(1, Ordering::Relaxed);
         }
+        tell_of_tls(known);
         self.broker.introduce(id, known.address, certified(known));
         if mem::take(&mut pass.is_announced) {
             let why = &self.shared.why;
@@ -146,10 +152,13 @@ impl Shard<'_> {
     }
 
     /// The layers are broken: their last words are written, then the connection is closed.
-    fn refuse_layers(&mut self, now: Time, id: ConnId, fault: &dyn core::fmt::Display) {
+    fn refuse_layers(&mut self, now: Time, id: ConnId, fault: &Fault) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if let Some(transport) = &connection.transport {
-            connection.pass.entrance.tell(now, transport.known().address, fault);
+            let corrupt = matches!(fault, Fault::Proxy(_));
+            let words = corrupt.then(|| "Connection rejected, corrupt PROXY header.".to_owned());
+            let address = transport.known().address;
+            connection.pass.entrance.tell_as(now, address, words, fault);
         }
         self.end_layers(id);
     }
@@ -161,10 +170,23 @@ impl Shard<'_> {
     }
 }
 
+/// What TLS a client has with its proxy.
+fn tell_of_tls(known: &Known) {
+    let Some(tls) = known.proxied.as_deref() else { return };
+    let Some((version, cipher)) = tls.version.as_ref().zip(tls.cipher.as_ref()) else { return };
+    let (version, cipher) = (version.escape_debug(), cipher.escape_debug());
+    let address = Endpoint(known.address);
+    if as_mosquitto() {
+        tracing::info!("Connection from {address} negotiated {version} cipher {cipher}");
+    } else {
+        tracing::debug!("connection from {}: {version} with {cipher} to its proxy", known.address);
+    }
+}
+
 /// What the broker may know of a certificate. One that was shown here counts more than what a proxy says.
 pub(crate) fn certified(known: &Known) -> Option<Arc<Certified>> {
     let Some(certificate): Option<&Certificate> = known.certificate.as_deref() else {
-        let name = known.proxied_name.as_ref()?;
+        let name = known.proxied.as_ref()?.common_name.as_ref()?;
         let subject = format!("CN={name}").into();
         let common_name = Some(name.as_str().into());
         return Some(Arc::new(Certified { common_name, subject, ..Certified::default() }));

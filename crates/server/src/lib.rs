@@ -42,7 +42,7 @@ mod why;
 pub use access::{Banned, Fault, Missing, World, passwords_of};
 pub use admin::serve_admin;
 pub use dunlin_broker::{Cause, Causes, Rate, Settings};
-pub use entrance::{ListenerOptions, ListenerReport, Place, ProxyOptions};
+pub use entrance::{ListenerOptions, ListenerReport, Place, ProxyOptions, ProxyRequires};
 pub use error::{RunError, StartError};
 pub use log::{Logger, PreparedLog};
 pub use options::{Before, Durability, OnDamage, ServerOptions, StoreOptions};

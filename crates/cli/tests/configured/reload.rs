@@ -80,7 +80,7 @@ fn who_may_no_longer_come_in_is_let_go() {
         .stderr(Stdio::null())
         .spawn()
         .expect("the client runs");
-    broker.hears("client \"guest\" connected");
+    broker.hears(" as guest (");
     place.write("a.conf", "listener PORT\nallow_anonymous false\n");
     broker.signal("HUP");
     broker.hears("client \"guest\" from 127.0.0.1");
@@ -159,7 +159,7 @@ fn under_load_a_reload_loses_no_connection_and_no_message() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("the client runs");
-    broker.hears("client \"reader\" connected");
+    broker.hears(" as reader (");
     let mut writer = client("pub")
         .args(["-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", "load", "-i", "writer", "-l"])
         .stdin(Stdio::piped())

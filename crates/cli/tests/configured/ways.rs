@@ -43,6 +43,31 @@ fn run(place: &Place, line: &str) -> (String, String) {
 }
 
 #[test]
+fn who_comes_and_goes_is_told_in_mosquittos_words_where_its_file_is_used() {
+    let place = Place::new();
+    place.write("a.conf", "listener PORT 127.0.0.1\nallow_anonymous true\nacl_file acl\n");
+    place.write("acl", "topic read a\n");
+    place.write("a.toml", "[[listener]]\nport = PORT\n[security]\nallow_anonymous = true\n");
+    let port = [place.port()];
+    let publish = "pub -p PORT -i meter -u us\u{202e}er -t a -m b -k 7 -V 5";
+    let mut broker = place.start("-c a.conf", &port);
+    run(&place, publish);
+    // What would change the direction of the line is written out.
+    broker.hears("as meter (p5, c1, k7, u'us\\u{202e}er').\n");
+    broker.hears(": New client connected from 127.0.0.1:");
+    broker.hears("Client meter [127.0.0.1:");
+    broker.hears("] disconnected.\n");
+    drop(broker);
+    let mut broker = place.start("-c a.toml", &port);
+    run(&place, publish);
+    broker.hears("client \"meter\" connected from ");
+    drop(broker);
+    let mut broker = place.start_as("mosquitto", "-p PORT", &port);
+    run(&place, publish);
+    broker.hears(": New client connected from ");
+}
+
+#[test]
 fn a_message_goes_every_way() {
     let place = place();
     let broker = started(&place);

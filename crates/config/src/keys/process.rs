@@ -57,6 +57,8 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "As whom the system log knows us.";
     "log.connection_messages" log.connection_messages, "", AtOnce,
         "Whether connects and disconnects of clients are told. On, as Mosquitto; a million devices fill a disk.";
+    "log.wording" log.wording, "", AtOnce,
+        "In whose words it is told which clients come, go and are refused: ours, or Mosquitto's followed by ours, for tools that look for them (`New client connected from ...`). Ours; `\"mosquitto\"` where the file is a `mosquitto.conf` or the program was started by that name.";
 
     "alarms.capacity_percent" alarms.capacity_percent, "percent", AtOnce,
         "How much of a limit may be used before an alarm; 0 turns it off. 80: time to act.";

@@ -21,6 +21,8 @@ pub struct Log {
     pub syslog_facility: SyslogFacility,
     /// Whether connects and disconnects are told.
     pub connection_messages: bool,
+    /// In whose words that is done.
+    pub wording: Wording,
 }
 
 impl Log {
@@ -38,6 +40,7 @@ impl Default for Log {
             timestamp_format: None,
             syslog_facility: SyslogFacility::Daemon,
             connection_messages: true,
+            wording: Wording::Dunlin,
         }
     }
 }
@@ -135,6 +138,16 @@ words! {
         Format = "format",
         /// No time.
         None = "none",
+    }
+}
+
+words! {
+    /// In whose words it is told who comes and goes.
+    Wording {
+        /// Ours.
+        Dunlin = "dunlin",
+        /// Mosquitto's, for tools that look for them; ours follow.
+        Mosquitto = "mosquitto",
     }
 }
 

@@ -29,7 +29,7 @@ pub use listener::{
     Address, CheckDates, ClientCertificate, Identity, IpVersion, Listener, Protocol, ProxyProtocol,
     Quic, Tls, TlsVersion, Versions, WebSocket,
 };
-pub use log::{Log, LogType, LogTypes, SyslogFacility, Timestamps};
+pub use log::{Log, LogType, LogTypes, SyslogFacility, Timestamps, Wording};
 
 use crate::changes;
 use crate::place::Places;

@@ -8,7 +8,7 @@ use super::line::Line;
 use super::phrase::{self, Stage};
 use super::plugin::Plugin;
 use super::{MosquittoKey, Outcome, Repeat, Scope, find, keys};
-use crate::model::{Access, Bridge, Config, Identity, Listener, Log, LogTypes, Timestamps};
+use crate::model::{Access, Bridge, Config, Identity, Listener, Log, LogTypes, Timestamps, Wording};
 use crate::nearest::{advice, shown};
 use crate::place::Place;
 use crate::problem::{Note, Problem, Weight};
@@ -95,6 +95,7 @@ impl<'a> Reader<'a> {
         // What Mosquitto does unless told otherwise and users would miss.
         config.persistence.enabled = false;
         config.log.timestamps = Timestamps::Unix;
+        config.log.wording = Wording::Mosquitto;
         config.limits.maximum_queued_bytes = Limit::Unlimited;
         Self {
             source,

@@ -97,7 +97,7 @@ impl Accesses {
         });
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             let why = "its certificate, if it has shown one, does not say who it is";
-            return Verdict::Deny(Refusal::NotAuthorized { by: by(why) });
+            return Verdict::Deny(Refusal::Nameless { by: by(why) });
         };
         let entrant = Entrant::new(Some(name), self.pass(Way::Certificate));
         self.admit(book, question, entrant)

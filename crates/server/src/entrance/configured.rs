@@ -13,7 +13,7 @@ use dunlin_config::model::{
 use dunlin_proto::QoS;
 use dunlin_proto::version::Version;
 
-use super::{ListenerOptions, Place, ProxyOptions};
+use super::{ListenerOptions, Place, ProxyOptions, ProxyRequires};
 use crate::error::StartError;
 use crate::quic::QuicOptions;
 use crate::transport::{
@@ -85,7 +85,13 @@ fn proxy(listener: &Listener) -> Result<Option<ProxyOptions>, String> {
         ProxyProtocol::V2 => ProxyVersion::V2,
     };
     let from = networks(&listener.proxy_from)?;
-    Ok(Some(ProxyOptions { version, from, requires_tls: listener.proxy_requires_tls }))
+    // Where the listener has no TLS of its own, it is the proxy that asks clients for certificates.
+    let shown = listener.tls.client_certificate == ClientCertificate::Required;
+    let requires = match listener.tls() {
+        None if shown && version == ProxyVersion::V2 => Some(ProxyRequires::Certificate),
+        _ => listener.proxy_requires_tls.then_some(ProxyRequires::Tls),
+    };
+    Ok(Some(ProxyOptions { version, from, requires }))
 }
 
 fn tls_options(tls: &Tls, config: &Config) -> TlsOptions {
@@ -111,16 +117,16 @@ fn tls_options(tls: &Tls, config: &Config) -> TlsOptions {
             ClientCertificate::Optional => ClientCertificates::Optional(trust()),
             ClientCertificate::Required => ClientCertificates::Required(trust()),
         },
+        idle_list: match tls.client_certificate {
+            ClientCertificate::None => tls.crlfile.clone(),
+            ClientCertificate::Optional | ClientCertificate::Required => None,
+        },
         minimum_version: match tls.minimum_version {
             ConfiguredVersion::V1_2 => TlsVersion::V1_2,
             ConfiguredVersion::V1_3 => TlsVersion::V1_3,
         },
         ciphers: tls.ciphers.clone(),
         key_log: config.server.tls_keylog.clone(),
-        idle_list: match tls.client_certificate {
-            ClientCertificate::None => tls.crlfile.clone(),
-            ClientCertificate::Optional | ClientCertificate::Required => None,
-        },
     }
 }
 
@@ -201,6 +207,12 @@ mod tests {
         let from = proxy(&listener).unwrap().unwrap().from;
         assert!(from[0].contains(Ipv4Addr::new(10, 1, 2, 3).into()));
         assert!(!from[0].contains(Ipv4Addr::LOCALHOST.into()));
+        let requires = |listener: &Listener| proxy(listener).unwrap().unwrap().requires;
+        assert_eq!(requires(&listener), None);
+        listener.proxy_requires_tls = true;
+        assert_eq!(requires(&listener), Some(ProxyRequires::Tls));
+        listener.tls.client_certificate = ClientCertificate::Required;
+        assert_eq!(requires(&listener), Some(ProxyRequires::Certificate));
         listener.proxy_from = vec!["balancer".into()];
         assert!(proxy(&listener).is_err());
     }

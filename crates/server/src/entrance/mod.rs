@@ -5,6 +5,7 @@ mod doors;
 mod options;
 mod pass;
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,10 +19,11 @@ use rustls::pki_types::CertificateDer;
 
 pub use doors::ListenerReport;
 pub(crate) use doors::{Change, Doors, Opened, Planned, check_listeners};
-pub use options::{ListenerOptions, Place, ProxyOptions};
+pub use options::{ListenerOptions, Place, ProxyOptions, ProxyRequires};
 pub(crate) use pass::Pass;
 
 use crate::listener::HERE;
+use crate::log::{Endpoint, as_mosquitto};
 use crate::quic;
 use crate::transport::{Fault, Known, Layers, Spoken, TlsError, TlsSetup, TlsVersion, Trust};
 
@@ -73,7 +75,7 @@ pub(crate) struct Rules {
     allow_from: Vec<Network>,
     deny_from: Vec<Network>,
     proxies: Vec<Network>,
-    proxy_requires_tls: bool,
+    proxy_requires: Option<ProxyRequires>,
     pub(crate) maximum_connections: Option<usize>,
     maximum_opening: usize,
     /// When the first certificate expires, in seconds since 1970.
@@ -96,6 +98,10 @@ pub(crate) enum TurnedAway {
     NoProxy,
     #[error("the proxy does not say that the client came by TLS (proxy_requires_tls)")]
     WithoutTls,
+    #[error(
+        "the proxy does not say that the client showed a certificate that is valid (require_certificate)"
+    )]
+    WithoutCertificate,
     #[error("{0} connections are in their handshakes, which is the limit (limits.half_open)")]
     Opening(usize),
 }
@@ -145,7 +151,7 @@ impl Rules {
             allow_from: options.allow_from.clone(),
             deny_from: options.deny_from.clone(),
             proxies: proxy.map(|proxy| proxy.from.clone()).unwrap_or_default(),
-            proxy_requires_tls: proxy.is_some_and(|proxy| proxy.requires_tls),
+            proxy_requires: proxy.and_then(|proxy| proxy.requires),
             maximum_connections: options.maximum_connections,
             maximum_opening: options.maximum_opening,
             expires: tls.map(|tls| tls.expires),
@@ -167,8 +173,13 @@ impl Rules {
 
     /// Whether a client that was told of by others may be served.
     pub(crate) fn check_known(&self, known: &Known) -> Result<(), TurnedAway> {
-        if self.proxy_requires_tls && !known.by_tls_to_proxy {
-            return Err(TurnedAway::WithoutTls);
+        let proxied = known.proxied.as_deref();
+        match self.proxy_requires {
+            Some(ProxyRequires::Certificate) if !proxied.is_some_and(|tls| tls.certificate) => {
+                return Err(TurnedAway::WithoutCertificate);
+            }
+            Some(ProxyRequires::Tls) if proxied.is_none() => return Err(TurnedAway::WithoutTls),
+            _ => {}
         }
         self.check_client(known.address.ip())
     }
@@ -203,6 +214,18 @@ impl Rules {
             return Err(TurnedAway::Network);
         }
         Ok(())
+    }
+}
+
+impl TurnedAway {
+    /// What Mosquitto says of it, if it has words for that.
+    pub(crate) fn in_mosquittos_words(self, address: SocketAddr) -> Option<String> {
+        let why = match self {
+            Self::WithoutTls => "client did not connect using TLS",
+            Self::WithoutCertificate => "client did not provide a certificate",
+            Self::Network | Self::NoProxy | Self::Opening(_) => return None,
+        };
+        Some(format!("Connection from {} rejected, {why}.", Endpoint(address)))
     }
 }
 
@@ -253,7 +276,18 @@ impl Entrance {
     }
 
     /// One line about somebody who was turned away, unless there were many in this second.
-    pub(crate) fn tell(&self, now: Time, address: SocketAddr, why: &dyn core::fmt::Display) {
+    pub(crate) fn tell(&self, now: Time, address: SocketAddr, why: &dyn fmt::Display) {
+        self.tell_as(now, address, None, why);
+    }
+
+    /// The same, after Mosquitto's words if these are wanted.
+    pub(crate) fn tell_as(
+        &self,
+        now: Time,
+        address: SocketAddr,
+        words: Option<String>,
+        why: &dyn fmt::Display,
+    ) {
         self.counters.failed.fetch_add(1, Ordering::Relaxed);
         let mut told = self.told.lock();
         let second = now.since(Time::ZERO).as_secs();
@@ -270,6 +304,9 @@ impl Entrance {
         }
         told.lines += 1;
         drop(told);
-        tracing::warn!("{}: connection from {address} closed: {why}", self.label);
+        match words.filter(|_| as_mosquitto()) {
+            Some(words) => tracing::warn!("{words} ({}, {address}: {why})", self.label),
+            None => tracing::warn!("{}: connection from {address} closed: {why}", self.label),
+        }
     }
 }

@@ -77,8 +77,17 @@ pub struct ProxyOptions {
     pub version: ProxyVersion,
     /// The proxies; others are refused. Default: whoever may connect.
     pub from: Vec<Network>,
-    /// It must say that the client came by TLS. Default: no.
-    pub requires_tls: bool,
+    /// What it must say of the client. Default: nothing.
+    pub requires: Option<ProxyRequires>,
+}
+
+/// What a proxy must say of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyRequires {
+    /// It came by TLS.
+    Tls,
+    /// It came by TLS, with a certificate that the proxy found valid.
+    Certificate,
 }
 
 impl ListenerOptions {

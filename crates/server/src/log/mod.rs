@@ -7,8 +7,10 @@
 mod outlet;
 mod stamp;
 mod subscriber;
+mod words;
 mod writer;
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,13 +19,14 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use dunlin_broker::{Event, Level};
-use dunlin_config::model::{Log, LogType, LogTypes};
+use dunlin_config::model::{Log, LogType, LogTypes, Wording};
 use parking_lot::RwLock;
 use tracing::callsite::rebuild_interest_cache;
 
 use crate::start::Handle;
 use outlet::Outlets;
 use subscriber::Subscriber;
+pub(crate) use words::{Endpoint, as_mosquitto};
 
 /// Lines that wait to be written. 8192: a burst of a second on a small machine, two megabytes.
 const WAITING: usize = 8_192;
@@ -74,6 +77,7 @@ struct Line {
 pub struct PreparedLog {
     filter: Filter,
     outlets: Outlets,
+    wording: Wording,
 }
 
 impl PreparedLog {
@@ -83,7 +87,7 @@ impl PreparedLog {
     /// The file cannot be opened, or the form of the time makes no sense; the text names which.
     pub fn open(log: &Log) -> io::Result<Self> {
         let filter = Filter { types: log.types, connections: log.connection_messages };
-        Ok(Self { filter, outlets: Outlets::open(log)? })
+        Ok(Self { filter, outlets: Outlets::open(log)?, wording: log.wording })
     }
 }
 
@@ -97,6 +101,7 @@ impl Logger {
         let inner = Inner { filter: RwLock::new(log.filter), lines, lost: AtomicU64::new(0) };
         let logger = Self(Arc::new(inner));
         logger.start(orders, log.outlets)?;
+        words::speak(log.wording);
         tracing::subscriber::set_global_default(Subscriber::new(logger.clone()))
             .map_err(io::Error::other)?;
         Ok(logger)
@@ -111,6 +116,7 @@ impl Logger {
     /// Goes on as this log says, whose files were opened before.
     pub fn replace(&self, log: PreparedLog) {
         self.set_filter(log.filter);
+        words::speak(log.wording);
         self.order(Order::Outlets(Box::new(log.outlets)));
     }
 
@@ -169,12 +175,19 @@ impl Logger {
 
 /// One line about what the broker says has happened.
 pub(crate) fn tell(event: &Event) {
+    match words::mosquittos(event) {
+        Some(told) => tell_as(event, &told),
+        None => tell_as(event, event),
+    }
+}
+
+fn tell_as(event: &Event, told: &dyn fmt::Display) {
     match (event.level(), event) {
-        (Level::Debug, _) => tracing::debug!("{event}"),
+        (Level::Debug, _) => tracing::debug!("{told}"),
         (Level::Info, Event::Connected { .. } | Event::Disconnected { .. }) => {
-            tracing::info!(target: CONNECTION, "{event}");
+            tracing::info!(target: CONNECTION, "{told}");
         }
-        (Level::Info, _) => tracing::info!("{event}"),
-        (Level::Warn, _) => tracing::warn!("{event}"),
+        (Level::Info, _) => tracing::info!("{told}"),
+        (Level::Warn, _) => tracing::warn!("{told}"),
     }
 }

@@ -142,8 +142,7 @@ impl Gateway {
         let rules = self.entrance.rules();
         let known = Known {
             address: line.quic.remote_address(),
-            by_tls_to_proxy: false,
-            proxied_name: None,
+            proxied: None,
             certificate: pass.chain.as_deref().and_then(certificate).map(Box::new),
         };
         // Those that are still in their handshakes have no place yet.

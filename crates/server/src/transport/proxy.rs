@@ -34,12 +34,23 @@ const V2_LONGEST: usize = 2_048;
 pub(crate) struct ProxyHeader {
     /// Where the client is; `None` if the connection is the proxy's own, as for a check of health.
     pub(crate) source: Option<SocketAddr>,
-    /// Whether the client came to the proxy by TLS.
-    pub(crate) tls: bool,
-    /// The common name of the client's certificate, as the proxy has verified it.
-    pub(crate) common_name: Option<String>,
+    /// How the client came to the proxy, if by TLS.
+    pub(crate) tls: Option<Box<ProxiedTls>>,
     /// Bytes it took.
     pub(crate) length: usize,
+}
+
+/// The TLS between a client and a proxy, as the proxy says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct ProxiedTls {
+    /// Whether the client has shown a certificate in this session that the proxy has verified.
+    pub(crate) certificate: bool,
+    /// The common name of that certificate.
+    pub(crate) common_name: Option<String>,
+    /// The version, as `TLSv1.3`.
+    pub(crate) version: Option<String>,
+    /// The cipher suite.
+    pub(crate) cipher: Option<String>,
 }
 
 /// Why a header cannot be used.
@@ -112,9 +123,11 @@ fn address(family: &str, text: &str) -> Result<IpAddr, ProxyFault> {
     address.ok_or(ProxyFault::Malformed("an address is none of its family"))
 }
 
+/// No connection has port 0.
 fn port(text: &str) -> Result<u16, ProxyFault> {
-    let digits = !text.starts_with('+');
-    text.parse().ok().filter(|_| digits).ok_or(ProxyFault::Malformed("a port is no number"))
+    let wrong = ProxyFault::Malformed("a port is none: 1 to 65535");
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port > 0).ok_or(wrong)
 }
 
 fn parse_v2(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyFault> {
@@ -148,7 +161,9 @@ fn parse_v2(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyFault> {
             addresses.len()
         }
         3 => body.first_chunk::<216>().ok_or(short)?.len(),
-        0 => body.len(),
+        0 if local => body.len(),
+        // It might be accepted as from the proxy itself, but then bans and limits would be about the proxy.
+        0 => return Err(ProxyFault::Malformed("it does not say where the client is")),
         _ => return Err(ProxyFault::Malformed("its family of addresses is unknown")),
     };
     if local {
@@ -161,10 +176,14 @@ fn parse_v2(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyFault> {
 
 /// The kinds of additions that matter here.
 const SSL: u8 = 0x20;
+const SSL_VERSION: u8 = 0x21;
 const COMMON_NAME: u8 = 0x22;
+const SSL_CIPHER: u8 = 0x23;
 
 /// In the first byte of an SSL addition: the client came by TLS.
 const CLIENT_SSL: u8 = 0x01;
+/// It has shown a certificate, in this connection or in one of the same session.
+const CLIENT_CERTIFICATE: u8 = 0x02 | 0x04;
 
 fn read_additions(mut bytes: &[u8], header: &mut ProxyHeader) -> Result<(), ProxyFault> {
     while let Some((kind, value)) = next_addition(&mut bytes)? {
@@ -175,13 +194,19 @@ fn read_additions(mut bytes: &[u8], header: &mut ProxyHeader) -> Result<(), Prox
         let Some((head, mut inner)) = value.split_first_chunk::<5>() else {
             return Err(ProxyFault::Malformed("what it says about TLS is too short"));
         };
-        header.tls = head[0] & CLIENT_SSL != 0;
-        let verified = head[1..] == [0; 4];
+        let flags = head[0];
+        let certificate = flags & CLIENT_CERTIFICATE != 0 && head[1..] == [0; 4];
+        let mut tls = ProxiedTls { certificate, ..ProxiedTls::default() };
         while let Some((kind, value)) = next_addition(&mut inner)? {
-            if kind == COMMON_NAME && verified {
-                header.common_name = core::str::from_utf8(value).ok().map(str::to_owned);
+            let text = || core::str::from_utf8(value).ok().map(str::to_owned);
+            match kind {
+                COMMON_NAME if certificate => tls.common_name = text(),
+                SSL_VERSION => tls.version = text(),
+                SSL_CIPHER => tls.cipher = text(),
+                _ => {}
             }
         }
+        header.tls = (flags & CLIENT_SSL != 0).then(|| Box::new(tls));
     }
     Ok(())
 }
@@ -245,19 +270,37 @@ mod tests {
     #[test]
     fn version_2_tells_of_tls_and_certificate() {
         let mut body = vec![10, 1, 2, 3, 10, 0, 0, 1, 0x12, 0x67, 7, 91];
-        let inner = [&[1, 0, 0, 0, 0][..], &[COMMON_NAME, 0, 5], b"meter"].concat();
+        let inner = [
+            &[5, 0, 0, 0, 0][..],
+            &[SSL_VERSION, 0, 7],
+            b"TLSv1.3",
+            &[SSL_CIPHER, 0, 3],
+            b"AES",
+            &[COMMON_NAME, 0, 5],
+            b"meter",
+        ]
+        .concat();
         body.extend([0x04, 0, 2, 0, 0]);
         body.push(SSL);
         body.extend(u16::try_from(inner.len()).unwrap().to_be_bytes());
         body.extend(&inner);
         let header = parse(&v2(0x21, 0x11, &body), ProxyVersion::V2).unwrap().unwrap();
-        assert!(header.tls);
-        assert_eq!(header.common_name.as_deref(), Some("meter"));
-        // An unverified certificate names nobody.
-        let at = body.len() - inner.len() + 4;
-        body[at] = 1;
+        let tls = header.tls.unwrap();
+        assert!(tls.certificate);
+        assert_eq!(tls.common_name.as_deref(), Some("meter"));
+        assert_eq!((tls.version.as_deref(), tls.cipher.as_deref()), (Some("TLSv1.3"), Some("AES")));
+        // One that was not shown, or not verified, names nobody.
+        let flags = body.len() - inner.len();
+        for (at, value) in [(flags, 1), (flags + 4, 1)] {
+            let mut other = body.clone();
+            other[at] = value;
+            let header = parse(&v2(0x21, 0x11, &other), ProxyVersion::V2).unwrap().unwrap();
+            let tls = header.tls.unwrap();
+            assert_eq!((tls.certificate, tls.common_name), (false, None));
+        }
+        body[flags] = 4;
         let header = parse(&v2(0x21, 0x11, &body), ProxyVersion::V2).unwrap().unwrap();
-        assert_eq!(header.common_name, None);
+        assert_eq!(header.tls, None, "it did not come by TLS");
     }
 
     #[test]
@@ -275,22 +318,24 @@ mod tests {
 
     #[test]
     fn headers_that_are_none_are_refused() {
-        let table: [(&[u8], ProxyFault); 5] = [
+        let none = ProxyFault::Malformed("a port is none: 1 to 65535");
+        let table: [(&[u8], ProxyFault); 7] = [
             (b"\x10\x0c\0\x04MQTT", ProxyFault::Missing),
             (&[b'P'; 200], ProxyFault::Missing),
             (
                 b"PROXY TCP4 ::1 ::1 1 1\r\n",
                 ProxyFault::Malformed("an address is none of its family"),
             ),
-            (
-                b"PROXY TCP4 1.2.3.4 1.2.3.4 99999 1\r\n",
-                ProxyFault::Malformed("a port is no number"),
-            ),
-            (b"PROXY TCP4 1.2.3.4 1.2.3.4 +1 1\r\n", ProxyFault::Malformed("a port is no number")),
+            (b"PROXY TCP4 1.2.3.4 1.2.3.4 99999 1\r\n", none),
+            (b"PROXY TCP4 1.2.3.4 1.2.3.4 +1 1\r\n", none),
+            (b"PROXY TCP4 1.2.3.4 1.2.3.4 0 1\r\n", none),
+            (b"PROXY TCP4 1.2.3.4 1.2.3.4 1 0\r\n", none),
         ];
         for (bytes, fault) in table {
             assert_eq!(parse(bytes, ProxyVersion::Any), Err(fault), "{bytes:?}");
         }
+        let nowhere = parse(&v2(0x21, 0x00, &[0; 12]), ProxyVersion::V2);
+        assert!(matches!(nowhere, Err(ProxyFault::Malformed(_))), "{nowhere:?}");
         let endless = [b"PROXY TCP4 ".as_slice(), &[b'1'; 200]].concat();
         assert_eq!(parse(&endless, ProxyVersion::V1), Err(ProxyFault::TooLong));
         let huge = [PROXY_SIGNATURE.as_slice(), &[0x21, 0x11, 0xFF, 0xFF]].concat();

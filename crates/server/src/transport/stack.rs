@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::fault::Fault;
 use super::guess::Spoken;
-use super::proxy::{self, ProxyHeader, ProxyVersion};
+use super::proxy::{self, ProxiedTls, ProxyHeader, ProxyVersion};
 use super::tls::{Certificate, Opened, RECORD, SEALED_RECORD, Tls};
 use super::websocket::{Heard, WebSocket, WebSocketOptions};
 
@@ -54,10 +54,8 @@ impl Layers {
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     pub(crate) address: SocketAddr,
-    /// A proxy says that the client came by TLS.
-    pub(crate) by_tls_to_proxy: bool,
-    /// The common name that a proxy has verified.
-    pub(crate) proxied_name: Option<String>,
+    /// How the client came to a proxy, if by TLS.
+    pub(crate) proxied: Option<Box<ProxiedTls>>,
     /// The certificate that the client has shown.
     pub(crate) certificate: Option<Box<Certificate>>,
 }
@@ -107,7 +105,7 @@ impl Transport {
             proxy: layers.proxy,
             tls: tls.map(Box::new),
             websocket: layers.websocket.clone().map(WebSocket::new),
-            known: Known { address, by_tls_to_proxy: false, proxied_name: None, certificate: None },
+            known: Known { address, proxied: None, certificate: None },
             stage: Stage::Silent,
             raw: Vec::new(),
             out: Vec::new(),
@@ -162,6 +160,10 @@ impl Transport {
             used = header.length;
             self.proxy = None;
             self.learn_from_proxy(header);
+            if self.is_plain() {
+                // Who it is counts from here on, whether it says anything or not.
+                self.stage = Stage::Open;
+            }
         }
         let bytes = &mut bytes[used..];
         if bytes.is_empty() {
@@ -282,8 +284,7 @@ impl Transport {
         if let Some(source) = header.source {
             self.known.address = source;
         }
-        self.known.by_tls_to_proxy = header.tls;
-        self.known.proxied_name = header.common_name;
+        self.known.proxied = header.tls;
     }
 
     /// Says what is wrong where the layers themselves would only say that something is.

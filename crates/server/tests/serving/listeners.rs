@@ -9,8 +9,8 @@ use dunlin_broker::{Entry, Versions};
 use dunlin_proto::QoS;
 use dunlin_proto::version::Version;
 use dunlin_server::{
-    Handle, ListenerOptions, Place, ProxyOptions, ProxyVersion, ServerOptions, WebSocketOptions,
-    start,
+    Handle, ListenerOptions, Place, ProxyOptions, ProxyRequires, ProxyVersion, ServerOptions,
+    WebSocketOptions, start,
 };
 
 use super::wire::{Server, Wire, connect, publish, subscribe};
@@ -216,7 +216,7 @@ fn a_proxy_says_who_the_client_is_and_nobody_else_may() {
         proxy: Some(ProxyOptions {
             version: ProxyVersion::V1,
             from: vec![from.parse().unwrap()],
-            requires_tls: false,
+            requires: None,
         }),
         deny_from: vec!["192.0.2.0/24".parse().unwrap()],
         ..free_port()
@@ -235,6 +235,41 @@ fn a_proxy_says_who_the_client_is_and_nobody_else_may() {
     }
     let elsewhere = Server::with_listeners(vec![proxied("203.0.113.0/24")], 1);
     Wire::open(&elsewhere).expect_end();
+}
+
+/// The header of version 2 for 192.0.2.5:6275, of a client that came by TLS or not.
+fn header_of_v2(tls: Option<u8>) -> Vec<u8> {
+    let mut body = vec![192, 0, 2, 5, 0, 0, 0, 0, 0x18, 0x83, 0, 0];
+    // Flags, and that the certificate, if there is one, was found valid.
+    body.extend(tls.iter().flat_map(|flags| [0x20, 0, 5, *flags, 0, 0, 0, 0]));
+    let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0".to_vec();
+    header.push(u8::try_from(body.len()).unwrap());
+    [header, body].concat()
+}
+
+#[test]
+fn a_client_that_a_proxy_does_not_vouch_for_is_turned_away_before_it_says_anything() {
+    const TLS: Option<u8> = Some(1);
+    const CERTIFICATE: Option<u8> = Some(5);
+    for (requires, good, bad) in [
+        (ProxyRequires::Tls, &[TLS, CERTIFICATE][..], &[None][..]),
+        (ProxyRequires::Certificate, &[CERTIFICATE], &[None, TLS]),
+    ] {
+        let proxy =
+            ProxyOptions { version: ProxyVersion::V2, from: Vec::new(), requires: Some(requires) };
+        let server = server(ListenerOptions { proxy: Some(proxy), ..free_port() });
+        for tls in good {
+            let mut wire = Wire::open(&server);
+            wire.send(&header_of_v2(*tls));
+            wire.send(&connect(4, "vouched"));
+            wire.expect(&[0x20, 2, 0, 0]);
+        }
+        for tls in bad {
+            let mut wire = Wire::open(&server);
+            wire.send(&header_of_v2(*tls));
+            wire.expect_end();
+        }
+    }
 }
 
 #[test]

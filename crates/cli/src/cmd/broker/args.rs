@@ -8,7 +8,7 @@ use clap::Args;
 use dunlin_config::command_line::{Task, Verbosity};
 use dunlin_config::model::{
     Address, DamagePolicy, DurabilityPolicy, IpVersion, Listener, RefusalCodePolicy,
-    WillDelayPolicy,
+    WillDelayPolicy, Wording,
 };
 use dunlin_config::value::Limit;
 use dunlin_config::{CommandLine, Config, Loaded};
@@ -182,6 +182,9 @@ impl BrokerArgs {
         }
         if self.name == Name::Mosquitto && config.places.get("delivery.will_delay").is_none() {
             config.delivery.will_delay = WillDelayPolicy::Mosquitto;
+        }
+        if self.name == Name::Mosquitto && config.places.get("log.wording").is_none() {
+            config.log.wording = Wording::Mosquitto;
         }
         self.own.apply(config);
         Ok(())

@@ -102,7 +102,7 @@ pub(super) fn answer(
         .find(|name| request.has_token("sec-websocket-protocol", name))
         .ok_or(RequestFault::Protocol)?;
     let answer = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {protocol}\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {protocol}\r\n\r\n",
         accept_of(key)
     );
     Ok(Accepted { answer, forwarded_for: request.forwarded_for(from, &options.trusted_proxies) })
