@@ -64,7 +64,9 @@ impl Broker {
             let told = reason.allowed_in(PacketType::Disconnect);
             let reason = if told { reason } else { ReasonCode::ProtocolError };
             self.say_goodbye(slot, reason, &violation);
-        } else if let Some(version) = answerable_connect(bytes, violation) {
+        } else if let Some(version) = answerable_connect(bytes, violation)
+            && self.hub.settings.refusal_codes.answers(violation)
+        {
             let connack = ConnAck { session_present: false, reason, properties: Properties::EMPTY };
             self.hub.reply(slot, version, &Packet::ConnAck(connack));
         }

@@ -3,6 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
+use dunlin_proto::Violation;
 use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::version::Version;
 
@@ -101,6 +102,24 @@ pub enum Refusal {
     ShuttingDown,
 }
 
+impl RefusalCodes {
+    /// Whether a CONNECT that breaks this rule is answered.
+    pub(crate) const fn answers(self, broken: Violation) -> bool {
+        use Violation::{
+            StringContainsNul, StringNotUtf8, TopicNameEmpty, TopicNameWildcard, TopicTooLong,
+        };
+        matches!(self, Self::Telling)
+            || !matches!(
+                broken,
+                StringContainsNul
+                    | StringNotUtf8
+                    | TopicNameEmpty
+                    | TopicNameWildcard
+                    | TopicTooLong
+            )
+    }
+}
+
 impl Refusal {
     /// The CONNACK reason code; before 5.0 the return code it maps to is sent.
     #[must_use]
@@ -144,6 +163,7 @@ impl Refusal {
             },
             Self::ClientIdRequired if version.is_v5() => ReasonCode::UnspecifiedError,
             Self::IdentifierPolicy { .. } => ReasonCode::NotAuthorized,
+            Self::WillTopic => return None,
             _ => self.reason(),
         })
     }

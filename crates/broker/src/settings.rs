@@ -176,8 +176,9 @@ pub enum ReasonStrings {
 pub enum RefusalCodes {
     /// Those that say why.
     Telling,
-    /// Mosquitto's: connections beyond a limit are closed without CONNACK, clients beyond one find the server
-    /// busy, and an empty client identifier of 5.0 is an unspecified error.
+    /// Mosquitto's: connections beyond a limit, with a will to a topic of the broker's own, or with strings that
+    /// cannot be are closed without CONNACK, clients beyond one find the server busy, and an empty client
+    /// identifier of 5.0 is an unspecified error.
     Mosquitto,
 }
 

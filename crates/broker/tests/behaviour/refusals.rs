@@ -150,9 +150,27 @@ fn a_will_to_a_topic_of_the_brokers_own_is_refused() {
         assert_eq!(answer(&mut world, &options), expected);
         world.assert_empty();
     }
+    let settings = Settings { refusal_codes: RefusalCodes::Mosquitto, ..Settings::default() };
+    let mut world = World::with(settings, 1);
+    let options = Options::new("c").will("$CONTROL/dynamic-security/v1", "mine");
+    assert!(answer(&mut world, &options).is_empty(), "closed without a word there");
     let mut world = World::new();
     let bridge = "$SYS/broker/connection/b/state";
     world.connect(Options::new("bridge").will(bridge, "0").will_retain());
+}
+
+#[test]
+fn a_connect_with_a_broken_string_is_answered_unless_mosquittos_codes_are_asked_for() {
+    for (refusal_codes, expected) in
+        [(RefusalCodes::Telling, vec![0x20, 3, 0, 0x81, 0]), (RefusalCodes::Mosquitto, vec![])]
+    {
+        let settings = Settings { refusal_codes, ..Settings::default() };
+        let mut world = World::with(settings, 1);
+        let client = world.open();
+        world.send_bytes(client, b"\x10\x0F\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x02c\0");
+        assert!(!world.is_open(client));
+        assert_eq!(world.take_frames(client).concat(), expected);
+    }
 }
 
 #[test]
