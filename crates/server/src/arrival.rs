@@ -27,7 +27,7 @@ impl Shard<'_> {
             let is_full = || {
                 let before = entrance.connections.load(Ordering::Relaxed);
                 let open = shared.connections.load(Ordering::Relaxed);
-                limit_reached(shared, &rules, open, before).is_some()
+                shared.reloading.is_due() || limit_reached(shared, &rules, open, before).is_some()
             };
             listener.accept(now, is_full, |stream, address| {
                 self.welcome(now, stream, address, &entrance);

@@ -27,6 +27,7 @@ mod pacer;
 mod quic;
 mod read;
 mod reload;
+mod reloading;
 mod report;
 mod review;
 mod shard;

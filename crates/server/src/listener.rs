@@ -30,7 +30,8 @@ const BURST: usize = 128;
 const REST: Duration = Duration::from_millis(100);
 
 /// How long whoever comes when there is no room waits for it before being refused: connections that have ended
-/// already may be counted until their shard has had its turn. 20 ms: many turns, and no time for a client.
+/// already may be counted until their shard has had its turn. And how long who comes while a reload is due waits
+/// for that. 20 ms: many turns, and no time for a client.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// TCP keep alive: a peer that vanished is noticed after 60 + 6 x 10 s even if it agreed on no

@@ -223,6 +223,19 @@ impl<'s> Shard<'s> {
         sleep.into_iter().chain(congested).min()
     }
 
+    /// Collects within a turn what has happened since it began; false if that cannot be told.
+    pub(crate) fn look_again(&mut self) -> bool {
+        if self.poll.poll(&mut self.events, Some(Duration::ZERO)).is_err() {
+            self.events.clear();
+            return false;
+        }
+        let (before, more) = (self.input_events, self.more_events);
+        self.notice_events();
+        self.input_events += before;
+        self.more_events |= more;
+        true
+    }
+
     fn notice_events(&mut self) {
         self.input_events = 0;
         let mut events = 0;

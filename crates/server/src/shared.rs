@@ -16,6 +16,7 @@ use crate::connection::Moving;
 use crate::entrance::Change;
 use crate::mailbox::Mailbox;
 use crate::quic::Gateways;
+use crate::reloading::Reloading;
 use crate::store::Desk;
 use crate::sys::Snapshot;
 use crate::why::{Why, WhyOptions};
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) turns: Vec<AtomicU64>,
     /// The threads of QUIC.
     pub(crate) gateways: Gateways,
+    /// Whether the configuration is about to change.
+    pub(crate) reloading: Reloading,
     stop: AtomicU8,
     /// Shards that have published their wills before they stop.
     wills_published: AtomicUsize,
@@ -153,6 +156,7 @@ impl Shared {
             connections: AtomicUsize::new(0),
             turns: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             gateways: Gateways::default(),
+            reloading: Reloading::default(),
             stop: AtomicU8::new(Stop::Running as u8),
             wills_published: AtomicUsize::new(0),
         }

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -16,7 +16,11 @@ pub(crate) type Reload = Box<dyn FnMut() + Send>;
 /// Signals that no longer do what they do to a process that says nothing about them: what comes from now on
 /// waits for the server.
 #[derive(Debug)]
-pub struct Signals(signal_hook::iterator::Signals);
+pub struct Signals {
+    all: signal_hook::iterator::Signals,
+    /// SIGHUP has come.
+    hung_up: Arc<AtomicBool>,
+}
 
 impl Signals {
     /// Catches what a server obeys. Whoever does this before the start loses none, and is not ended by one
@@ -27,7 +31,9 @@ impl Signals {
     pub fn catch() -> io::Result<Self> {
         // Scripts made for Mosquitto send SIGUSR1 and SIGUSR2, and nobody wants to die of them.
         let all = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2];
-        signal_hook::iterator::Signals::new(all).map(Self)
+        let hung_up = Arc::default();
+        signal_hook::flag::register(SIGHUP, Arc::clone(&hung_up))?;
+        Ok(Self { all: signal_hook::iterator::Signals::new(all)?, hung_up })
     }
 }
 
@@ -35,9 +41,12 @@ impl Signals {
 /// care: Rust programs ignore it from the start.)
 pub(crate) fn watch(
     shared: Arc<Shared>,
-    Signals(mut signals): Signals,
+    Signals { all: mut signals, hung_up }: Signals,
     mut reload: Option<Reload>,
 ) -> io::Result<()> {
+    if reload.is_some() {
+        shared.reloading.watch(hung_up);
+    }
     thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in &mut signals {
             match signal {

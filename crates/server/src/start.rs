@@ -22,6 +22,7 @@ use crate::mailbox::Mailbox;
 use crate::notify::Manager;
 use crate::options::{Before, Durability, ServerOptions, StoreOptions};
 use crate::quic::Plan;
+use crate::reloading::Running;
 use crate::shard::{MAILBOX, Shard};
 use crate::shared::{Parcel, Shared, Stop, Tuning};
 use crate::signals::{self, Signals};
@@ -189,6 +190,11 @@ impl Handle {
         reload: impl FnMut() + Send + 'static,
     ) -> io::Result<()> {
         signals::watch(Arc::clone(&self.shared), signals, Some(Box::new(reload)))
+    }
+
+    /// From now on, and until what is returned is dropped, who wants to connect waits a moment.
+    pub(crate) fn begin_reload(&self) -> Running<'_> {
+        self.shared.reloading.begin()
     }
 
     /// Goes on with other settings, as [`Broker::reconfigure`] says.

@@ -58,7 +58,10 @@ impl Shard<'_> {
                     self.broker.mail(now, &mail, view);
                     mailbox.settle(mail.bytes());
                 }
-                Parcel::Connection(moving) => self.adopt(now, *moving, view),
+                Parcel::Connection(moving) => {
+                    self.hear_out(now, view);
+                    self.adopt(now, *moving, view);
+                }
                 Parcel::Authenticate => self.begin_asking(),
                 Parcel::Answer { connection, verdict } => {
                     self.broker.answer(connection, *verdict);
@@ -82,6 +85,14 @@ impl Shard<'_> {
             }
         }
         self.lists.parcels = parcels;
+    }
+
+    /// Reads what clients have sent before somebody comes in who may take their place: a client that sends a
+    /// message, closes and connects again is not to lose it.
+    fn hear_out(&mut self, now: Time, view: &View<'_>) {
+        if !self.congested && self.look_again() {
+            self.read_all(now, view);
+        }
     }
 
     fn read_all(&mut self, now: Time, view: &View<'_>) {

@@ -88,6 +88,7 @@ impl Reloader {
     /// # Errors
     /// What is wrong. Nothing has changed then, and the log says so too.
     pub fn reload(&self) -> Result<Vec<String>, String> {
+        let _running = self.0.server.begin_reload();
         tracing::info!("reloading the configuration");
         let mut current = self.0.current.lock();
         match self.0.apply(&mut current) {
