@@ -24,6 +24,7 @@ mod mailbox;
 mod notify;
 mod options;
 mod pacer;
+mod planted;
 mod quic;
 mod read;
 mod reload;
@@ -47,6 +48,7 @@ pub use entrance::{ListenerOptions, ListenerReport, Place, ProxyOptions, ProxyRe
 pub use error::{RunError, StartError};
 pub use log::{Logger, PreparedLog};
 pub use options::{Before, Durability, OnDamage, ServerOptions, StoreOptions};
+pub use planted::{append_to, give, make_directory, write_file};
 pub use quic::QuicOptions;
 pub use reload::{Reloader, check};
 pub use signals::Signals;

@@ -6,4 +6,5 @@ mod files;
 mod keeping;
 mod process;
 mod reload;
+mod root;
 mod ways;

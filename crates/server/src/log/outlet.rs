@@ -1,14 +1,14 @@
 //! Where lines go.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 
 use dunlin_config::model::{Log, LogType, SyslogFacility};
 
 use super::stamp::Stamp;
+use crate::planted;
 use crate::start::Handle;
 
 /// Where the system log of all Unixes listens.
@@ -43,8 +43,7 @@ impl Outlets {
                     outlets.push(Outlet::Syslog { socket: UnixDatagram::unbound()?, facility });
                 }
                 ("file", Some(path)) => {
-                    let file = OpenOptions::new().append(true).create(true).mode(MODE).open(path);
-                    let file = file.map_err(|cause| {
+                    let file = planted::append_to(path, MODE).map_err(|cause| {
                         let text = format!("cannot open the log file {}: {cause}", path.display());
                         io::Error::new(cause.kind(), text)
                     })?;

@@ -1,12 +1,11 @@
 //! The files of the process: its number, its store, and what takes the place of Mosquitto's database.
 
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use dunlin_config::Config;
-use dunlin_server::passwords_of;
+use dunlin_server::{make_directory, passwords_of, write_file};
 use dunlin_store::{OpenError, RealDisk};
 
 use super::owner::Owner;
@@ -50,20 +49,23 @@ impl Files {
     /// When ports are taken and keys are read: the last moment in which root is root.
     pub(super) fn prepare(&self) -> io::Result<()> {
         if let Some(path) = &self.pid_file {
-            fs::write(path, format!("{}\n", std::process::id()))
+            write_file(path, &format!("{}\n", std::process::id()), 0o644)
                 .map_err(|cause| named("write the pid file", path, &cause))?;
         }
-        if let (Some(store), Some(database)) = (&self.store, &self.database) {
-            prepare_database(store, database)?;
+        if let (Some(store), Some(database)) = (&self.store, &self.database)
+            && store.join(MARK).exists()
+            && !is_there(database)
+        {
+            self.set_aside(store, database)?;
         }
-        let Some(owner) = &self.owner else { return Ok(()) };
-        if let Some(store) = &self.store {
-            if !store.exists() {
-                let made = DirBuilder::new().recursive(true).mode(0o700).create(store);
-                made.map_err(|cause| named("make", store, &cause))?;
-            }
+        if let (Some(owner), Some(store)) = (&self.owner, &self.store) {
+            make_directory(store).map_err(|cause| named("make", store, &cause))?;
             owner.give(store).map_err(|cause| named("hand over", store, &cause))?;
         }
+        if let (Some(store), Some(database)) = (&self.store, &self.database) {
+            self.prepare_database(store, database)?;
+        }
+        let Some(owner) = &self.owner else { return Ok(()) };
         let files = self.log_file.iter().chain(&self.database).chain(&self.dynamic);
         for path in files {
             owner.give(path).map_err(|cause| named("hand over", path, &cause))?;
@@ -71,11 +73,79 @@ impl Files {
         owner.become_it(self.store.as_deref())
     }
 
+    /// Takes over what Mosquitto has kept, once; and has a file where its database would be, for scripts that
+    /// look for it or remove it.
+    fn prepare_database(&self, store: &Path, database: &Path) -> io::Result<()> {
+        if !is_there(database) {
+            return self.act(|| write_new(database, &stand_in(store)));
+        }
+        if store.join(VERSION).exists() || !ctl::is_mosquitto_snapshot(database) {
+            return Ok(());
+        }
+        if let Some(owner) = &self.owner {
+            owner.give(database).map_err(|cause| named("hand over", database, &cause))?;
+        }
+        let taken = self.act(|| match ctl::take_over_mosquitto(store, database) {
+            Ok(summary) => Ok(Ok(summary)),
+            Err(cause) if is_denied(&cause) => Err(io::ErrorKind::PermissionDenied.into()),
+            Err(cause) => Ok(Err(cause)),
+        })?;
+        let summary = taken.map_err(|cause| {
+            let text = format!(
+                "cannot take over what Mosquitto has kept in {}: {cause:#}; to start without it, move the file away",
+                database.display()
+            );
+            io::Error::other(text)
+        })?;
+        tracing::info!("taken over from {}, which stays as it is: {summary}", database.display());
+        Ok(())
+    }
+
+    /// Whoever removes Mosquitto's database wants to begin anew. The store may still be of value.
+    fn set_aside(&self, store: &Path, database: &Path) -> io::Result<()> {
+        // Not under the feet of a broker that uses it.
+        let free = self.act(|| match RealDisk::open(store, false) {
+            Ok(disk) => {
+                drop(disk);
+                Ok(true)
+            }
+            Err(error @ OpenError::Locked(_)) => Err(io::Error::other(error)),
+            // What is wrong with it is told when it is opened.
+            Err(_) => Ok(false),
+        })?;
+        if !free {
+            return Ok(());
+        }
+        let mut name = store.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{SET_ASIDE}"));
+        let aside = store.with_file_name(name);
+        if aside.exists() {
+            self.act(|| fs::remove_dir_all(&aside))
+                .map_err(|cause| named("remove", &aside, &cause))?;
+        }
+        self.act(|| fs::rename(store, &aside))
+            .map_err(|cause| named("set aside", store, &cause))?;
+        tracing::warn!(
+            "{} was removed, so the broker begins anew; what it had kept is in {} until that happens again",
+            database.display(),
+            aside.display()
+        );
+        Ok(())
+    }
+
+    /// Does something where the owner may have planted links: with its rights, if there is one.
+    fn act<T>(&self, mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        match &self.owner {
+            Some(owner) => owner.act(act),
+            None => act(),
+        }
+    }
+
     /// When the store is open.
     pub(super) fn after_start(&self) {
         if let (Some(store), Some(database)) = (&self.store, &self.database) {
             let text = format!("{}\n", database.display());
-            if let Err(cause) = fs::write(store.join(MARK), text) {
+            if let Err(cause) = write_file(&store.join(MARK), &text, 0o600) {
                 tracing::warn!("{}: {cause}", store.join(MARK).display());
             }
         }
@@ -90,53 +160,20 @@ impl Files {
     }
 }
 
-/// Takes over what Mosquitto has kept, once; and has a file where its database would be, for scripts that look
-/// for it or remove it.
-fn prepare_database(store: &Path, database: &Path) -> io::Result<()> {
-    if store.join(MARK).exists() && !database.exists() {
-        set_aside(store, database)?;
-    }
-    if !database.exists() {
-        return fs::write(database, stand_in(store))
-            .map_err(|cause| named("write", database, &cause));
-    }
-    if store.join(VERSION).exists() || !ctl::is_mosquitto_snapshot(database) {
-        return Ok(());
-    }
-    let taken = ctl::take_over_mosquitto(store, database);
-    let summary = taken.map_err(|cause| {
-        let text = format!(
-            "cannot take over what Mosquitto has kept in {}: {cause:#}; to start without it, move the file away",
-            database.display()
-        );
-        io::Error::other(text)
-    })?;
-    tracing::info!("taken over from {}, which stays as it is: {summary}", database.display());
-    Ok(())
+/// Also if it is a link that leads nowhere.
+fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
 }
 
-/// Whoever removes Mosquitto's database wants to begin anew. The store may still be of value.
-fn set_aside(store: &Path, database: &Path) -> io::Result<()> {
-    // Not under the feet of a broker that uses it.
-    match RealDisk::open(store, false) {
-        Ok(disk) => drop(disk),
-        Err(error @ OpenError::Locked(_)) => return Err(io::Error::other(error)),
-        // What is wrong with it is told when it is opened.
-        Err(_) => return Ok(()),
-    }
-    let mut name = store.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{SET_ASIDE}"));
-    let aside = store.with_file_name(name);
-    if aside.exists() {
-        fs::remove_dir_all(&aside).map_err(|cause| named("remove", &aside, &cause))?;
-    }
-    fs::rename(store, &aside).map_err(|cause| named("set aside", store, &cause))?;
-    tracing::warn!(
-        "{} was removed, so the broker begins anew; what it had kept is in {} until that happens again",
-        database.display(),
-        aside.display()
-    );
-    Ok(())
+fn is_denied(cause: &anyhow::Error) -> bool {
+    let found = cause.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
+    found.is_some_and(|cause| cause.kind() == io::ErrorKind::PermissionDenied)
+}
+
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|cause| named("write", path, &cause))
 }
 
 fn stand_in(store: &Path) -> String {

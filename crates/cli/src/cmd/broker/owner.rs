@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::lchown;
 use std::path::Path;
 
 use dunlin_config::Config;
@@ -50,15 +49,10 @@ impl Owner {
         }
     }
 
-    /// Gives it a file or directory with all that is in it. What is not there is not missed.
+    /// Gives it a file or directory with all that is in it, but nothing that it may have put links to. What
+    /// is not there is not missed.
     pub(super) fn give(&self, path: &Path) -> io::Result<()> {
-        let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
-        if metadata.is_dir() {
-            for entry in fs::read_dir(path)? {
-                self.give(&entry?.path())?;
-            }
-        }
-        lchown(path, Some(self.user.uid.as_raw()), Some(self.user.gid.as_raw()))
+        dunlin_server::give(path, self.user.uid.as_raw(), self.user.gid.as_raw())
     }
 
     /// Becomes it, for good. `store` is the directory it has to be able to use.
@@ -78,12 +72,24 @@ impl Owner {
         Ok(())
     }
 
+    /// Does something with its rights. Where these do not suffice it could not have planted a link either,
+    /// and root does it.
+    pub(super) fn act<T>(&self, mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        match self.as_it(&mut act)? {
+            Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => act(),
+            done => done,
+        }
+    }
+
     fn can_list(&self, directory: &Path) -> bool {
-        let tried = setegid(self.user.gid)
-            .and_then(|()| seteuid(self.user.uid))
-            .map(|()| fs::read_dir(directory).is_ok());
+        self.as_it(|| fs::read_dir(directory).is_ok()).unwrap_or(false)
+    }
+
+    fn as_it<T>(&self, act: impl FnOnce() -> T) -> io::Result<T> {
+        let become_it = setegid(self.user.gid).and_then(|()| seteuid(self.user.uid));
+        let done = become_it.map(|()| act());
         // Back to root; if that fails, so does everything after it.
-        let back = seteuid(Uid::from_raw(0)).and_then(|()| setegid(Gid::from_raw(0)));
-        tried.unwrap_or(false) && back.is_ok()
+        seteuid(Uid::from_raw(0)).and_then(|()| setegid(Gid::from_raw(0)))?;
+        Ok(done?)
     }
 }

@@ -1,0 +1,105 @@
+//! A broker that root starts and that becomes another user, among links which that user has planted.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
+use std::path::Path;
+
+use crate::process::{Place, publish, subscribe};
+
+/// The user `nobody`, on all distributions that are tested here.
+const NOBODY: u32 = 65_534;
+
+const CONF: &str = "listener PORT\nallow_anonymous true\nuser nobody\npid_file DIR/run/pid\npersistence true\n\
+                    persistence_location DIR/data/\npersistence_file kept.db\n";
+
+/// A configuration, a directory of the user's, and files of root's beside it; `None` without root.
+fn scene() -> Option<Place> {
+    let place = Place::new();
+    if fs::metadata(place.path(".")).ok()?.uid() != 0 || nobody() != Some(NOBODY) {
+        eprintln!("not shown: this needs root, and the user nobody");
+        return None;
+    }
+    fs::set_permissions(place.path("."), fs::Permissions::from_mode(0o755)).ok()?;
+    place.write("r.conf", CONF).write("secret", "root's").write("treasure/chest", "root's");
+    for theirs in ["data", "run"] {
+        fs::create_dir(place.path(theirs)).ok()?;
+        chown(place.path(theirs), Some(NOBODY), None).ok()?;
+    }
+    Some(place)
+}
+
+fn nobody() -> Option<u32> {
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    let line = users.lines().find(|line| line.starts_with("nobody:"))?;
+    line.split(':').nth(2)?.parse().ok()
+}
+
+fn plant(target: &Path, link: &Path) {
+    symlink(target, link).expect("the link is made");
+    lchown(link, Some(NOBODY), None).expect("it is the user's");
+}
+
+fn owner(path: &Path) -> u32 {
+    fs::symlink_metadata(path).expect("it is there").uid()
+}
+
+#[test]
+fn root_hands_over_what_the_user_needs_and_serves_as_that_user() {
+    let Some(place) = scene() else { return };
+    let broker = place.start("-c r.conf", &[place.port()]);
+    assert!(publish(place.port(), "-t r -m kept -r -q 1"));
+    let store = place.path("data/kept.db.dunlin");
+    assert_eq!([owner(&store), owner(&store.join("VERSION"))], [NOBODY; 2]);
+    assert_eq!(owner(&place.path("data/kept.db")), NOBODY);
+    assert!(!place.read("run/pid").is_empty());
+    assert_eq!(broker.stop(), Some(0));
+    // What root has left behind in the store meanwhile is the user's again.
+    chown(store.join("VERSION"), Some(0), Some(0)).expect("root may");
+    let broker = place.start("-c r.conf", &[place.port()]);
+    assert_eq!(subscribe(place.port(), "-t r -C 1 -W 10"), "kept\n");
+    assert_eq!(owner(&store.join("VERSION")), NOBODY);
+    assert_eq!(broker.stop(), Some(0));
+}
+
+#[test]
+fn links_that_the_user_has_planted_lead_root_nowhere() {
+    let Some(place) = scene() else { return };
+    let store = place.path("data/kept.db.dunlin");
+    assert_eq!(place.start("-c r.conf", &[place.port()]).stop(), Some(0));
+    fs::remove_file(place.path("data/kept.db")).expect("it is there");
+    plant(&place.path("secret"), &store.join("file"));
+    plant(&place.path("treasure"), &store.join("directory"));
+    // In place of a note, which root would write.
+    plant(&place.path("new"), &place.path("data/kept.db"));
+    let outcome = place.run("dunlin", "-c r.conf");
+    let told = String::from_utf8_lossy(&outcome.stderr);
+    assert!(told.contains("kept.db") && told.contains("others than root"), "{told}");
+    fs::remove_file(place.path("data/kept.db")).expect("it is there");
+    fs::remove_file(store.join("mosquitto-file")).expect("it is there");
+    let broker = place.start("-c r.conf", &[place.port()]);
+    assert_eq!(broker.stop(), Some(0));
+    let untouched = ["secret", "treasure", "treasure/chest"].map(|name| owner(&place.path(name)));
+    assert_eq!(untouched, [0; 3]);
+    assert!(!place.path("new").exists());
+    // The number of the process is not written over a file of root's.
+    fs::remove_file(place.path("run/pid")).unwrap_or_default();
+    plant(&place.path("secret"), &place.path("run/pid"));
+    let outcome = place.run("dunlin", "-c r.conf");
+    let told = String::from_utf8_lossy(&outcome.stderr);
+    assert!(told.contains("run/pid") && told.contains("others than root"), "{told}");
+    assert_eq!(place.read("secret"), "root's");
+}
+
+#[test]
+fn a_log_is_not_written_through_a_planted_link() {
+    let Some(place) = scene() else { return };
+    plant(&place.path("secret"), &place.path("data/log"));
+    place.write("l.conf", &format!("{CONF}log_dest file DIR/data/log\n"));
+    let outcome = place.run("dunlin", "-c l.conf");
+    let told = String::from_utf8_lossy(&outcome.stderr);
+    assert!(
+        told.contains("cannot open the log file") && told.contains("others than root"),
+        "{told}"
+    );
+    assert_eq!(place.read("secret"), "root's");
+}

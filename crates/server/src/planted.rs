@@ -1,0 +1,343 @@
+//! Files where others may have put links, opened and handed over by root.
+//!
+//! Root prepares files in directories of the service user, who may have put links there that lead
+//! anywhere. A link is followed only where nobody but root can have put it; files are looked at through a
+//! descriptor, so that what was looked at is what is changed. For others than root the system itself
+//! keeps watch, and paths are taken as they are.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, chownat, fstat, fstatfs, mkdirat,
+    openat, readlinkat, statat,
+};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+/// Links on the way to one file; the system itself follows no more.
+const LINKS: usize = 40;
+
+/// What `/proc` is among file systems. Its links are not made by anybody.
+const PROC: i64 = 0x9fa0;
+
+/// Bits of a mode by which others than the owner may write.
+const OTHERS: u32 = 0o022;
+
+/// The bit of a directory whose entries only their owners rename or remove.
+const STICKY: u32 = 0o1000;
+
+/// Where a path leads: a directory, and a name in it that is no link.
+struct Spot {
+    directory: OwnedFd,
+    name: OsString,
+    /// The name is one of `/proc`, which leads to what a process has open.
+    is_magic: bool,
+}
+
+/// What becomes of directories that are not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Told,
+    Made,
+}
+
+/// Makes a directory, and those that it is in, for the owner only. If it is there, that is fine.
+///
+/// # Errors
+/// The system's, or a link on the way may have been put there by others.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    let Spot { directory, name, .. } = resolve(path, Missing::Made)?;
+    match mkdirat(&directory, &name, Mode::from_raw_mode(0o700)) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Writes a file, in place of what was in it.
+///
+/// # Errors
+/// The system's, a link on the way may have been put there by others, or the file has a second name.
+pub fn write_file(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let mut file = open(path, OFlags::WRONLY | OFlags::CREATE, mode)?;
+    let stat = fstat(&file)?;
+    if is_shared(&stat) {
+        return Err(io::Error::other(
+            "it has a second name somewhere, and is not to be overwritten",
+        ));
+    }
+    file.set_len(0)?;
+    file.write_all(text.as_bytes())
+}
+
+/// Opens a file to add to its end.
+///
+/// # Errors
+/// The system's, or a link on the way may have been put there by others.
+pub fn append_to(path: &Path, mode: u32) -> io::Result<File> {
+    open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND, mode)
+}
+
+/// Gives a user a file, or a directory with all that is in it. What is not there is not missed. Links are
+/// left alone, and so are files with a second name, which is perhaps in a place that is not the user's.
+///
+/// # Errors
+/// The system's, or a link on the way may have been put there by others.
+pub fn give(path: &Path, user: u32, group: u32) -> io::Result<()> {
+    let spot = match resolve(path, Missing::Told) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+        spot => spot?,
+    };
+    if spot.is_magic {
+        return Ok(());
+    }
+    let to = (Uid::from_raw(user), Gid::from_raw(group));
+    give_entry(&spot.directory, &spot.name, to)
+}
+
+fn give_entry(directory: &OwnedFd, name: &OsStr, to: (Uid, Gid)) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let entry = match openat(directory, name, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        entry => entry?,
+    };
+    let stat = fstat(&entry)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let listed = openat(&entry, ".", flags, Mode::empty())?;
+            for inner in Dir::read_from(&listed)? {
+                let name = OsStr::from_bytes(inner?.file_name().to_bytes()).to_owned();
+                if name != "." && name != ".." {
+                    give_entry(&entry, &name, to)?;
+                }
+            }
+        }
+        FileType::Symlink => return Ok(()),
+        _ if is_shared(&stat) => {
+            tracing::warn!(
+                "{} has a second name somewhere, and stays with its owner",
+                name.display()
+            );
+            return Ok(());
+        }
+        _ => {}
+    }
+    if (stat.st_uid, stat.st_gid) == (to.0.as_raw(), to.1.as_raw()) {
+        return Ok(());
+    }
+    Ok(chownat(&entry, "", Some(to.0), Some(to.1), AtFlags::EMPTY_PATH)?)
+}
+
+/// Whether a file has several names, of which root cannot know who gave it which.
+fn is_shared(stat: &Stat) -> bool {
+    geteuid().is_root()
+        && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+        && stat.st_nlink > 1
+}
+
+fn open(path: &Path, flags: OFlags, mode: u32) -> io::Result<File> {
+    let Spot { directory, name, is_magic } = resolve(path, Missing::Told)?;
+    // There may be one by now.
+    let nofollow = if is_magic { OFlags::empty() } else { OFlags::NOFOLLOW };
+    let flags = flags | nofollow | OFlags::CLOEXEC;
+    Ok(openat(&directory, &name, flags, Mode::from_raw_mode(mode))?.into())
+}
+
+/// Goes a path, name by name.
+fn resolve(path: &Path, missing: Missing) -> io::Result<Spot> {
+    let mut names = VecDeque::new();
+    let mut directory = enter(path, &mut names)?;
+    let mut links = 0;
+    while let Some(name) = names.pop_front() {
+        let is_last = names.is_empty();
+        let stat = match statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) if is_last => return Ok(Spot { directory, name, is_magic: false }),
+            Err(Errno::NOENT) if missing == Missing::Made => {
+                mkdirat(&directory, &name, Mode::from_raw_mode(0o700))?;
+                directory = step(&directory, &name, OFlags::NOFOLLOW)?;
+                continue;
+            }
+            stat => stat?,
+        };
+        let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+        if is_link && i64::try_from(fstatfs(&directory)?.f_type) == Ok(PROC) {
+            if is_last {
+                return Ok(Spot { directory, name, is_magic: true });
+            }
+            directory = step(&directory, &name, OFlags::empty())?;
+        } else if is_link {
+            links += 1;
+            check_link(path, &name, &stat, &directory)?;
+            if links > LINKS {
+                return Err(Errno::LOOP.into());
+            }
+            let target = readlinkat(&directory, &name, Vec::new())?;
+            let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+            if target.is_absolute() {
+                directory = enter(&target, &mut names)?;
+            } else {
+                put_before(&target, &mut names);
+            }
+        } else if is_last {
+            return Ok(Spot { directory, name, is_magic: false });
+        } else {
+            directory = step(&directory, &name, OFlags::NOFOLLOW)?;
+        }
+    }
+    Ok(Spot { directory, name: ".".into(), is_magic: false })
+}
+
+/// Where a path begins, and the names that follow put before others.
+fn enter(path: &Path, names: &mut VecDeque<OsString>) -> io::Result<OwnedFd> {
+    put_before(path, names);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(openat(CWD, if path.is_absolute() { "/" } else { "." }, flags, Mode::empty())?)
+}
+
+fn put_before(path: &Path, names: &mut VecDeque<OsString>) {
+    for component in path.components().rev() {
+        match component {
+            Component::Normal(name) => names.push_front(name.to_owned()),
+            Component::ParentDir => names.push_front("..".into()),
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+}
+
+fn step(directory: &OwnedFd, name: &OsStr, nofollow: OFlags) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | nofollow;
+    Ok(openat(directory, name, flags, Mode::empty())?)
+}
+
+/// Whether a link may be followed: for root only if it is root's own, where nobody else could put it.
+fn check_link(path: &Path, name: &OsStr, link: &Stat, directory: &OwnedFd) -> io::Result<()> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let around = fstat(directory)?;
+    let is_closed = around.st_mode & OTHERS == 0 || around.st_mode & STICKY != 0;
+    if link.st_uid == 0 && around.st_uid == 0 && is_closed {
+        return Ok(());
+    }
+    let text = format!(
+        "on the way to {} is the link {}, which others than root may have put there: name the place that it leads to",
+        path.display(),
+        name.display()
+    );
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
+
+    use super::*;
+
+    /// Somebody who is not root, and whom nothing belongs to that matters.
+    const SOMEBODY: u32 = 65_534;
+
+    /// A directory of somebody's beside a file of root's; `None` without root, who alone can make it.
+    fn scene() -> Option<(tempfile::TempDir, PathBuf, PathBuf)> {
+        if !geteuid().is_root() {
+            eprintln!("not shown: this needs root");
+            return None;
+        }
+        let all = tempfile::tempdir().unwrap();
+        let (theirs, secret) = (all.path().join("theirs"), all.path().join("secret"));
+        fs::create_dir(&theirs).unwrap();
+        chown(&theirs, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+        fs::write(&secret, "root's").unwrap();
+        Some((all, theirs, secret))
+    }
+
+    fn plant(target: &Path, link: &Path) {
+        symlink(target, link).unwrap();
+        lchown(link, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+    }
+
+    fn owner(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().uid()
+    }
+
+    #[test]
+    fn what_is_given_is_all_of_a_directory_and_nothing_that_links_lead_to() {
+        let Some((all, theirs, secret)) = scene() else { return };
+        let store = theirs.join("store");
+        fs::create_dir_all(store.join("inner")).unwrap();
+        fs::write(store.join("inner/file"), "").unwrap();
+        plant(&secret, &store.join("link"));
+        plant(all.path(), &store.join("directory"));
+        fs::hard_link(&secret, store.join("second name")).unwrap();
+        give(&store, SOMEBODY, SOMEBODY).unwrap();
+        assert_eq!(owner(&store.join("inner/file")), SOMEBODY);
+        assert_eq!([owner(&store), owner(&store.join("inner"))], [SOMEBODY; 2]);
+        assert_eq!([owner(&secret), owner(all.path())], [0; 2]);
+        give(&theirs.join("not there"), SOMEBODY, SOMEBODY).unwrap();
+    }
+
+    #[test]
+    fn a_link_that_others_may_have_put_there_is_not_followed() {
+        let Some((all, theirs, secret)) = scene() else { return };
+        plant(&secret, &theirs.join("file"));
+        plant(all.path(), &theirs.join("directory"));
+        // Root's own link, where others could have moved it.
+        symlink(&secret, theirs.join("moved")).unwrap();
+        for planted in ["file", "directory/secret", "directory/new", "moved"] {
+            let planted = theirs.join(planted);
+            for tried in [
+                give(&planted, SOMEBODY, SOMEBODY),
+                write_file(&planted, "overwritten", 0o644),
+                append_to(&planted, 0o644).map(drop),
+                make_directory(&planted.join("inner")),
+            ] {
+                let told = tried.unwrap_err().to_string();
+                assert!(told.contains("others than root"), "{}: {told}", planted.display());
+            }
+        }
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "root's");
+        assert_eq!(owner(&secret), 0);
+        assert!(!all.path().join("new").exists());
+    }
+
+    #[test]
+    fn a_second_name_is_not_overwritten() {
+        let Some((_all, theirs, secret)) = scene() else { return };
+        fs::hard_link(&secret, theirs.join("pid")).unwrap();
+        assert!(write_file(&theirs.join("pid"), "7", 0o644).is_err());
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "root's");
+    }
+
+    #[test]
+    fn links_of_root_lead_where_they_should() {
+        let Some((all, theirs, _)) = scene() else { return };
+        // The directory of temporary files itself is anybody's, with names that stay.
+        fs::set_permissions(all.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        symlink("theirs", all.path().join("link")).unwrap();
+        symlink(all.path().join("link"), all.path().join("absolute")).unwrap();
+        let path = all.path().join("absolute/../link/./file");
+        write_file(&path, "written", 0o640).unwrap();
+        append_to(&path, 0o640).unwrap().write_all(b" twice").unwrap();
+        assert_eq!(fs::read_to_string(theirs.join("file")).unwrap(), "written twice");
+        write_file(&path, "again", 0o640).unwrap();
+        assert_eq!(fs::read_to_string(theirs.join("file")).unwrap(), "again");
+        make_directory(&all.path().join("link/a/b")).unwrap();
+        make_directory(&all.path().join("link/a/b")).unwrap();
+        give(&all.path().join("link/a"), SOMEBODY, SOMEBODY).unwrap();
+        assert_eq!(owner(&theirs.join("a/b")), SOMEBODY);
+        assert_eq!(fs::metadata(theirs.join("a")).unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn what_a_process_has_open_can_be_written_to() {
+        drop(append_to(Path::new("/proc/self/fd/2"), 0o640).unwrap());
+        drop(append_to(Path::new("/dev/stderr"), 0o640).unwrap());
+        give(Path::new("/dev/stderr"), SOMEBODY, SOMEBODY).unwrap();
+    }
+}
