@@ -91,6 +91,7 @@ impl Shard<'_> {
 
     fn hand_to_broker(&mut self, now: Time, id: ConnId, is_long: bool, view: &View<'_>) {
         let Some(connection) = self.connections.get_mut(id) else { return };
+        let is_waiting = connection.pass.is_waiting();
         let progress = if is_long {
             let progress = self.broker.input(now, id, &connection.partial, view);
             cut(&mut connection.partial, progress.consumed);
@@ -101,6 +102,9 @@ impl Shard<'_> {
             keep(&mut connection.partial, &plain[progress.consumed..]);
             progress
         };
+        if is_waiting && !self.heed_beginning(now, id, progress, view) {
+            return;
+        }
         self.go_on(now, id, progress, view);
     }
 
@@ -117,7 +121,8 @@ impl Shard<'_> {
         let address = known.address;
         let judged = rules.check_known(known).map_err(Unwelcome::from).and_then(|()| {
             let believed = pass.rules.trust.as_ref();
-            rules.check_present(address.ip(), transport.chain(), believed)
+            rules.check_present(address.ip(), transport.chain(), believed)?;
+            if pass.is_announced { Ok(pass.come_from(address.ip())?) } else { Ok(()) }
         });
         if let Err(why) = judged {
             let words = match why {

@@ -15,6 +15,7 @@ mod connection;
 mod entrance;
 mod error;
 mod flush;
+mod hush;
 mod inherited;
 mod layered;
 mod limits;

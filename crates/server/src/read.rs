@@ -6,6 +6,7 @@ use std::mem;
 use dunlin_broker::{CloseCause, ConnId, Next, Progress, Time, View};
 
 use crate::connection::{Inbound, Phase};
+use crate::listener::HERE;
 use crate::shard::Shard;
 
 /// Bytes read from one socket in one turn, so that a flood starves nobody.
@@ -43,6 +44,7 @@ impl Shard<'_> {
         // that. Unless the peer has closed: that is told once, and may have been already.
         let drained = read < SLICE && !connection.hung_up;
         connection.inbound = if drained { Inbound::Drained } else { Inbound::Held };
+        let is_waiting = connection.pass.is_waiting();
         let progress = if connection.partial.len() == front {
             let bytes = &self.buffer[..front + read];
             let progress = self.broker.input(now, id, bytes, view);
@@ -59,7 +61,32 @@ impl Shard<'_> {
             cut(&mut connection.partial, progress.consumed);
             progress
         };
+        if is_waiting && !self.heed_beginning(now, id, progress, view) {
+            return;
+        }
         self.go_on(now, id, progress, view);
+    }
+
+    /// Looks at what has come before CONNECT was complete; false if it takes too much room.
+    #[cold]
+    pub(crate) fn heed_beginning(
+        &mut self,
+        now: Time,
+        id: ConnId,
+        progress: Progress,
+        view: &View<'_>,
+    ) -> bool {
+        let Some(connection) = self.connections.get_mut(id) else { return false };
+        // The first thing that is taken is a CONNECT, or the end.
+        if progress.consumed > 0 || progress.next != Next::Read {
+            connection.pass.heard();
+            return true;
+        }
+        let Err(why) = connection.pass.hold(connection.partial.len()) else { return true };
+        let address = self.broker.address_of(id).unwrap_or(HERE);
+        connection.pass.entrance.tell(now, address, &why);
+        self.close(now, id, CloseCause::Finished, view);
+        false
     }
 
     /// Offers the broker once more what it has not taken before.

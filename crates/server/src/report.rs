@@ -4,15 +4,16 @@ use std::mem;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dunlin_broker::{Stats, Time, View};
+use dunlin_broker::{Event, Level, Stats, Time, View};
 
+use crate::hush::Withheld;
 use crate::log;
 use crate::mailbox::Mailbox;
 use crate::pacer::Pacer;
 use crate::shard::Shard;
 use crate::shared::Shared;
 use crate::sys::{Snapshot, Sys, collect};
-use crate::why::{Seen, Watcher};
+use crate::why::{Seen, Watcher, Why};
 
 /// How old the counters that others see may be.
 const FRESH: Duration = Duration::from_millis(100);
@@ -103,6 +104,8 @@ impl Shard<'_> {
             return;
         };
         let why = &self.shared.why;
+        tell_withheld(why, now);
+        self.listeners.iter().for_each(|listener| listener.entrance.tell_withheld(now));
         let certificates: Vec<(String, u64)> = self
             .listeners
             .iter()
@@ -147,7 +150,27 @@ impl Shard<'_> {
         if self.lists.log.is_empty() {
             return;
         }
-        self.lists.log.iter().for_each(log::tell);
-        self.shared.why.note(self.shared.clock.now(), self.lists.log.drain(..));
+        let (now, why) = (self.shared.clock.now(), &self.shared.why);
+        self.lists.log.iter().filter(|event| is_told(why, now, event)).for_each(log::tell);
+        why.note(now, self.lists.log.drain(..));
+    }
+}
+
+/// Whether the log tells of it: whoever is refused may come again and again, to fill it.
+fn is_told(why: &Why, now: Time, event: &Event) -> bool {
+    match event {
+        Event::Refused { address, .. } if event.level() == Level::Warn => {
+            why.hush.admits(now, event.cause().as_str(), address.ip())
+        }
+        _ => true,
+    }
+}
+
+/// How often those were refused of whom no line was written.
+fn tell_withheld(why: &Why, now: Time) {
+    for Withheld { cause, from, count } in why.hush.overdue(now) {
+        tracing::warn!(
+            "{count} more from {from} were refused, for the same cause ({cause}); `dunlin ctl why` knows the latest"
+        );
     }
 }

@@ -19,6 +19,12 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "New connections from one address. Unlimited: after a power cut a whole site comes back at once.";
     "limits.half_open" limits.half_open, "connections", AtOnce,
         "Connections of a listener that are in the handshakes of TLS, WebSocket or a proxy. 1000: enough for a site that comes back, bounded for those who hold connections without using them.";
+    "limits.before_connect" limits.before_connect, "connections", AtOnce,
+        "Connections of a listener whose CONNECT is not there yet. 20 000: what comes back in the time that a slow network takes for it after everybody was cut off.";
+    "limits.before_connect_per_address" limits.before_connect_per_address, "connections", AtOnce,
+        "The same from one address, as a proxy names it. 4000: a site with many devices behind one address comes back at once.";
+    "limits.before_connect_bytes" limits.before_connect_bytes, "bytes", AtOnce,
+        "Bytes that a listener holds of CONNECTs that are not complete. 64 MiB: more than 20 000 connections have that log in with tokens.";
     "limits.memory" limits.memory, "bytes", AtOnce,
         "Memory of the process beyond which messages are refused. Unlimited: queues and packets have their own bounds.";
     "limits.maximum_packet_size" limits.maximum_packet_size, "bytes", NewConnections,

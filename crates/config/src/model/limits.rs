@@ -24,6 +24,12 @@ pub struct Limits {
     pub connect_rate_total: Limit,
     /// Connections that have not sent their CONNECT.
     pub half_open: Limit,
+    /// Connections of a listener whose CONNECT is not there.
+    pub before_connect: Limit,
+    /// The same from one address.
+    pub before_connect_per_address: Limit,
+    /// Bytes of CONNECTs of a listener that are not complete.
+    pub before_connect_bytes: Limit,
     /// Bytes of memory of the process.
     pub memory: Limit,
     /// Bytes of one packet.
@@ -88,6 +94,9 @@ impl Default for Limits {
             connect_rate: Limit::Unlimited,
             connect_rate_total: Limit::Unlimited,
             half_open: Limit::At(1_000),
+            before_connect: Limit::At(20_000),
+            before_connect_per_address: Limit::At(4_000),
+            before_connect_bytes: Limit::At(64 << 20),
             memory: Limit::Unlimited,
             maximum_packet_size: broker.maximum_packet_size,
             maximum_payload_size: Limit::Unlimited,

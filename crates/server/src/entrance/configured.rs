@@ -10,6 +10,7 @@ use dunlin_config::model::{
     Address, CheckDates, ClientCertificate, IpVersion, Listener, Protocol, ProxyProtocol, Tls,
     TlsVersion as ConfiguredVersion,
 };
+use dunlin_config::value::Limit;
 use dunlin_proto::QoS;
 use dunlin_proto::version::Version;
 
@@ -42,9 +43,14 @@ impl ListenerOptions {
             options.deny_from = networks(&listener.deny_from).map_err(wrong)?;
             let maximum = listener.maximum_connections.get();
             options.maximum_connections = maximum.and_then(|most| usize::try_from(most).ok());
-            let opening = config.limits.half_open.get();
-            options.maximum_opening =
-                opening.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+            let (limits, most) = (&config.limits, |limit: Limit| {
+                let most = limit.get().and_then(|most| usize::try_from(most).ok());
+                most.unwrap_or(usize::MAX)
+            });
+            options.maximum_opening = most(limits.half_open);
+            options.maximum_waiting = most(limits.before_connect);
+            options.maximum_waiting_from_address = most(limits.before_connect_per_address);
+            options.maximum_waiting_bytes = most(limits.before_connect_bytes);
             options.tls = listener.tls().map(|tls| tls_options(tls, config));
             options.websocket = websocket(listener).map_err(wrong)?;
             options.proxy = proxy(listener).map_err(wrong)?;

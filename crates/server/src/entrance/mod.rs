@@ -4,6 +4,7 @@ mod configured;
 mod doors;
 mod options;
 mod pass;
+mod waiting;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -14,22 +15,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use dunlin_access::ban::Network;
 use dunlin_broker::{Entry, Time};
 use mio::net::TcpStream;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use rustls::pki_types::CertificateDer;
 
 pub use doors::ListenerReport;
 pub(crate) use doors::{Change, Doors, Opened, Planned, check_listeners};
 pub use options::{ListenerOptions, Place, ProxyOptions, ProxyRequires};
 pub(crate) use pass::Pass;
+use waiting::Waiting;
 
+use crate::hush::{Hush, Withheld};
 use crate::listener::HERE;
 use crate::log::{Endpoint, as_mosquitto};
 use crate::quic;
 use crate::transport::{Fault, Known, Layers, Spoken, TlsError, TlsSetup, TlsVersion, Trust};
-
-/// Lines that a listener may write to the log in a second about those it turns away: more tell no more,
-/// and whoever wants to fill the disk is not to be helped.
-const LINES: u32 = 10;
 
 /// The names of protocols (ALPN) of MQTT in TLS; the second one is what devices made for a large cloud
 /// ask for.
@@ -48,8 +47,10 @@ pub(crate) struct Entrance {
     pub(crate) connections: AtomicUsize,
     /// Those of them that are not through with TLS, WebSocket and proxy.
     pub(crate) opening: AtomicUsize,
+    /// Those of them whose CONNECT is not there.
+    waiting: Waiting,
     pub(crate) counters: Counters,
-    told: Mutex<Told>,
+    hush: Hush,
 }
 
 /// What happened at a listener.
@@ -78,15 +79,11 @@ pub(crate) struct Rules {
     proxy_requires: Option<ProxyRequires>,
     pub(crate) maximum_connections: Option<usize>,
     maximum_opening: usize,
+    maximum_waiting: usize,
+    maximum_waiting_from_address: usize,
+    maximum_waiting_bytes: usize,
     /// When the first certificate expires, in seconds since 1970.
     pub(crate) expires: Option<u64>,
-}
-
-#[derive(Default)]
-struct Told {
-    second: u64,
-    lines: u32,
-    withheld: u32,
 }
 
 /// Why somebody is turned away at the door.
@@ -104,6 +101,18 @@ pub(crate) enum TurnedAway {
     WithoutCertificate,
     #[error("{0} connections are in their handshakes, which is the limit (limits.half_open)")]
     Opening(usize),
+    #[error(
+        "{0} connections have not sent their CONNECT, which is the limit (limits.before_connect)"
+    )]
+    Waiting(usize),
+    #[error(
+        "{0} connections from this address have not sent their CONNECT, which is the limit (limits.before_connect_per_address)"
+    )]
+    WaitingFromAddress(usize),
+    #[error(
+        "{0} bytes of CONNECTs that are not complete are held, which is the limit (limits.before_connect_bytes)"
+    )]
+    WaitingBytes(usize),
 }
 
 /// Why somebody who is connected cannot stay under other rules.
@@ -154,6 +163,9 @@ impl Rules {
             proxy_requires: proxy.and_then(|proxy| proxy.requires),
             maximum_connections: options.maximum_connections,
             maximum_opening: options.maximum_opening,
+            maximum_waiting: options.maximum_waiting,
+            maximum_waiting_from_address: options.maximum_waiting_from_address,
+            maximum_waiting_bytes: options.maximum_waiting_bytes,
             expires: tls.map(|tls| tls.expires),
         })
     }
@@ -223,7 +235,12 @@ impl TurnedAway {
         let why = match self {
             Self::WithoutTls => "client did not connect using TLS",
             Self::WithoutCertificate => "client did not provide a certificate",
-            Self::Network | Self::NoProxy | Self::Opening(_) => return None,
+            Self::Network
+            | Self::NoProxy
+            | Self::Opening(_)
+            | Self::Waiting(_)
+            | Self::WaitingFromAddress(_)
+            | Self::WaitingBytes(_) => return None,
         };
         Some(format!("Connection from {} rejected, {why}.", Endpoint(address)))
     }
@@ -241,7 +258,8 @@ impl Entrance {
             connections: AtomicUsize::new(0),
             opening: AtomicUsize::new(0),
             counters: Counters::default(),
-            told: Mutex::default(),
+            hush: Hush::default(),
+            waiting: Waiting::default(),
         })
     }
 
@@ -262,7 +280,11 @@ impl Entrance {
         address: SocketAddr,
     ) -> Result<Pass, TurnedAway> {
         rules.check(address.ip(), self.opening.load(Ordering::Relaxed))?;
-        Ok(Pass::new(Arc::clone(self), Arc::clone(rules)))
+        // Behind a proxy, others will be named; those who come by a unix socket have no address.
+        let is_nobody = rules.layers.announces(address.ip()) || address == HERE;
+        let from = (!is_nobody).then(|| address.ip());
+        let counted = self.waiting.enter(rules, from)?;
+        Ok(Pass::new(Arc::clone(self), Arc::clone(rules), counted))
     }
 
     /// What a connection that the broker has closed may have spoken instead of MQTT.
@@ -275,7 +297,7 @@ impl Entrance {
         }
     }
 
-    /// One line about somebody who was turned away, unless there were many in this second.
+    /// One line about somebody who was turned away, unless there were others of the kind.
     pub(crate) fn tell(&self, now: Time, address: SocketAddr, why: &dyn fmt::Display) {
         self.tell_as(now, address, None, why);
     }
@@ -289,24 +311,23 @@ impl Entrance {
         why: &dyn fmt::Display,
     ) {
         self.counters.failed.fetch_add(1, Ordering::Relaxed);
-        let mut told = self.told.lock();
-        let second = now.since(Time::ZERO).as_secs();
-        if told.second != second {
-            let withheld = told.withheld;
-            *told = Told { second, ..Told::default() };
-            if withheld > 0 {
-                tracing::warn!("{}: {withheld} more were turned away", self.label);
+        self.tell_withheld(now);
+        let why = why.to_string();
+        if self.hush.admits(now, &why, address.ip()) {
+            match words.filter(|_| as_mosquitto()) {
+                Some(words) => tracing::warn!("{words} ({}, {address}: {why})", self.label),
+                None => tracing::warn!("{}: connection from {address} closed: {why}", self.label),
             }
         }
-        if told.lines >= LINES {
-            told.withheld += 1;
-            return;
-        }
-        told.lines += 1;
-        drop(told);
-        match words.filter(|_| as_mosquitto()) {
-            Some(words) => tracing::warn!("{words} ({}, {address}: {why})", self.label),
-            None => tracing::warn!("{}: connection from {address} closed: {why}", self.label),
+    }
+
+    /// How many of whom no line was written.
+    pub(crate) fn tell_withheld(&self, now: Time) {
+        for Withheld { cause, from, count } in self.hush.overdue(now) {
+            tracing::warn!(
+                "{}: {count} more from {from} were turned away, for the same cause ({cause}...)",
+                self.label
+            );
         }
     }
 }

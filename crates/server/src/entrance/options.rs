@@ -33,6 +33,15 @@ pub struct ListenerOptions {
     /// Connections at once that have not got through TLS, WebSocket and the header of a proxy. Default:
     /// 1000: some seconds of full handshakes for one core.
     pub maximum_opening: usize,
+    /// Connections at once whose CONNECT is not there. Default: 20 000: what comes back in the time that
+    /// a slow network takes for it after everybody was cut off.
+    pub maximum_waiting: usize,
+    /// The same from one address; of version 6, from one network of 64 bits. Default: 4000: a site with
+    /// many devices behind one address comes back at once.
+    pub maximum_waiting_from_address: usize,
+    /// Bytes that are held of CONNECTs that are not complete. Default: 64 MiB: more than 20 000
+    /// connections have with tokens for passwords.
+    pub maximum_waiting_bytes: usize,
     /// What the broker is to know about it, and the number that those who answer its questions know
     /// it by.
     pub entry: Entry,
@@ -105,6 +114,9 @@ impl ListenerOptions {
             deny_from: Vec::new(),
             maximum_connections: None,
             maximum_opening: 1_000,
+            maximum_waiting: 20_000,
+            maximum_waiting_from_address: 4_000,
+            maximum_waiting_bytes: 64 << 20,
             entry: Entry::default(),
         }
     }

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 
 use rustls::pki_types::CertificateDer;
 
-use super::{Entrance, Rules};
+use super::waiting::Counted;
+use super::{Entrance, Rules, TurnedAway};
 
 /// Counted at the entrance until it is dropped.
 pub(crate) struct Pass {
@@ -14,6 +15,8 @@ pub(crate) struct Pass {
     /// The rules that it was judged by last.
     pub(crate) rules: Arc<Rules>,
     opening: bool,
+    /// What it counts for until its CONNECT is there.
+    waiting: Option<Counted>,
     /// From where it is counted, if addresses have limits.
     pub(crate) counted: Option<IpAddr>,
     /// Others say later from where it comes: until then it is not counted.
@@ -23,13 +26,45 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
-    pub(super) fn new(entrance: Arc<Entrance>, rules: Arc<Rules>) -> Self {
+    pub(super) fn new(entrance: Arc<Entrance>, rules: Arc<Rules>, waiting: Counted) -> Self {
         let opening = !rules.layers.is_plain();
         entrance.connections.fetch_add(1, Ordering::Relaxed);
         if opening {
             entrance.opening.fetch_add(1, Ordering::Relaxed);
         }
-        Self { entrance, rules, opening, counted: None, is_announced: false, chain: None }
+        Self {
+            entrance,
+            rules,
+            opening,
+            waiting: Some(waiting),
+            counted: None,
+            is_announced: false,
+            chain: None,
+        }
+    }
+
+    /// Whether its CONNECT is not there yet.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// A proxy says from where it comes.
+    pub(crate) fn come_from(&mut self, address: IpAddr) -> Result<(), TurnedAway> {
+        let Some(counted) = &mut self.waiting else { return Ok(()) };
+        self.entrance.waiting.place(&self.rules, counted, address)
+    }
+
+    /// So many bytes of its CONNECT are held.
+    pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), TurnedAway> {
+        let Some(counted) = &mut self.waiting else { return Ok(()) };
+        self.entrance.waiting.hold(&self.rules, counted, bytes)
+    }
+
+    /// Its CONNECT is there.
+    pub(crate) fn heard(&mut self) {
+        if let Some(counted) = self.waiting.take() {
+            self.entrance.waiting.leave(&counted);
+        }
     }
 
     /// The connection is through with its handshakes.
@@ -43,6 +78,7 @@ impl Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         self.opened();
+        self.heard();
         self.entrance.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }

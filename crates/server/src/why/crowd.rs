@@ -101,7 +101,7 @@ fn too_fast(limit: Limit, rate: Rate) -> Reached {
 }
 
 /// What counts as one address: of version 6 the network, which one host has to itself.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))

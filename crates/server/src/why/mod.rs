@@ -25,11 +25,13 @@ pub use alarms::Alarm;
 pub(crate) use alarms::Alarms;
 use alarms::world_time;
 use book::{Book, Entry};
-pub(crate) use crowd::{Bounds, Crowd};
+pub(crate) use crowd::{Bounds, Crowd, network};
 pub use explain::Explained;
 pub(crate) use memory::Memory;
 pub use options::WhyOptions;
 pub(crate) use watch::{Seen, Watcher};
+
+use crate::hush::Hush;
 
 /// What was told, as somebody reads it who wants to know why.
 #[derive(Debug, Clone)]
@@ -57,6 +59,8 @@ pub(crate) struct Why {
     pub(crate) alarms: Alarms,
     pub(crate) crowd: Crowd,
     pub(crate) memory: Memory,
+    /// Refusals that the log does not tell one by one.
+    pub(crate) hush: Hush,
     /// A lock and not messages: a reload replaces them as a whole, and every accept looks at them once.
     options: RwLock<Arc<WhyOptions>>,
     /// Where the store is, whose disk is looked at.
@@ -70,6 +74,7 @@ impl Why {
             alarms: Alarms::default(),
             crowd: Crowd::default(),
             memory: Memory::new(options.memory),
+            hush: Hush::default(),
             options: RwLock::new(Arc::new(options)),
             store: None,
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::client::{Client, Login};
-use super::place::{Place, Server};
+use super::place::{Place, Server, logged};
 
 const OPEN: &str = "security.allow_anonymous = true\nlistener = [{ port = 1 }]\n";
 
@@ -89,4 +89,19 @@ fn a_client_that_comes_again_and_again_is_kept_out() {
         .map(|_| Client::try_connect(server.addresses[0], 4, Login::nameless("old")).1)
         .collect();
     assert_eq!(reasons, [0, 0, 0, 0, 5, 5, 5]);
+}
+
+#[test]
+fn many_refusals_of_one_cause_from_one_network_are_one_line_in_the_log() {
+    let place = Place::new();
+    let server = place.serve("security.allow_anonymous = false\nlistener = [{ port = 1 }]\n");
+    let ids: Vec<String> = (0..20).map(|number| format!("flood-{number}")).collect();
+    for id in &ids {
+        assert_eq!(Client::try_connect(server.addresses[0], 5, Login::nameless(id)).1, 0x87);
+    }
+    // Each of them is told why.
+    assert!(ids.iter().all(|id| server.why(id).0 == "anonymous"));
+    let log = logged();
+    let lines = log.lines().filter(|line| line.contains("flood-") && line.contains(" refused: "));
+    assert_eq!(lines.count(), 1);
 }

@@ -25,7 +25,7 @@ fn server(listener: ListenerOptions) -> Server {
 }
 
 /// Opens a WebSocket and sends MQTT through it.
-fn websocket(address: SocketAddr, headers: &str) -> TcpStream {
+pub(crate) fn websocket(address: SocketAddr, headers: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let request = format!(
@@ -35,7 +35,7 @@ fn websocket(address: SocketAddr, headers: &str) -> TcpStream {
     stream
 }
 
-fn answer_of(stream: &mut TcpStream) -> String {
+pub(crate) fn answer_of(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let mut byte = [0];
     while !answer.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() > 0 {
@@ -44,7 +44,7 @@ fn answer_of(stream: &mut TcpStream) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-fn frame(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0x82, 0x80 | u8::try_from(payload.len()).unwrap(), 1, 2, 3, 4];
     bytes.extend(payload.iter().zip([1, 2, 3, 4].iter().cycle()).map(|(byte, mask)| byte ^ mask));
     bytes

@@ -12,5 +12,6 @@ mod listeners;
 mod pki;
 mod stopping;
 mod system;
+mod waiting;
 mod why;
 mod wire;
