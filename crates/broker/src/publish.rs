@@ -23,6 +23,7 @@ use crate::message::Message;
 use crate::mount;
 use crate::router::SessionKey;
 use crate::routes::Route;
+use crate::settings::RefusalCodes;
 use crate::slab::NONE;
 
 impl Broker {
@@ -61,8 +62,7 @@ impl Broker {
             self.routes.find(topic.as_str(), connection.route, view)
         };
         if number != connection.route {
-            let maximum = self.hub.settings.maximum_topic_levels;
-            let levels = topic.level_count();
+            let (levels, maximum) = (topic.level_count(), self.hub.settings.maximum_topic_levels);
             if levels > maximum {
                 return Err(Violation::TopicTooDeep { levels, maximum });
             }
@@ -104,9 +104,7 @@ impl Broker {
         if !plain {
             forwardable(properties, &mut self.forwarded);
             incoming.properties = self.forwarded.as_properties();
-            if let Some(seconds) = properties.message_expiry_interval() {
-                incoming.expires = now.saturating_add(Duration::from_secs(u64::from(seconds)));
-            }
+            incoming.expires = expires(now, properties);
         }
         incoming.publisher = Some(self.hub.key(session));
         self.hub.take(now, origin, route, &incoming, view);
@@ -239,10 +237,13 @@ impl Hub {
         inbound.is_some_and(|inbound| inbound.get(packet_id).is_some())
     }
 
-    /// A client that repeats, on one connection, a message whose PUBREC it was sent does so to be sure the
-    /// PUBREC was not lost; who does it again does not listen [MQTT-4.4.0-1].
+    /// A message that a client repeats on one connection gets its PUBREC each time [MQTT-4.3.3-10]. Mosquitto
+    /// puts up with it once, as clients are not to repeat anything there [MQTT-4.4.0-1].
     fn note_repetition(&mut self, slot: u32, delivery: Delivery) -> Result<(), Violation> {
         let Delivery::ExactlyOnce { packet_id, dup: true } = delivery else { return Ok(()) };
+        if self.settings.refusal_codes == RefusalCodes::Telling {
+            return Ok(());
+        }
         let Some(connection) = self.connections.at(slot) else { return Ok(()) };
         if connection.waiting > 0 || !self.holds(connection.session, packet_id) {
             return Ok(());
@@ -302,6 +303,13 @@ impl Hub {
         session.inbound.get_or_insert_default().accept(packet_id, message);
         Some(number != 0)
     }
+}
+
+/// When a message with these properties is over [MQTT-3.3.2-5].
+fn expires(now: Time, properties: Properties<'_>) -> Time {
+    properties
+        .message_expiry_interval()
+        .map_or(Time::MAX, |seconds| now.saturating_add(Duration::from_secs(u64::from(seconds))))
 }
 
 /// What 5.0 publishers are told when nobody is subscribed.

@@ -98,7 +98,7 @@ pub struct Settings {
     pub will_delay: WillDelay,
     /// When a refusal carries a reason string in words.
     pub reason_strings: ReasonStrings,
-    /// With which codes CONNECT is refused. Those that say why.
+    /// With which codes clients are refused. Those that say why.
     pub refusal_codes: RefusalCodes,
     /// Whether sessions and retained messages are kept beyond the life of the process: then the server
     /// takes the journal of every turn and tells what is durable.
@@ -171,14 +171,15 @@ pub enum ReasonStrings {
     Never,
 }
 
-/// With which codes a CONNECT is refused where brokers differ.
+/// What clients are refused with where brokers differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalCodes {
     /// Those that say why.
     Telling,
     /// Mosquitto's: connections beyond a limit, with a will to a topic of the broker's own, or with strings that
-    /// cannot be are closed without CONNACK, clients beyond one find the server busy, and an empty client
-    /// identifier of 5.0 is an unspecified error.
+    /// cannot be are closed without CONNACK, clients beyond one find the server busy, an empty client identifier
+    /// of 5.0 is an unspecified error, and a QoS 2 message that comes for the third time on one connection,
+    /// without PUBREL, is a protocol error.
     Mosquitto,
 }
 

@@ -100,7 +100,7 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
     "delivery.reason_strings" delivery.reason_strings, "", NewConnections,
         "When a 5.0 client is told in words why something was refused. If it asked: others get the shortest packets.";
     "delivery.refusal_codes" delivery.refusal_codes, "", AtOnce,
-        "With which codes a CONNECT is refused. With those that say why; or as Mosquitto does it: beyond a limit of connections, with a broken string or with a will to a topic of the broker's own it is closed without CONNACK, beyond that of clients a 5.0 client is told 0x89, one without a client identifier 0x80, one with an identifier that it may not use 0x87. `\"mosquitto\"` if the program was started by that name.";
+        "With which codes clients are refused. With those that say why; or as Mosquitto does it: beyond a limit of connections, with a broken string or with a will to a topic of the broker's own they are closed without CONNACK, beyond the limit of clients a 5.0 client is told 0x89, one without a client identifier 0x80, one with an identifier that it may not use 0x87; and a QoS 2 message that comes for the third time on one connection, without PUBREL, ends it. `\"mosquitto\"` if the program was started by that name.";
     "delivery.response_information" delivery.response_information, "", NewConnections,
         "Where the Response Information of CONNACK points clients that ask for it: this, the client identifier and a slash. Default: none is sent, as Mosquitto.";
 };

@@ -179,7 +179,7 @@ pub struct Delivery {
     pub will_delay: WillDelayPolicy,
     /// When a refusal is told in words.
     pub reason_strings: ReasonStringPolicy,
-    /// With which codes CONNECT is refused.
+    /// With which codes clients are refused.
     pub refusal_codes: RefusalCodePolicy,
     /// Where the Response Information of CONNACK points.
     pub response_information: Option<String>,
@@ -233,7 +233,7 @@ words! {
 }
 
 words! {
-    /// With which codes CONNECT is refused where brokers differ.
+    /// What clients are refused with where brokers differ.
     RefusalCodePolicy {
         /// With those that say why.
         Telling = "telling",
