@@ -46,7 +46,8 @@ pub(crate) fn append_head(
     (out.len() - before, place.ok().flatten().map_or(0, |place| place - before))
 }
 
-/// The properties of one receiver: those that travel with the message keep their order.
+/// The properties of one receiver: those that travel with the message keep their order and come first, as
+/// from Mosquitto.
 fn fill(
     own: &mut PropertyBuf,
     form: Form,
@@ -54,6 +55,7 @@ fn fill(
     alias: Option<(u16, bool)>,
     now: Time,
 ) {
+    own.extend(m.properties);
     // [MQTT-3.3.2-6]: what is left of the interval.
     if m.expires != Time::MAX {
         let left = m.expires.since(now).as_micros().div_ceil(1_000_000);
@@ -62,7 +64,6 @@ fn fill(
     if let Some((alias, _)) = alias {
         own.push(Property::TopicAlias(alias));
     }
-    own.extend(m.properties);
     // [MQTT-3.3.4-3]
     if form.identifier != 0 {
         own.push(Property::SubscriptionIdentifier(form.identifier));

@@ -94,9 +94,9 @@ fn the_will_keeps_its_qos_flag_and_properties() {
     world.cut(client);
     let words = |head: &str| {
         format!(
-            "{head} MessageExpiryInterval(20) UserProperty(\"a\", \"1\") ContentType(\"text\") \
+            "{head} UserProperty(\"a\", \"1\") ContentType(\"text\") \
              UserProperty(\"a\", \"2\") ResponseTopic(\"answers\") CorrelationData([55]) \
-             PayloadFormatIndicator(true)"
+             PayloadFormatIndicator(true) MessageExpiryInterval(20)"
         )
     };
     assert_eq!(world.take(watcher), [words("will/c gone q2 #1")]);
