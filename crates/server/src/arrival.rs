@@ -109,7 +109,8 @@ impl Shard<'_> {
         if shard == usize::from(self.number) {
             self.open(now, socket, &peer);
         } else {
-            self.send_away(shard, Moving { socket, peer, unread: Vec::new() });
+            let expulsions = self.expulsions;
+            self.send_away(shard, Moving { socket, peer, expulsions, unread: Vec::new() });
         }
     }
 
@@ -122,7 +123,14 @@ impl Shard<'_> {
 
     /// Takes in a connection that another shard has accepted.
     pub(crate) fn adopt(&mut self, now: Time, moving: Moving, view: &View<'_>) {
-        let Moving { socket, peer, unread } = moving;
+        let Moving { socket, mut peer, expulsions, unread } = moving;
+        if matches!(peer.admission, Admission::Admitted(_))
+            && expulsions != self.shared.accesses.expulsions()
+        {
+            // Whoever was to be ended meanwhile may be this one, and was not found here yet.
+            let by = Some("the rules have changed while it came in: it may try again".into());
+            peer.admission = Admission::Refuse(Refusal::Unavailable { by });
+        }
         let id = self.broker.open(now, &peer);
         if let Err(cause) = self.watch(id, socket) {
             return self.abandon(id, peer.address, &cause);
@@ -177,7 +185,8 @@ impl Shard<'_> {
         let Some(peer) = self.broker.abandon(id) else { return };
         let Connection { stream, transport, pass, partial, .. } = connection;
         let socket = Socket { stream, transport, pass };
-        self.send_away(usize::from(shard), Moving { socket, peer, unread: partial });
+        let (shard, expulsions) = (usize::from(shard), self.expulsions);
+        self.send_away(shard, Moving { socket, peer, expulsions, unread: partial });
     }
 
     fn send_away(&mut self, shard: usize, moving: Moving) {

@@ -63,6 +63,8 @@ pub(crate) enum Phase {
 pub(crate) struct Moving {
     pub(crate) socket: Socket,
     pub(crate) peer: Peer,
+    /// How often connections had been ended before it was judged, if it was.
+    pub(crate) expulsions: u64,
     /// Read, but not handled yet.
     pub(crate) unread: Vec<u8>,
 }

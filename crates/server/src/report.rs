@@ -152,6 +152,11 @@ impl Shard<'_> {
         }
         let (now, why) = (self.shared.clock.now(), &self.shared.why);
         self.lists.log.iter().filter(|event| is_told(why, now, event)).for_each(log::tell);
+        for event in &self.lists.log {
+            if let Event::Fight { client, one, other, .. } = event {
+                self.shared.accesses.note_fight(client, [*one, *other]);
+            }
+        }
         why.note(now, self.lists.log.drain(..));
     }
 }

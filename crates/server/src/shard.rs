@@ -8,7 +8,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dunlin_broker::{Broker, ConnId, Control, Event, Question, Time, View};
+use dunlin_broker::{Broker, ConnId, Control, Event, Question, Time, Verdict, View};
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 use rustix::thread::{NanosleepRelativeResult, nanosleep};
@@ -23,7 +23,7 @@ use crate::pacer::Pacer;
 use crate::read::BUFFER;
 use crate::report::Reporter;
 use crate::review::Review;
-use crate::shared::{Parcel, Shared, Stop};
+use crate::shared::{Asked, Parcel, Shared, Stop};
 use crate::store::Keeping;
 
 /// Events taken from the poller at once.
@@ -83,6 +83,8 @@ pub(crate) struct Shard<'s> {
     pub(crate) stopping: Option<Time>,
     /// Clients were told that the server stops.
     told: bool,
+    /// How often connections had been ended when this turn began: what is judged in it is as new.
+    pub(crate) expulsions: u64,
 }
 
 /// Lists that are filled and emptied within a turn; they keep their memory between turns.
@@ -96,6 +98,7 @@ pub(crate) struct Lists {
     pub(crate) flushed: Vec<ConnId>,
     pub(crate) log: Vec<Event>,
     pub(crate) questions: Vec<Question>,
+    pub(crate) answers: Vec<(ConnId, Box<Verdict>, Option<Box<Asked>>)>,
     pub(crate) controls: Vec<Control>,
 }
 
@@ -137,6 +140,7 @@ impl<'s> Shard<'s> {
             congested: false,
             stopping: None,
             told: false,
+            expulsions: 0,
         }
     }
 

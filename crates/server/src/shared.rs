@@ -90,6 +90,8 @@ pub(crate) enum Parcel {
         connection: ConnId,
         /// Whether.
         verdict: Box<Verdict>,
+        /// For when that has to be judged anew; `None` for what stays as it is.
+        asked: Option<Box<Asked>>,
     },
     /// The answer to a command of one of its connections.
     Reply {
@@ -113,6 +115,13 @@ pub(crate) enum Parcel {
         /// What they count for in the limit of the mailbox.
         bytes: usize,
     },
+}
+
+/// What a verdict is about, and when it was asked for.
+pub(crate) struct Asked {
+    pub(crate) question: dunlin_broker::Question,
+    /// How often connections had been ended by then.
+    pub(crate) expulsions: u64,
 }
 
 /// A question to every shard, from who operates the server.

@@ -29,6 +29,7 @@ impl Shard<'_> {
         let book = shared.accesses.guard();
         let index = shared.index.read();
         let view = View::new(&index, &shared.commons).guarded(guarded(book.as_ref()));
+        self.expulsions = shared.accesses.expulsions();
         self.hear_store(now, &view);
         self.take_parcels(now, &view);
         if self.broker.next_deadline().is_some_and(|due| due <= now) {
@@ -63,8 +64,8 @@ impl Shard<'_> {
                     self.adopt(now, *moving, view);
                 }
                 Parcel::Authenticate => self.begin_asking(),
-                Parcel::Answer { connection, verdict } => {
-                    self.broker.answer(connection, *verdict);
+                Parcel::Answer { connection, verdict, asked } => {
+                    self.lists.answers.push((connection, verdict, asked));
                 }
                 Parcel::Reply { connection, topic, payload } => {
                     self.broker.answer_control(now, connection, topic, &payload, view);
@@ -85,6 +86,8 @@ impl Shard<'_> {
             }
         }
         self.lists.parcels = parcels;
+        // Behind what ends connections, which are not there before.
+        self.hear_verdicts();
     }
 
     /// Reads what clients have sent before somebody comes in who may take their place: a client that sends a

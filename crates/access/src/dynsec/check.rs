@@ -1,10 +1,10 @@
 //! Who may connect, and what a client may do.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 
 use crate::acl::{Action, Who, filter};
 use crate::dynsec::state::{Acl, AclType, Dynsec, Ranked, Role};
-use crate::password::Attempt;
+use crate::password::{Attempt, Hash, PasswordFile, place_of};
 
 /// The answer to a question, and what gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +50,24 @@ impl Dynsec {
             let fits = client.client_id.as_deref().is_none_or(|only| only == client_id);
             return Attempt::new(Some(hash.clone()), fits && !client.disabled);
         }
-        let mut hasher = DefaultHasher::new();
-        user.hash(&mut hasher);
-        let hashes = || self.clients.values().filter_map(|client| client.password.as_ref());
-        let count = hashes().count().max(1) as u64;
-        let index = usize::try_from(hasher.finish() % count).unwrap_or(0);
-        Attempt::new(hashes().nth(index).cloned(), false)
+        let index = place_of(user, self.hashes().count());
+        Attempt::new(self.hashes().nth(index).cloned(), false)
+    }
+
+    /// Prepares the check of a login of somebody whom neither this nor the file knows: against a hash of one
+    /// of them, always the same one for a name, as long as they stay. So which kind of hash it takes does not tell
+    /// that it is nobody's.
+    #[must_use]
+    pub fn attempt_beside(&self, file: &PasswordFile, user: &str) -> Attempt {
+        let mine = self.hashes().count();
+        let index = place_of(user, mine + file.hashes().len());
+        let hash = self.hashes().nth(index);
+        let hash = hash.or_else(|| file.hashes().get(index.saturating_sub(mine)));
+        Attempt::new(hash.cloned(), false)
+    }
+
+    fn hashes(&self) -> impl Iterator<Item = &Arc<Hash>> {
+        self.clients.values().filter_map(|client| client.password.as_ref())
     }
 
     /// Whether the user name is known here.

@@ -75,11 +75,13 @@ impl PasswordFile {
         if let Some(hash) = self.users.get(user) {
             return Attempt { hash: Some(hash.clone()), known: true };
         }
-        let mut hasher = DefaultHasher::new();
-        user.hash(&mut hasher);
-        let count = self.hashes.len().max(1) as u64;
-        let index = usize::try_from(hasher.finish() % count).unwrap_or(0);
+        let index = place_of(user, self.hashes.len());
         Attempt { hash: self.hashes.get(index).cloned(), known: false }
+    }
+
+    /// What attempts of unknown users are checked against.
+    pub(crate) fn hashes(&self) -> &[Arc<Hash>] {
+        &self.hashes
     }
 
     /// The keys of a user for SCRAM, if the password was set for it.
@@ -156,6 +158,13 @@ impl Attempt {
         let right = hash.verify(password.unwrap_or_default());
         right & self.known & password.is_some()
     }
+}
+
+/// Which of so many hashes stands in for that of a user whom nobody knows.
+pub(crate) fn place_of(user: &str, count: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    user.hash(&mut hasher);
+    usize::try_from(hasher.finish() % count.max(1) as u64).unwrap_or(0)
 }
 
 /// User and hash of a line, without the blanks around them. What follows a second colon is ignored,

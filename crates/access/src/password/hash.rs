@@ -421,6 +421,34 @@ mod tests {
         assert!(KINDS.iter().all(|kind| met.contains(kind)), "{met:?}");
     }
 
+    /// Dynamic security knows one kind of hash and the file perhaps another one: users that neither knows cost now
+    /// this, now that.
+    #[test]
+    fn beside_a_file_unknown_users_cost_what_users_of_either_do() {
+        let lines = ["f", "g"].map(|user| format!("{user}:{}\n", cheap(Kind::Argon2id).encode()));
+        let (file, _) = PasswordFile::parse("file", &lines.concat());
+        let (iterations, salt, digest) = cheap(Kind::Pbkdf2Sha512).pbkdf2_parts().unwrap();
+        let state = format!(
+            r#"{{"clients":[{{"username":"d","iterations":{iterations},"salt":"{salt}","password":"{digest}"}}]}}"#
+        );
+        let (state, _) = Dynsec::parse("file", &state).unwrap();
+        let mut met = Vec::new();
+        for number in 0..24 {
+            let user = format!("nobody-{number}");
+            let (_, evaluated) = work(&state.attempt_beside(&file, &user), Some(b"right"));
+            assert_eq!(evaluated.len(), 1);
+            assert_eq!(work(&state.attempt_beside(&file, &user), None).1, evaluated);
+            met.extend(evaluated);
+        }
+        assert!(met.contains(&Kind::Argon2id) && met.contains(&Kind::Pbkdf2Sha512), "{met:?}");
+        // One of both may know nobody.
+        let nobody = Dynsec::default();
+        assert_eq!(work(&nobody.attempt_beside(&file, "x"), Some(b"right")).1, [Kind::Argon2id]);
+        let (empty, _) = PasswordFile::parse("file", "");
+        assert_eq!(work(&state.attempt_beside(&empty, "x"), None).1, [Kind::Pbkdf2Sha512]);
+        assert_eq!(work(&nobody.attempt_beside(&empty, "x"), None).1, []);
+    }
+
     #[test]
     fn dynamic_security_works_as_hard_for_who_is_disabled_misnamed_or_unknown() {
         let (iterations, salt, digest) = cheap(Kind::Pbkdf2Sha512).pbkdf2_parts().unwrap();

@@ -6,6 +6,7 @@ mod hash;
 mod strength;
 
 pub use edit::{NameFault, check_name, remove, set, upgrade};
+pub(crate) use file::place_of;
 pub use file::{Attempt, PasswordFile};
 pub(crate) use hash::PBKDF2_ITERATIONS;
 pub use hash::{Cost, Hash, HashFault, Kind};

@@ -29,6 +29,8 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "How many logins may wait for `limits.password_checks`; further ones are refused as busy. 10000: all devices of a large site at once.";
     "security.logins.remember" security.logins.remember, "time", AtOnce,
         "How long a password is remembered that was right, as a keyed hash in memory, so that clients that come back cost nothing; 0 for not at all. 5m: outlasts a failure of the network.";
+    "security.logins.delay" security.logins.delay, "time", AtOnce,
+        "How long the answer to a wrong password, token or unknown user is put off, at most half of `limits.connect_timeout`. No thread waits with it. 0s: what slows guessing down is the hash, and `limits.connections_per_address`; each refusal that waits holds a connection.";
     "security.denied_publish" security.denied_publish, "", AtOnce,
         "What a publish that is not allowed does to a client before 5.0, which cannot be told a reason. It is acknowledged and goes nowhere, as in Mosquitto.";
     "security.denied_subscribe" security.denied_subscribe, "", AtOnce,

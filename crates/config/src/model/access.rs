@@ -125,11 +125,13 @@ pub struct Logins {
     pub queue: u32,
     /// How long a password is remembered that was right; zero for not at all.
     pub remember: Duration,
+    /// How long a refused login waits for its answer.
+    pub delay: Duration,
 }
 
 impl Default for Logins {
     fn default() -> Self {
-        Self { queue: 10_000, remember: Duration::from_secs(300) }
+        Self { queue: 10_000, remember: Duration::from_secs(300), delay: Duration::ZERO }
     }
 }
 

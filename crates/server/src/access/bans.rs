@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dunlin_access::ban::{Ban, BanList, Flapping, FlappingLimits, Target};
 use dunlin_access::{Fault, Severity, UnixSeconds};
@@ -90,6 +91,11 @@ impl Bans {
             within: seconds(within),
             seconds: seconds(ban_for),
         })
+    }
+
+    /// How long a client identifier is kept out that is fought for; `None` if nobody watches.
+    pub(super) fn time_for_fights(&self) -> Option<Duration> {
+        self.flapping.as_ref().map(|_| Duration::from_secs(self.limits.ban_for))
     }
 
     pub(super) fn insert(

@@ -1,5 +1,6 @@
 //! What whoever runs the server can do about access while it runs.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +77,26 @@ impl Accesses {
     pub(super) fn save_bans(&self) {
         if let Some(shared) = self.shared.get().and_then(std::sync::Weak::upgrade) {
             shared.accesses.send_to_desk(Task::SaveBans);
+        }
+    }
+
+    /// Two clients take an identifier from each other: that one is kept out as if it were flapping, where
+    /// that is watched for.
+    pub(crate) fn note_fight(&self, client: &str, addresses: [SocketAddr; 2]) {
+        let Some(time) = self.bans.lock().time_for_fights() else { return };
+        let [one, other] = addresses.map(|address| address.ip().to_canonical());
+        if one == other {
+            // It may be one client whose connections break; how often it comes is counted.
+            return;
+        }
+        let reason = format!("two clients fight for it, from {one} and {other}");
+        match self.ban(Target::ClientId(client.into()), &reason, Some(time)) {
+            Ok(()) => {
+                tracing::warn!("client {client:?} is banned for {} s: {reason}", time.as_secs())
+            }
+            Err(why) => {
+                tracing::warn!("client {client:?}: {reason}, and it cannot be banned: {why}")
+            }
         }
     }
 

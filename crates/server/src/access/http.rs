@@ -4,6 +4,8 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use dunlin_access::Fault;
 use dunlin_access::acl::Grants;
 use dunlin_broker::Question;
@@ -139,15 +141,19 @@ fn authorities() -> RootCerts {
 
 /// What the service is told about a login.
 fn describe(question: &Question, listener: &str) -> Value {
-    let password = question.password.as_deref().map(String::from_utf8_lossy);
+    let password = question.password.as_deref();
+    let text = password.and_then(|password| std::str::from_utf8(password).ok());
     let mut value = json!({
         "client_id": &*question.client_id,
         "username": question.username.as_deref(),
-        "password": password,
+        "password": text,
         "address": question.address.ip().to_string(),
         "port": question.address.port(),
         "listener": listener,
     });
+    if let Some(bytes) = password.filter(|_| text.is_none()) {
+        value["password_base64"] = STANDARD.encode(bytes).into();
+    }
     if let Some(shown) = &question.certificate {
         value["certificate"] = json!({
             "common_name": shown.common_name.as_deref(),

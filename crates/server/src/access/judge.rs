@@ -52,15 +52,49 @@ impl From<Refusal> for Step {
 impl Accesses {
     /// Answers a question, unless that takes longer: then the verdict comes as a parcel.
     pub(crate) fn ask(self: &Arc<Self>, shard: u16, question: Question) -> Option<Verdict> {
+        self.ask_for(shard, question, false)
+    }
+
+    /// The same once more: what was answered first is too old.
+    pub(crate) fn ask_again(self: &Arc<Self>, shard: u16, question: Question) -> Option<Verdict> {
+        self.ask_for(shard, question, true)
+    }
+
+    fn ask_for(self: &Arc<Self>, shard: u16, question: Question, again: bool) -> Option<Verdict> {
+        // Before anything is looked at that an expulsion may have changed.
+        let expulsions = self.expulsions();
         let book = self.book();
         match self.judge(shard, &book, &question) {
-            Step::Done(verdict) => Some(verdict),
+            Step::Done(verdict) => {
+                let verdict = self.count_in(&book, &question, again, verdict);
+                self.hold_back(shard, question.connection, &book, verdict)
+            }
             Step::Work(proof) => {
-                let since = Instant::now();
-                let login = Login { shard, question, book, proof: *proof, since };
+                let (since, proof) = (Instant::now(), *proof);
+                let login = Login { shard, question, book, proof, since, expulsions, again };
                 self.send_to_work(login).map(Verdict::Deny)
             }
         }
+    }
+
+    /// Counts who comes in, once, for who comes in too often.
+    pub(super) fn count_in(
+        &self,
+        book: &Book,
+        question: &Question,
+        again: bool,
+        verdict: Verdict,
+    ) -> Verdict {
+        let Verdict::Allow(admitted) = &verdict else { return verdict };
+        let id = admitted.client_id.as_deref().unwrap_or(&question.client_id);
+        if again || question.again || id.is_empty() {
+            return verdict;
+        }
+        let Some(refusal) = self.bans.lock().connected(id, unix_now()) else { return verdict };
+        let label = book.world.gate(question.entry.number).map_or("", |gate| &gate.label);
+        tracing::warn!("client {id:?} at listener {label}: {refusal}");
+        self.save_bans();
+        Verdict::Deny(refusal)
     }
 
     fn judge(&self, shard: u16, book: &Arc<Book>, question: &Question) -> Step {
@@ -131,7 +165,11 @@ impl Accesses {
         }
         // Nobody knows this user. It is found out as slowly as if somebody did.
         if let Some(passwords) = passwords {
-            return self.by_password(book, question, passwords.file.attempt(user), Way::Password);
+            let attempt = match dynamic {
+                Some(dynamic) => dynamic.attempt_beside(&passwords.file, user),
+                None => passwords.file.attempt(user),
+            };
+            return self.by_password(book, question, attempt, Way::Password);
         }
         if let Some(dynamic) = dynamic {
             let attempt = dynamic.attempt(user, &question.client_id);
@@ -289,17 +327,8 @@ impl Accesses {
         }
         let now = unix_now();
         let id = client_id.as_deref().unwrap_or(sent);
-        let mut bans = self.bans.lock();
-        let mut refusal = bans.check(None, id, username.as_deref(), now);
-        if refusal.is_none() && !question.again && !id.is_empty() {
-            refusal = bans.connected(id, now);
-        }
-        drop(bans);
-        if let Some(refusal) = refusal {
-            if matches!(refusal, Refusal::Flapping { .. }) {
-                tracing::warn!("client {id:?} at listener {}: {refusal}", gate.label);
-                self.save_bans();
-            }
+        let banned = self.bans.lock().check(None, id, username.as_deref(), now);
+        if let Some(refusal) = banned {
             return Verdict::Deny(refusal);
         }
         Verdict::Allow(Admitted { username, client_id, claims: Some(pass), auth_data, expires })

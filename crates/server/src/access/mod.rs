@@ -17,6 +17,7 @@ mod handle;
 mod http;
 mod judge;
 mod lane;
+mod later;
 mod load;
 mod random;
 mod remembered;
@@ -49,6 +50,7 @@ use bans::Bans;
 use book::{Book, Pass, Way};
 use exchanges::Exchanges;
 use lane::Lane;
+use later::Later;
 use remembered::Remembered;
 use tokens::Remote;
 use work::{Login, Task};
@@ -68,6 +70,9 @@ pub(crate) struct Accesses {
     /// Whether shards ask who clients are. Once they do, they go on.
     asks: AtomicBool,
     generations: AtomicU64,
+    /// How often connections were ended that may not be there any more. Counted before they are: a verdict that
+    /// was asked for before is too old.
+    expulsions: AtomicU64,
     /// Held while a book is made from the one before.
     changing: Mutex<()>,
     /// A lock and not a message: a CONNECT looks into it for a moment.
@@ -82,6 +87,8 @@ pub(crate) struct Accesses {
     hooks: Arc<Lane<Login>>,
     /// For changes, one after the other.
     desk: Arc<Lane<Task>>,
+    /// For refusals that are not said at once.
+    later: Later,
     /// Whether the server stops, for who sleeps.
     ending: Mutex<bool>,
     ended: Condvar,
@@ -123,6 +130,7 @@ impl Accesses {
             guards: AtomicBool::new(restricts),
             asks: AtomicBool::new(asks),
             generations: AtomicU64::new(1),
+            expulsions: AtomicU64::new(0),
             changing: Mutex::default(),
             bans: Mutex::new(bans),
             remembered: Remembered::new(),
@@ -132,6 +140,7 @@ impl Accesses {
             logins: Arc::new(Lane::new("logins")),
             hooks: Arc::new(Lane::new("hooks")),
             desk: Arc::new(Lane::new("access")),
+            later: Later::default(),
             ending: Mutex::new(false),
             ended: Condvar::new(),
             patience,
@@ -155,6 +164,7 @@ impl Accesses {
         self.logins.close();
         self.hooks.close();
         self.desk.close();
+        self.forget_later();
         *self.ending.lock() = true;
         self.ended.notify_all();
     }
@@ -192,8 +202,14 @@ impl Accesses {
         }
     }
 
-    /// Ends connections on all shards.
+    /// Counts how often [`Self::expel`] was called, for whoever wants to know whether it was since.
+    pub(crate) fn expulsions(&self) -> u64 {
+        self.expulsions.load(Ordering::Acquire)
+    }
+
+    /// Ends connections on all shards; whoever is about to come in is judged anew.
     pub(crate) fn expel(&self, whom: &Expulsion) {
+        self.expulsions.fetch_add(1, Ordering::AcqRel);
         self.post_all(|| Parcel::Expel(Arc::clone(whom)));
     }
 

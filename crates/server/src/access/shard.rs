@@ -7,6 +7,7 @@ use dunlin_broker::{Guarded, Time, View};
 
 use super::book::Book;
 use crate::shard::Shard;
+use crate::shared::Asked;
 
 /// The rules of a turn, as the broker takes them.
 pub(crate) fn guarded(book: Option<&Arc<Book>>) -> Option<Guarded<'_>> {
@@ -19,6 +20,25 @@ impl Shard<'_> {
         let mut settings = self.broker.settings().clone();
         settings.authenticate = true;
         self.broker.reconfigure(settings);
+    }
+
+    /// Takes in the verdicts that have come. Whatever ends connections is counted before it is sent, so what it
+    /// had to be asked about is asked again if there was any since; and if not, it comes after the verdict,
+    /// and finds the client there.
+    pub(crate) fn hear_verdicts(&mut self) {
+        let mut answers = mem::take(&mut self.lists.answers);
+        for (id, verdict, asked) in answers.drain(..) {
+            let accesses = &self.shared.accesses;
+            let is_old = |asked: &Asked| asked.expulsions != accesses.expulsions();
+            let verdict = match asked.filter(|asked| is_old(asked)) {
+                Some(asked) => accesses.ask_again(self.number, asked.question),
+                None => Some(*verdict),
+            };
+            if let Some(verdict) = verdict {
+                self.broker.answer(id, verdict);
+            }
+        }
+        self.lists.answers = answers;
     }
 
     /// Asks who the clients are that want to come in, and lets those go on that are known at once.
@@ -47,3 +67,6 @@ impl Shard<'_> {
         self.lists.controls = controls;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use super::http::{Allowed, Answer};
 use super::judge::Entrant;
 use super::lane::Bounds;
 use super::{Accesses, unix_now};
-use crate::shared::Parcel;
+use crate::shared::{Asked, Parcel};
 
 /// Commands and changes of files that may wait. Each is at most one packet of an administrator.
 const TASKS: Bounds = Bounds { threads: 1, queue: 256 };
@@ -24,6 +24,10 @@ pub(super) struct Login {
     pub(super) book: Arc<Book>,
     pub(super) proof: Proof,
     pub(super) since: Instant,
+    /// [`Accesses::expulsions`] before anything was looked at.
+    pub(super) expulsions: u64,
+    /// Whether it was judged before.
+    pub(super) again: bool,
 }
 
 /// What is to be found out.
@@ -75,60 +79,41 @@ impl Accesses {
     }
 
     fn work(self: &Arc<Self>, login: Login) {
-        let (shard, connection) = (login.shard, login.question.connection);
         let waited = Instant::now().duration_since(login.since);
         // The broker has closed the connection by now: what others are still waited for comes first.
         let verdict = if waited > self.patience {
             let why = format!("the login has waited for {} s", waited.as_secs());
-            Some(Verdict::Deny(Refusal::Unavailable { by: by(&why) }))
+            Verdict::Deny(Refusal::Unavailable { by: by(&why) })
         } else {
-            self.prove(login)
+            let verdict = self.prove(&login);
+            self.count_in(&login.book, &login.question, login.again, verdict)
         };
-        if let Some(verdict) = verdict {
+        let Login { shard, question, book, expulsions, .. } = login;
+        let connection = question.connection;
+        if let Some(verdict) = self.hold_back(shard, connection, &book, verdict) {
+            let asked = Some(Box::new(Asked { question, expulsions }));
             let verdict = Box::new(verdict);
-            self.post(shard, Parcel::Answer { connection, verdict });
+            self.post(shard, Parcel::Answer { connection, verdict, asked });
         }
     }
 
-    /// Finds the verdict; `None` if it will come later.
-    fn prove(self: &Arc<Self>, login: Login) -> Option<Verdict> {
-        let Login { shard, question, book, proof, .. } = login;
+    /// Finds the verdict, by the book of the time when it was asked for.
+    fn prove(&self, login: &Login) -> Verdict {
+        let Login { question, book, proof, .. } = login;
         let password = question.password.as_deref();
-        let verdict = match proof {
+        match proof {
             Proof::Password { attempt, way, token } => {
                 let right = attempt.verify(password);
                 if let Some(token) = token.filter(|_| right) {
                     self.remembered.keep(token, book.world.logins.remember);
                 }
-                if right && !self.still_holds(&book, &question, way) {
-                    return self.ask(shard, question);
-                }
-                self.verified(&book, &question, right, way)
+                self.verified(book, question, right, *way)
             }
             Proof::Token => match (&book.world.tokens, password) {
-                (Some(tokens), Some(token)) => self.by_token(&book, &question, tokens, token),
+                (Some(tokens), Some(token)) => self.by_token(book, question, tokens, token),
                 _ => Verdict::Deny(Refusal::NotAuthorized { by: None }),
             },
-            Proof::Hook => self.by_hook(&book, &question),
-        };
-        if Arc::ptr_eq(&book.world, &self.book().world) {
-            Some(verdict)
-        } else {
-            // Everything was read anew meanwhile.
-            self.ask(shard, question)
-        }
-    }
-
-    /// Whether the login was not changed while it was checked.
-    fn still_holds(&self, book: &Book, question: &Question, way: Way) -> bool {
-        if way != Way::Dynamic {
-            return true;
-        }
-        let (listener, now) = (question.entry.number, self.book());
-        let user = question.username.as_deref().unwrap_or_default();
-        match (now.dynamic(listener), book.dynamic(listener)) {
-            (Some(now), Some(then)) => Arc::ptr_eq(now, then) || now.same_login(then, user),
-            _ => false,
+            Proof::Hook => self.by_hook(book, question),
         }
     }
 

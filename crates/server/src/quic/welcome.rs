@@ -157,7 +157,7 @@ impl Gateway {
         };
         let stream = TcpStream::from_std(OwnedFd::from(theirs).into());
         let socket = Socket { stream, transport: None, pass };
-        let moving = Box::new(Moving { socket, peer, unread: Vec::new() });
+        let moving = Box::new(Moving { socket, peer, expulsions: 0, unread: Vec::new() });
         let mailboxes = &self.shared.mailboxes;
         if let Some(mailbox) = mailboxes.get(self.next_shard % mailboxes.len()) {
             mailbox.post(Parcel::Connection(moving), 0);

@@ -1,5 +1,7 @@
 //! Who is kept out for a time.
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::client::{Client, Login};
@@ -104,4 +106,50 @@ fn many_refusals_of_one_cause_from_one_network_are_one_line_in_the_log() {
     let log = logged();
     let lines = log.lines().filter(|line| line.contains("flood-") && line.contains(" refused: "));
     assert_eq!(lines.count(), 1);
+}
+
+/// A client at an address of its own: all of 127.0.0.0/8 is this machine.
+fn connect_from(from: [u8; 4], server: &Server, id: &str) -> (TcpStream, u8) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+    socket.connect(&server.addresses[0].into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(&Login::nameless(id).packet(4)).unwrap();
+    let mut connack = [0; 4];
+    stream.read_exact(&mut connack).unwrap();
+    (stream, connack[3])
+}
+
+#[test]
+fn a_client_identifier_that_two_fight_for_is_kept_out_where_flapping_is_watched() {
+    for (watched, last) in [(true, 5), (false, 0)] {
+        let place = Place::new();
+        let flapping = if watched { "security.bans.flapping_connects = 100\n" } else { "" };
+        let server = place.serve(&format!("{flapping}{OPEN}"));
+        let mut held = Vec::new();
+        for round in 0..6_u8 {
+            held.push(connect_from([127, 0, 0, 1 + round % 2], &server, "dear"));
+        }
+        let mut tries = 0;
+        while server.handle().bans().is_empty() && watched {
+            tries += 1;
+            assert!(tries < 200);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(connect_from([127, 0, 0, 3], &server, "dear").1, last);
+        if watched {
+            let reason = server.handle().bans()[0].reason.clone();
+            assert!(reason.contains("127.0.0.1") && reason.contains("127.0.0.2"), "{reason}");
+        }
+    }
+}
+
+#[test]
+fn one_client_that_comes_back_fast_is_no_fight() {
+    let place = Place::new();
+    let server = place.serve(&format!("security.bans.flapping_connects = 100\n{OPEN}"));
+    let held: Vec<_> = (0..8).map(|_| connect_from([127, 0, 0, 1], &server, "shaky")).collect();
+    assert!(held.iter().all(|(_, reason)| *reason == 0));
+    assert_eq!(server.handle().bans(), []);
 }

@@ -4,6 +4,7 @@
 mod bans;
 mod certificates;
 mod client;
+mod delay;
 mod dynamic;
 #[allow(dead_code, reason = "shared with the tests of the transports, which need more of it")]
 #[path = "../../src/transport/pki.rs"]

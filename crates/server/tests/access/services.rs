@@ -126,3 +126,32 @@ fn a_service_that_is_not_there_lets_nobody_in() {
     let login = Login::new("c", "anna", "hush-anna");
     assert_eq!(Client::try_connect(server.addresses[0], 5, login).1, 0x88);
 }
+
+#[test]
+fn a_password_that_is_no_text_reaches_the_service_byte_by_byte() {
+    let service = Service::start(|request| {
+        let (_, body) = request.split_once("\r\n\r\n").unwrap();
+        let question: Value = serde_json::from_str(body).unwrap();
+        let expected = if question["username"] == "bytes" {
+            question["password"].is_null() && question["password_base64"] == "aP8AgA=="
+        } else {
+            question["password"] == "h\u{e9}\u{1}" && question.get("password_base64").is_none()
+        };
+        answer(200, if expected { r#"{"result":"allow"}"# } else { r#"{"result":"deny"}"# })
+    });
+    let server = Place::new().serve(&format!(
+        "security.http.url = 'http://{}/login'\nlistener = [{{ port = 1 }}]\n",
+        service.address
+    ));
+    let mut packet = Login::new("b", "bytes", "####").packet(4);
+    let at = packet.len() - 4;
+    packet[at..].copy_from_slice(&[b'h', 0xFF, 0, 0x80]);
+    let mut socket = TcpStream::connect(server.addresses[0]).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.write_all(&packet).unwrap();
+    let mut connack = [0; 4];
+    socket.read_exact(&mut connack).unwrap();
+    assert_eq!(connack, [0x20, 2, 0, 0]);
+    let login = Login::new("t", "text", "h\u{e9}\u{1}");
+    assert_eq!(Client::try_connect(server.addresses[0], 5, login).1, 0);
+}
