@@ -8,6 +8,7 @@
 
 pub mod acl;
 pub mod ban;
+pub mod control;
 pub mod dynsec;
 pub mod identifier;
 pub mod jwt;

@@ -82,21 +82,10 @@ impl Checker<'_> {
 
     /// What is understood, but not part of the broker yet: nobody is to find out by missing messages.
     fn undone(&mut self, config: &Config) {
-        for (asked, key, text) in [
-            (
-                !config.server.tcp_nodelay,
-                "server.tcp_nodelay",
-                "small packets are never held back here: the broker gathers what is due before it writes",
-            ),
-            (
-                config.server.control_api,
-                "server.control_api",
-                "this version does not answer `$CONTROL/broker/v1`; `dunlin ctl` tells about listeners and plugins",
-            ),
-        ] {
-            if asked {
-                self.note(config.places.get(key), key, text);
-            }
+        if !config.server.tcp_nodelay {
+            let key = "server.tcp_nodelay";
+            let text = "small packets are never held back here: the broker gathers what is due before it writes";
+            self.note(config.places.get(key), key, text);
         }
     }
 

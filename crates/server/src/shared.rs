@@ -98,7 +98,7 @@ pub(crate) enum Parcel {
         /// Which.
         connection: ConnId,
         /// Where it expects the answer.
-        topic: &'static str,
+        topic: Arc<str>,
         /// The answer.
         payload: Vec<u8>,
     },

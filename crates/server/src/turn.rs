@@ -68,7 +68,7 @@ impl Shard<'_> {
                     self.lists.answers.push((connection, verdict, asked));
                 }
                 Parcel::Reply { connection, topic, payload } => {
-                    self.broker.answer_control(now, connection, topic, &payload, view);
+                    self.broker.answer_control(now, connection, &topic, &payload, view);
                 }
                 Parcel::Review => self.begin_review(),
                 Parcel::Expel(whom) => self.broker.disconnect_where(now, &*whom, view),

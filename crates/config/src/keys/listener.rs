@@ -65,6 +65,8 @@ pub(super) const KEYS: &[Key<Listener>] = keys! { Listener;
         "The path that a WebSocket client must ask for. Default: any, as Mosquitto.";
     "websocket_origins" websocket.origins, "", NewConnections,
         "Web pages that may connect, as `https://example.com`. Default: all.";
+    "websocket_refusal" websocket.refusal, "", NewConnections,
+        "What other pages are told: HTTP status 403, as RFC 6455 has it, or nothing, as by Mosquitto. `\"close\"` where `websockets_origin` of a `mosquitto.conf` names them.";
     "trusted_proxies" websocket.trusted_proxies, "networks", NewConnections,
         "Networks whose `X-Forwarded-For` is believed. Default: none.";
     "quic_idle_timeout" quic.idle_timeout, "time", NewConnections,

@@ -341,8 +341,26 @@ pub struct WebSocket {
     pub path: Option<String>,
     /// Pages that may connect; empty for all.
     pub origins: Vec<String>,
+    /// What others are told.
+    pub refusal: OriginRefusal,
     /// Networks of proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<String>,
+}
+
+words! {
+    /// What a page is told that may not connect.
+    OriginRefusal {
+        /// HTTP status 403, as RFC 6455 has it.
+        Answer = "answer",
+        /// Nothing, as by Mosquitto: the connection is closed.
+        Close = "close",
+    }
+}
+
+impl Default for OriginRefusal {
+    fn default() -> Self {
+        Self::Answer
+    }
 }
 
 /// MQTT on QUIC.

@@ -26,8 +26,8 @@ pub use limits::{
     RefusalCodePolicy, Retained, WillDelayPolicy,
 };
 pub use listener::{
-    Address, CheckDates, ClientCertificate, Identity, IpVersion, Listener, Protocol, ProxyProtocol,
-    Quic, Tls, TlsVersion, Versions, WebSocket,
+    Address, CheckDates, ClientCertificate, Identity, IpVersion, Listener, OriginRefusal, Protocol,
+    ProxyProtocol, Quic, Tls, TlsVersion, Versions, WebSocket,
 };
 pub use log::{Log, LogType, LogTypes, SyslogFacility, Timestamps, Wording};
 

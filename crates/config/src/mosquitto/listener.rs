@@ -5,7 +5,9 @@ use dunlin_proto::Version;
 use super::line::{Line, number, within};
 use super::reader::Reader;
 use super::{MosquittoKey, Outcome, Repeat, Scope, answered, sets};
-use crate::model::{Address, IpVersion, Listener, Protocol, ProxyProtocol, Versions};
+use crate::model::{
+    Address, IpVersion, Listener, OriginRefusal, Protocol, ProxyProtocol, Versions,
+};
 use crate::problem::Weight;
 use crate::value::Limit;
 
@@ -67,7 +69,12 @@ const SETTING: &[MosquittoKey] = sets! {
     };
     "proxy_protocol_v2_require_tls" Listener "proxy_requires_tls" Allowed |r, l| { r.listener()?.proxy_requires_tls = l.flag()?; Ok(()) };
     "use_username_as_clientid" AnyListener "username_as_client_id" Allowed |r, l| { r.listener()?.username_as_client_id = l.flag()?; Ok(()) };
-    "websockets_origin" Listener "websocket_origins" Allowed |r, l| { r.listener()?.websocket.origins.push(l.text()?.into()); Ok(()) };
+    "websockets_origin" Listener "websocket_origins" Allowed |r, l| {
+        let websocket = &mut r.listener()?.websocket;
+        websocket.origins.push(l.text()?.into());
+        websocket.refusal = OriginRefusal::Close;
+        Ok(())
+    };
 };
 
 const ANSWERED: &[MosquittoKey] = &[

@@ -1,4 +1,5 @@
-//! Commands that change users, groups and roles at run time (`$CONTROL/dynamic-security/v1`).
+//! Commands: those that change users, groups and roles at run time (`$CONTROL/dynamic-security/v1`), and
+//! the others below `$CONTROL`.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use serde_json::Value;
 
 use super::connected::Connected;
 use super::work::Task;
-use super::{Accesses, Expulsion, files, random};
+use super::{Accesses, Expulsion, endpoint, files, random};
 use crate::shared::Parcel;
 
 /// What is answered in place of success when a change cannot be kept.
@@ -18,10 +19,22 @@ impl Accesses {
     /// Takes a command; the answer comes as a parcel.
     pub(crate) fn take_control(self: &Arc<Self>, shard: u16, control: Control) {
         if *control.topic == *COMMAND_TOPIC {
-            self.send_to_desk(Task::Control { shard, control });
-        } else {
-            tracing::debug!("client {:?}: nobody serves {}", control.who.client_id, control.topic);
+            return self.send_to_desk(Task::Control { shard, control });
         }
+        let world = &self.book().world;
+        let (topic, payload) = match &world.endpoint {
+            Some(endpoint) if *control.topic == *endpoint::COMMAND_TOPIC => {
+                let payload = endpoint.answer(&control.payload).into_bytes();
+                (endpoint::RESPONSE_TOPIC.into(), payload)
+            }
+            _ => {
+                let client = &control.who.client_id;
+                tracing::debug!("client {client:?}: nobody serves {}", control.topic);
+                let topic = format!("{}/response", control.topic).into();
+                (topic, endpoint::NOT_AVAILABLE.to_vec())
+            }
+        };
+        self.post(shard, Parcel::Reply { connection: control.connection, topic, payload });
     }
 
     /// Runs commands. What they change is on the disk when they are answered.
@@ -62,7 +75,7 @@ impl Accesses {
         }
         drop(changing);
         let (connection, payload) = (control.connection, outcome.response.into_bytes());
-        self.post(shard, Parcel::Reply { connection, topic: RESPONSE_TOPIC, payload });
+        self.post(shard, Parcel::Reply { connection, topic: RESPONSE_TOPIC.into(), payload });
         if !outcome.kicks.is_empty() {
             let kicks = outcome.kicks;
             let kicked = move |present: &Present<'_>| {

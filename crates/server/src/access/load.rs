@@ -14,6 +14,7 @@ use dunlin_access::{Fault, Severity};
 use dunlin_config::model::{Access, ClientIdUser, DeniedSubscribe, Listener};
 use dunlin_config::{Config, Place};
 
+use super::endpoint::Endpoint;
 use super::first;
 use super::http::Hook;
 use super::revoked::Revoked;
@@ -77,6 +78,7 @@ impl<'a> Loader<'a> {
             gates,
             elsewhere: None,
             dynamics: self.dynamics,
+            endpoint: Endpoint::of(config),
             tokens,
             hook,
             scram: security.scram,

@@ -10,6 +10,7 @@ mod bans;
 mod book;
 mod connected;
 mod dynamic;
+mod endpoint;
 mod exchanges;
 mod files;
 mod first;

@@ -13,6 +13,7 @@ use dunlin_broker::Certified;
 use dunlin_config::Config;
 use dunlin_config::model::{Identity, Logins};
 
+use super::endpoint::Endpoint;
 use super::http::Hook;
 use super::load::Loader;
 use super::revoked::Revoked;
@@ -25,6 +26,8 @@ pub struct World {
     /// What holds at listeners that are not among the gates.
     pub(super) elsewhere: Option<Gate>,
     pub(super) dynamics: Vec<DynamicFile>,
+    /// What answers `$CONTROL/broker/v1`.
+    pub(super) endpoint: Option<Endpoint>,
     pub(super) tokens: Option<Arc<Tokens>>,
     pub(super) hook: Option<Arc<Hook>>,
     /// Whether SCRAM-SHA-256 is offered.
@@ -102,6 +105,7 @@ impl World {
             gates: Vec::new(),
             elsewhere: Some(Gate::open()),
             dynamics: Vec::new(),
+            endpoint: None,
             tokens: None,
             hook: None,
             scram: false,
@@ -128,10 +132,10 @@ impl World {
             || !gates.all(Gate::lets_all_in)
     }
 
-    /// Whether there is anything that a client that was let in may not do.
+    /// Whether there is anything that a client that was let in may not do, or commands that it may give.
     pub(super) fn restricts(&self) -> bool {
         let mut gates = self.gates.iter().chain(&self.elsewhere);
-        gates.any(|gate| gate.dynamic.is_some() || !gate.rules.is_open())
+        self.endpoint.is_some() || gates.any(|gate| gate.dynamic.is_some() || !gate.rules.is_open())
     }
 }
 

@@ -7,8 +7,8 @@ use dunlin_access::ban::Network;
 use dunlin_broker::{Entry, Versions};
 use dunlin_config::Config;
 use dunlin_config::model::{
-    Address, CheckDates, ClientCertificate, IpVersion, Listener, Protocol, ProxyProtocol, Tls,
-    TlsVersion as ConfiguredVersion,
+    Address, CheckDates, ClientCertificate, IpVersion, Listener, OriginRefusal, Protocol,
+    ProxyProtocol, Tls, TlsVersion as ConfiguredVersion,
 };
 use dunlin_config::value::Limit;
 use dunlin_proto::QoS;
@@ -78,6 +78,7 @@ fn websocket(listener: &Listener) -> Result<Option<WebSocketOptions>, String> {
         Protocol::WebSockets => Ok(Some(WebSocketOptions {
             path: listener.websocket.path.clone(),
             origins: listener.websocket.origins.clone(),
+            answers_origins: listener.websocket.refusal == OriginRefusal::Answer,
             trusted_proxies: networks(&listener.websocket.trusted_proxies)?,
             ..WebSocketOptions::default()
         })),

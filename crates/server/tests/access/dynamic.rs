@@ -62,6 +62,32 @@ fn what_a_command_changes_holds_at_once_and_after_a_restart() {
 }
 
 #[test]
+fn the_broker_tells_its_listeners_and_a_topic_of_nobody_says_so() {
+    let toml = "persistence.enabled = false\nserver.control_api = true\nsecurity.allow_anonymous = true\n\
+                security.acl_file = 'DIR/acl'\nlistener = [{ port = 1 }]\n";
+    let place = Place::new();
+    place.write("acl", "topic readwrite $CONTROL/#\ntopic deny $CONTROL/secret/v1\n");
+    let server = Server::start(&place.config(toml));
+    let mut client = Client::connect(server.addresses[0], Login::nameless("c"));
+    assert_eq!(client.subscribe("$CONTROL/#"), 0);
+    let mut ask = |topic: &str, command: &str| {
+        let payload = format!(r#"{{"commands":[{{"command":"{command}"}}]}}"#);
+        assert_ne!(client.publish(topic, &payload), 0x87);
+        let (answered, answer) = client.receive();
+        assert_eq!(answered, format!("{topic}/response"));
+        serde_json::from_str::<Value>(&answer).unwrap()
+    };
+    let answer = ask("$CONTROL/broker/v1", "listListeners");
+    let listener = &answer["responses"][0]["data"]["listeners"][0];
+    assert_eq!((&listener["port"], &listener["tls"]), (&1.into(), &false.into()), "{answer}");
+    let answer = ask("$CONTROL/broker/v1", "listPlugins");
+    assert_eq!(answer["responses"][0]["data"]["plugins"], serde_json::json!([]));
+    let answer = ask("$CONTROL/nobody/v1", "listPlugins");
+    assert_eq!(answer["error"], "endpoint not available");
+    assert_eq!(client.publish("$CONTROL/secret/v1", "{}"), 0x87);
+}
+
+#[test]
 fn only_those_give_commands_who_may() {
     let place = place();
     let server = Server::start(&place.config(TOML));

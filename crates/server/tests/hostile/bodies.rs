@@ -54,6 +54,7 @@ pub(crate) fn websocket(bytes: &[u8], step: usize) {
     let options = WebSocketOptions {
         path: None,
         origins: vec!["https://example.com".into()],
+        answers_origins: false,
         trusted_proxies: trusted.to_vec(),
         maximum_request: 1_024,
     };

@@ -211,6 +211,22 @@ fn requests_for_something_else_are_answered_with_why() {
 }
 
 #[test]
+fn a_page_that_may_not_connect_is_told_nothing_if_so_configured() {
+    let options = WebSocketOptions {
+        origins: vec!["https://here.example".into()],
+        answers_origins: false,
+        ..WebSocketOptions::default()
+    };
+    let server = server(ListenerOptions { websocket: Some(options), ..free_port() });
+    let request = |page: &str| {
+        let headers = format!("Origin: https://{page}.example\r\nSec-WebSocket-Protocol: mqtt\r\n");
+        answer_of(&mut websocket(server.address, &headers))
+    };
+    assert_eq!(request("evil"), "");
+    assert!(request("here").starts_with("HTTP/1.1 101 "));
+}
+
+#[test]
 fn a_proxy_says_who_the_client_is_and_nobody_else_may() {
     let proxied = |from: &str| ListenerOptions {
         proxy: Some(ProxyOptions {

@@ -7,11 +7,10 @@ mod roles;
 use serde_json::{Value, json};
 
 use crate::Random;
+use crate::control;
 use crate::dynsec::file::{Object, integer, priority, text};
 use crate::dynsec::state::{Defaults, Dynsec, Ranked, Texts};
 
-/// More commands than this in one message are not run: each may hash a password.
-const COMMANDS_MAX: usize = 1000;
 /// Bytes of the longest name: no MQTT string is longer.
 const NAME_MAX: usize = 65535;
 
@@ -40,14 +39,6 @@ pub enum Kick {
 /// Why a command was not done, in the plugin's words: tools compare them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum CommandError {
-    #[error("Payload not valid JSON")]
-    NotJson,
-    #[error("Command not an object")]
-    NotAnObject,
-    #[error("Missing command")]
-    MissingCommand,
-    #[error("Invalid correlationData data type.")]
-    CorrelationData,
     #[error("Unknown command")]
     Unknown,
     #[error("Invalid/missing {0}")]
@@ -94,8 +85,6 @@ enum CommandError {
     AclNotFound,
     #[error("Internal error")]
     Internal,
-    #[error("Too many commands")]
-    TooMany,
 }
 
 /// Data for the answer, if the command has any.
@@ -143,56 +132,22 @@ impl Dynsec {
     ) -> Outcome {
         let (kicks, log) = (Vec::new(), Vec::new());
         let mut run = Run { state: self, connections, random, changed: false, kicks, log };
-        let responses = match serde_json::from_slice::<Value>(payload) {
-            Err(_) => vec![failure("Unknown command", CommandError::NotJson)],
-            Ok(value) => match value.get("commands").and_then(Value::as_array) {
-                None => vec![failure("Unknown command", CommandError::Field("commands"))],
-                Some(commands) if commands.len() > COMMANDS_MAX => {
-                    vec![failure("Unknown command", CommandError::TooMany)]
-                }
-                Some(commands) => commands.iter().map(|command| run.command(command)).collect(),
-            },
-        };
+        let response = control::answer(payload, |name, object| {
+            let answer = run.dispatch(name, object);
+            run.log.push(log_line(name, object, &answer));
+            answer.map_err(|error| error.to_string())
+        });
         let Run { state, changed, mut kicks, log, .. } = run;
         kicks.sort_unstable();
         kicks.dedup();
         if changed {
             state.generation += 1;
         }
-        let response = json!({ "responses": responses }).to_string();
         Outcome { response, changed, kicks, log }
     }
 }
 
-fn failure(command: &str, error: CommandError) -> Value {
-    json!({ "command": command, "error": error.to_string() })
-}
-
 impl Run<'_, '_> {
-    fn command(&mut self, command: &Value) -> Value {
-        let Some(object) = command.as_object() else {
-            return failure("Unknown command", CommandError::NotAnObject);
-        };
-        let Some(name) = text(object, "command") else {
-            return failure("Unknown command", CommandError::MissingCommand);
-        };
-        let correlation = object.get("correlationData");
-        if correlation.is_some_and(|data| !data.is_string()) {
-            return failure(name, CommandError::CorrelationData);
-        }
-        let answer = self.dispatch(name, object);
-        self.log.push(log_line(name, object, &answer));
-        let mut response = match answer {
-            Ok(None) => json!({ "command": name }),
-            Ok(Some(data)) => json!({ "command": name, "data": data }),
-            Err(error) => failure(name, error),
-        };
-        if let Some(data) = correlation {
-            response["correlationData"] = data.clone();
-        }
-        response
-    }
-
     fn dispatch(&mut self, name: &str, object: &Object) -> Answer {
         match name.to_ascii_lowercase().as_str() {
             "getdetails" => self.get_details(),

@@ -253,6 +253,7 @@ impl WebSocket {
     fn refuse(&mut self, fault: WebSocketFault, out: &mut Vec<u8>) {
         self.partial = Vec::new();
         match fault {
+            WebSocketFault::Request(RequestFault::Origin) if !self.options.answers_origins => {}
             WebSocketFault::Request(fault) => out.extend_from_slice(fault.answer().as_bytes()),
             WebSocketFault::Frame(_) => self.close(1002, out),
             WebSocketFault::Text => self.close(1003, out),

@@ -14,6 +14,8 @@ pub struct WebSocketOptions {
     pub path: Option<String>,
     /// Pages that may connect, as `https://example.com`. Default: all.
     pub origins: Vec<String>,
+    /// Whether others get an answer that says so. Default: yes, as RFC 6455 has it.
+    pub answers_origins: bool,
     /// Proxies whose `X-Forwarded-For` is believed. Default: none.
     pub trusted_proxies: Vec<Network>,
     /// Bytes that a request may have. Default: 8192, as most web servers allow: cookies of a page
@@ -26,6 +28,7 @@ impl Default for WebSocketOptions {
         Self {
             path: None,
             origins: Vec::new(),
+            answers_origins: true,
             trusted_proxies: Vec::new(),
             maximum_request: 8_192,
         }
