@@ -367,6 +367,7 @@ impl Broker {
             keep_alive,
             clean_start: connect.clean_start,
             session_present,
+            user: session.who.username.clone(),
         });
     }
 

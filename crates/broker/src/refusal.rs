@@ -46,6 +46,11 @@ pub enum Refusal {
         /// Who decided.
         by: By,
     },
+    /// The user name is to come from its certificate, and there is none in it.
+    Nameless {
+        /// Who decided.
+        by: By,
+    },
     /// User name or password were wrong, or an exchange of proofs failed.
     BadUserNameOrPassword {
         /// Who decided.
@@ -134,6 +139,7 @@ impl Refusal {
             }
             Self::Version { .. } => ReasonCode::UnsupportedProtocolVersion,
             Self::AuthenticationMethod => ReasonCode::BadAuthenticationMethod,
+            Self::Nameless { .. } => ReasonCode::BadUserNameOrPassword,
             // 0x86 would say the same; what is sent is what clients know from Mosquitto.
             Self::Anonymous
             | Self::NotAuthorized { .. }
@@ -179,6 +185,7 @@ impl Refusal {
             Self::AuthenticationMethod => Cause::AuthMethod,
             Self::Anonymous => Cause::Anonymous,
             Self::NotAuthorized { .. } => Cause::NotAuthorized,
+            Self::Nameless { .. } => Cause::NotAuthorized,
             Self::NoLongerAllowed { .. } => Cause::NoLongerAllowed,
             Self::BadUserNameOrPassword { .. } => Cause::BadPassword,
             Self::Token { .. } => Cause::BadToken,
@@ -209,6 +216,7 @@ impl Refusal {
         match self {
             Self::IdentifierPolicy { by }
             | Self::NotAuthorized { by }
+            | Self::Nameless { by }
             | Self::NoLongerAllowed { by }
             | Self::BadUserNameOrPassword { by }
             | Self::Banned { by, .. }
@@ -240,6 +248,7 @@ impl fmt::Display for Refusal {
                 "it named no user, and nobody is let in without (allow_anonymous)",
             ),
             Self::NotAuthorized { .. } => f.write_str("not authorized"),
+            Self::Nameless { .. } => f.write_str("no user name"),
             Self::NoLongerAllowed { .. } => {
                 f.write_str("the rules have changed, and do not allow it any longer")
             }

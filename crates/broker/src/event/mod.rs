@@ -42,6 +42,8 @@ pub enum Event {
         clean_start: bool,
         /// Whether an earlier session was resumed.
         session_present: bool,
+        /// The user name, if it has one.
+        user: Option<Arc<str>>,
     },
     /// A connection ended before it was accepted.
     Refused {
@@ -299,6 +301,7 @@ impl fmt::Display for Event {
                 keep_alive,
                 clean_start,
                 session_present,
+                user: _,
             } => write!(
                 f,
                 "client {client:?} connected from {address} with {version}, keep alive {keep_alive} s, {} start, {}",
