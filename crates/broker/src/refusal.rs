@@ -112,6 +112,7 @@ impl RefusalCodes {
     pub(crate) const fn answers(self, broken: Violation) -> bool {
         use Violation::{
             StringContainsNul, StringNotUtf8, TopicNameEmpty, TopicNameWildcard, TopicTooLong,
+            Truncated,
         };
         matches!(self, Self::Telling)
             || !matches!(
@@ -121,6 +122,7 @@ impl RefusalCodes {
                     | TopicNameEmpty
                     | TopicNameWildcard
                     | TopicTooLong
+                    | Truncated
             )
     }
 }

@@ -160,16 +160,21 @@ fn a_will_to_a_topic_of_the_brokers_own_is_refused() {
 }
 
 #[test]
-fn a_connect_with_a_broken_string_is_answered_unless_mosquittos_codes_are_asked_for() {
+fn a_broken_connect_of_5_0_is_answered_unless_mosquittos_codes_are_asked_for() {
     for (refusal_codes, expected) in
         [(RefusalCodes::Telling, vec![0x20, 3, 0, 0x81, 0]), (RefusalCodes::Mosquitto, vec![])]
     {
         let settings = Settings { refusal_codes, ..Settings::default() };
         let mut world = World::with(settings, 1);
-        let client = world.open();
-        world.send_bytes(client, b"\x10\x0F\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x02c\0");
-        assert!(!world.is_open(client));
-        assert_eq!(world.take_frames(client).concat(), expected);
+        for body in [
+            b"\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x02c\0",
+            b"\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x03cc",
+        ] {
+            let client = world.open();
+            world.send_bytes(client, &[b"\x10\x0F", &body[..]].concat());
+            assert!(!world.is_open(client));
+            assert_eq!(world.take_frames(client).concat(), expected);
+        }
     }
 }
 
