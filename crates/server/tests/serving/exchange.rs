@@ -64,6 +64,24 @@ fn what_follows_connect_at_once_moves_with_the_connection() {
 }
 
 #[test]
+fn what_a_client_sent_last_is_read_before_it_connects_again() {
+    let server = Server::with_shards(2);
+    let mut watcher = Wire::connect(&server, "watcher");
+    watcher.subscribe("last", 0);
+    // On the other shard than the one that accepts, or on the same.
+    for id in ["one", "two"] {
+        let mut client = Wire::resume(&server, id, false);
+        for round in 0..300 {
+            let message = publish("last", 0, 0, format!("{id} {round}").as_bytes());
+            client.send(&message);
+            drop(client);
+            client = Wire::resume(&server, id, true);
+            watcher.expect(&message);
+        }
+    }
+}
+
+#[test]
 fn a_newer_connection_takes_over_wherever_it_arrives() {
     let server = Server::with_shards(3);
     let mut clients: Vec<_> =
