@@ -82,6 +82,13 @@ impl Shard<'_> {
         let options = self.shared.why.options();
         // Behind a proxy, where it comes from is not known yet.
         pass.is_announced = rules.layers.announces(address.ip());
+        let banned = match pass.is_announced {
+            false => self.shared.accesses.banned(address.ip()),
+            true => None,
+        };
+        if let Some(banned) = banned.as_ref().filter(|_| rules.layers.tls.is_some()) {
+            return entrance.tell(now, address, banned);
+        }
         let crowded = match pass.is_announced {
             false => self.shared.why.crowd.enter(now, address.ip(), options.bounds()),
             true => Ok(None),
@@ -98,6 +105,7 @@ impl Shard<'_> {
             Err(reached) => Some(reached),
         };
         let admission = admit(self.shared, &rules, before, crowded);
+        let admission = banned.map_or(admission, Admission::Refuse);
         let peer = Peer { admission, entry: Arc::clone(&rules.entry), ..Peer::new(address) };
         let socket = Socket { stream, transport, pass };
         if rules.layers.tls.is_none() {

@@ -67,10 +67,22 @@ impl Shard<'_> {
         let into = if is_long { &mut connection.partial } else { &mut *plain };
         let known = into.len();
         let bytes = &mut raw[..front + read];
-        let received = transport.received(bytes, into);
+        let said = match transport.hear_proxy(bytes) {
+            Ok(said) => said,
+            Err(fault) => return self.refuse_layers(now, id, &fault),
+        };
+        if said > 0 && !transport.is_plain() {
+            let address = transport.known().address;
+            if let Some(banned) = self.shared.accesses.banned(address.ip()) {
+                // No handshake for it.
+                connection.pass.entrance.tell(now, address, &banned);
+                return self.end_layers(id);
+            }
+        }
+        let received = transport.received(&mut bytes[said..], into);
         let news = into.len() > known;
         let used = match received {
-            Ok(used) => used,
+            Ok(used) => said + used,
             Err(fault) => return self.refuse_layers(now, id, &fault),
         };
         keep(&mut transport.raw, &bytes[used..]);
@@ -147,6 +159,9 @@ impl Shard<'_> {
             match why.crowd.enter(now, address.ip(), why.options().bounds()) {
                 Ok(counted) => pass.counted = counted,
                 Err(reached) => self.broker.unwelcome(id, Refusal::Limit(reached)),
+            }
+            if let Some(banned) = self.shared.accesses.banned(address.ip()) {
+                self.broker.unwelcome(id, banned);
             }
         }
         // Behind the header of a proxy, the rest is as plain as any; what came with it is in `plain`.

@@ -28,6 +28,7 @@ mod tokens;
 mod work;
 mod world;
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
@@ -35,7 +36,7 @@ use std::time::{Duration, SystemTime};
 
 use dunlin_access::UnixSeconds;
 use dunlin_access::dynsec::Dynsec;
-use dunlin_broker::{End, Present, Settings};
+use dunlin_broker::{End, Present, Refusal, Settings};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 pub use bans::Banned;
@@ -201,6 +202,13 @@ impl Accesses {
             mailbox.post(parcel, 0);
             mailbox.ring();
         }
+    }
+
+    /// Whether an address is kept out, before anything is read from there.
+    pub(crate) fn banned(&self, address: IpAddr) -> Option<Refusal> {
+        // Who has a ban asks; most have none, and connections are not to queue for a lock then.
+        let may_be = self.asks.load(Ordering::Acquire);
+        may_be.then(|| self.bans.lock().check(Some(address), "", None, unix_now())).flatten()
     }
 
     /// Counts how often [`Self::expel`] was called, for whoever wants to know whether it was since.

@@ -52,6 +52,10 @@ impl Gateway {
                 return self.refuse(incoming);
             }
         };
+        if let Some(banned) = self.shared.accesses.banned(address.ip()) {
+            self.entrance.tell(time, address, &banned);
+            return self.refuse(incoming);
+        }
         match self.shared.why.crowd.enter(time, address.ip(), bounds) {
             Ok(counted) => pass.counted = counted,
             Err(reached) => {

@@ -144,6 +144,21 @@ impl Transport {
         self.tls.as_ref().map(|tls| tls.was_resumed())
     }
 
+    /// Takes the header of a proxy from `bytes`, if it is still to come and all there; says how long it is. From
+    /// then on it is known from where the client comes, before it has said anything itself.
+    pub(crate) fn hear_proxy(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
+        let Some(version) = self.proxy.filter(|_| !self.finished) else { return Ok(0) };
+        let Some(header) = proxy::parse(bytes, version)? else { return Ok(0) };
+        let length = header.length;
+        self.proxy = None;
+        self.learn_from_proxy(header);
+        if self.is_plain() {
+            // Who it is counts from here on, whether it says anything or not.
+            self.stage = Stage::Open;
+        }
+        Ok(length)
+    }
+
     /// Takes `bytes` of the socket and appends the MQTT in them to `plain`; says how many were used.
     /// What is to be answered is in `out`, also after a fault.
     pub(crate) fn received(
@@ -154,16 +169,9 @@ impl Transport {
         if self.finished {
             return Ok(bytes.len());
         }
-        let mut used = 0;
-        if let Some(version) = self.proxy {
-            let Some(header) = proxy::parse(bytes, version)? else { return Ok(0) };
-            used = header.length;
-            self.proxy = None;
-            self.learn_from_proxy(header);
-            if self.is_plain() {
-                // Who it is counts from here on, whether it says anything or not.
-                self.stage = Stage::Open;
-            }
+        let mut used = self.hear_proxy(bytes)?;
+        if self.proxy.is_some() {
+            return Ok(0);
         }
         let bytes = &mut bytes[used..];
         if bytes.is_empty() {

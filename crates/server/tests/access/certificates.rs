@@ -217,3 +217,49 @@ fn a_certificate_beside_a_password_changes_nothing() {
     assert_eq!(reason(Login::new("c", "anna", "hush-bert")).unwrap(), 0x87);
     assert_eq!(reason(Login::nameless("c")).unwrap(), 0x87);
 }
+
+#[test]
+fn a_banned_address_gets_no_handshake() {
+    let (place, pki) = (Place::new(), Pki::new());
+    let server = serve(&place, &pki, "");
+    let config = client(&pki, None);
+    let connect = || {
+        let login = Login::new("c", "anna", "hush-anna");
+        Client::try_encrypted(server.addresses[0], &config, login).map(|(_, reason)| reason)
+    };
+    assert_eq!(connect().unwrap(), 0);
+    server.handle().ban("address:127.0.0.1", "a guest", None).unwrap();
+    assert!(connect().is_err());
+    let report = &server.handle().listeners()[0];
+    assert_eq!(report.full_handshakes + report.resumed_handshakes, 1);
+    assert_eq!(server.handle().unban("address:127.0.0.1"), Ok(true));
+    assert_eq!(connect().unwrap(), 0);
+}
+
+#[test]
+fn behind_a_proxy_a_ban_is_for_whom_it_names_before_any_handshake() {
+    use std::io::{Read as _, Write as _};
+    let (place, pki) = (Place::new(), Pki::new());
+    let more = "proxy_protocol = 'v1'\nproxy_from = ['127.0.0.1']\n";
+    let server = serve(&place, &pki, more);
+    server.handle().ban("address:192.0.2.7", "a guest", None).unwrap();
+    // What a client says first; a server that goes on answers it.
+    let config = client(&pki, None);
+    let hello = || {
+        let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+        let mut tls = rustls::ClientConnection::new(Arc::clone(&config), name).unwrap();
+        let mut hello = Vec::new();
+        tls.write_tls(&mut hello).unwrap();
+        hello
+    };
+    let answered = |source: &str| {
+        let mut socket = std::net::TcpStream::connect(server.addresses[0]).unwrap();
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        write!(socket, "PROXY TCP4 {source} 127.0.0.1 4711 8883\r\n").unwrap();
+        socket.write_all(&hello()).unwrap();
+        // An end or a reset, with nothing before.
+        socket.read(&mut [0; 64]).unwrap_or(0) > 0
+    };
+    assert!(answered("192.0.2.8"));
+    assert!(!answered("192.0.2.7"));
+}
