@@ -6,7 +6,6 @@ use dunlin_proto::packet::Ack;
 use dunlin_proto::qos::PacketId;
 use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::version::Version;
-use dunlin_proto::window::Received;
 
 use crate::broker::Broker;
 use crate::commons::View;
@@ -30,7 +29,7 @@ impl Broker {
         match kind {
             AckKind::PubAck => self.acknowledged(now, slot, packet_id, view),
             AckKind::PubRec if ack.reason.is_error() => self.refused(now, slot, packet_id, view),
-            AckKind::PubRec => self.received(slot, packet_id),
+            AckKind::PubRec => self.hub.received(self.session_at(slot), slot, packet_id),
             AckKind::PubRel => self.released(now, slot, packet_id, view),
             AckKind::PubComp => self.completed(now, slot, packet_id, view),
         }
@@ -72,25 +71,6 @@ impl Broker {
             self.hub.stats.queued_messages -= 1;
             self.go_on(now, session, view);
         }
-    }
-
-    /// [MQTT-4.3.3-4]: the client has it, so only its release is repeated from now on.
-    fn received(&mut self, slot: u32, packet_id: PacketId) {
-        let session = self.session_at(slot);
-        if let Some(held) = self.hub.sessions.at_mut(session)
-            && let Some(outbound) = held.outbound.as_mut()
-            && let Received::First(done) = outbound.window.received(packet_id)
-        {
-            if held.keeps {
-                let (number, id) = (held.number, done.message.id());
-                self.hub.journal.write(&Record::Received { number, packet_id, id });
-            }
-            outbound.landed(&done.message);
-            self.hub.pool.recycle(done.message);
-        }
-        // Else a restart could send the message again after the client has forgotten it.
-        let promises = self.hub.number(session) != 0;
-        self.hub.answer(slot, AckKind::PubRel, packet_id, ReasonCode::Success, promises);
     }
 
     /// [MQTT-4.3.3-11]: now the message goes on its way.

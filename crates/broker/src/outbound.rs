@@ -5,7 +5,8 @@ use std::sync::Arc;
 use dunlin_proto::Time;
 use dunlin_proto::codec::{self, AckKind};
 use dunlin_proto::qos::{PacketId, QoS};
-use dunlin_proto::window::Resend;
+use dunlin_proto::reason::ReasonCode;
+use dunlin_proto::window::{Received, Resend};
 
 use crate::commons::View;
 use crate::durable::{Spilled, What};
@@ -13,7 +14,7 @@ use crate::event::{Cause, Drop};
 use crate::guard::Action;
 use crate::hub::Hub;
 use crate::incoming::{Form, Incoming};
-use crate::journal::Target;
+use crate::journal::{Record, Target};
 use crate::router::{GroupId, Subscriber};
 use crate::session::{Copy, Outbound};
 use crate::settings::{QueueFull, Settings};
@@ -293,7 +294,7 @@ impl Hub {
         };
         let who = Arc::clone(&session.who);
         if !self.check(now, &who, Action::Deliver, &copy.message.topic, view).allowed {
-            self.give_up(slot, packet_id);
+            self.take_back(slot, packet_id);
             return;
         }
         let form = Form {
@@ -304,8 +305,39 @@ impl Hub {
             identifier: copy.identifier,
         };
         if !self.write_one(now, connection, form, &Incoming::of(&copy.message)) {
-            self.give_up(slot, packet_id);
+            self.take_back(slot, packet_id);
         }
+    }
+
+    /// A message that was sent before cannot be sent again to this client. It may have the packet identifier of
+    /// one at QoS 2 and wait for its release, without which it would take the next message under it for the same.
+    fn take_back(&mut self, slot: u32, packet_id: PacketId) {
+        let Some(session) = self.sessions.at(slot) else { return };
+        let Some(outbound) = session.outbound.as_ref() else { return };
+        match outbound.window.get(packet_id) {
+            Some(Resend::Publish { qos: QoS::ExactlyOnce, .. }) => {
+                self.received(slot, session.connection, packet_id);
+            }
+            _ => self.give_up(slot, packet_id),
+        }
+    }
+
+    /// The client has a QoS 2 message, so only its release is repeated from now on [MQTT-4.3.3-4].
+    pub(crate) fn received(&mut self, session: u32, connection: u32, packet_id: PacketId) {
+        if let Some(held) = self.sessions.at_mut(session)
+            && let Some(outbound) = held.outbound.as_mut()
+            && let Received::First(done) = outbound.window.received(packet_id)
+        {
+            if held.keeps {
+                let (number, id) = (held.number, done.message.id());
+                self.journal.write(&Record::Received { number, packet_id, id });
+            }
+            outbound.landed(&done.message);
+            self.pool.recycle(done.message);
+        }
+        // Else a restart could send the message again after the client has forgotten it.
+        let promises = self.number(session) != 0;
+        self.answer(connection, AckKind::PubRel, packet_id, ReasonCode::Success, promises);
     }
 
     /// A QoS 2 message whose packet identifier is durable now.

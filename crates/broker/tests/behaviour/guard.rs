@@ -356,6 +356,24 @@ fn what_was_in_flight_is_judged_before_it_is_sent_again() {
 }
 
 #[test]
+fn the_packet_identifier_of_a_qos_2_message_that_may_not_be_sent_again_is_released() {
+    let mut world = World::new();
+    world.rules.allow_all();
+    let reader = world.connect(user("reader").persistent(1000));
+    world.subscribe(reader, "#", QoS::ExactlyOnce);
+    let writer = world.connect(user("writer"));
+    world.publish(writer, "a", "x", QoS::ExactlyOnce, 1);
+    world.pubrel(writer, 1);
+    assert_eq!(world.take(reader), ["a x q2 #1"]);
+    world.cut(reader);
+    world.rules.deny("reader", Action::Deliver, "a");
+    let reader = world.connect(user("reader").persistent(1000));
+    assert_eq!(world.take(reader), ["PubRel #1"], "its PUBREC may have been lost");
+    world.pubcomp(reader, 1);
+    assert_eq!(world.sum(|stats| stats.queued_messages), 0);
+}
+
+#[test]
 fn whoever_comes_in_with_a_session_is_judged_by_the_own_name() {
     for shards in [1, 2] {
         let mut world = World::with_shards(shards);
