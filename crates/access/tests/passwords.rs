@@ -46,6 +46,14 @@ fn files_of_mosquitto_passwd_are_read() {
     }
 }
 
+#[test]
+fn an_empty_password_lets_nobody_in_whatever_the_file_says() {
+    let empty = Hash::create(Kind::Sha512, b"", &mut counting()).encode();
+    let (file, faults) = parse(&format!("anna:{empty}"));
+    assert_eq!(faults, [""; 0]);
+    assert!(!accepts(&file, "anna", ""));
+}
+
 /// What Mosquitto 2.0.11 does with each line was tried: where it says "removing entry" there is a
 /// fault here, and who may log in is the same.
 #[test]

@@ -140,6 +140,8 @@ fn password_files_are_changed_as_by_mosquitto_passwd() {
     assert!(text.starts_with("bob:$6$") && text.lines().count() == 1, "{text}");
     let weak = dunlin(here, &["passwd", "--strict", "-b", "users", "eve", "eve"]);
     assert!(!weak.status.success() && String::from_utf8_lossy(&weak.stderr).contains("user name"));
+    let line = dunlin(here, &["passwd", "-b", "-c", "-", "eve", "beside the river"]);
+    assert!(String::from_utf8_lossy(&line.stdout).starts_with("eve:$argon2id$"), "{line:?}");
     let missing = dunlin(here, &["passwd", "-D", "users", "nobody"]);
     assert_eq!(missing.status.code(), Some(1));
     let open = dunlin(here, &["audit"]);

@@ -102,6 +102,22 @@ pub fn change(path: &Path, change: &Change<'_>) -> Result<Vec<String>, KitError>
     }
 }
 
+/// The line of a user, as it stands in a password file.
+///
+/// # Errors
+/// The name cannot be one, or the password is empty.
+pub fn line(user: &str, password: &str, scheme: Scheme) -> Result<String, KitError> {
+    set("", user, password, scheme)
+}
+
+/// Whether a password file has a line for the user.
+///
+/// # Errors
+/// It cannot be read.
+pub fn has_user(path: &Path, user: &str) -> Result<bool, KitError> {
+    Ok(password::remove(&read(path)?, user).is_some())
+}
+
 /// What makes a password weak; nothing if it is good enough.
 #[must_use]
 pub fn advice(user: &str, password: &str) -> Vec<Weakness> {

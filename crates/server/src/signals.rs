@@ -10,6 +10,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::shared::{Shared, Stop};
 
+/// The first signal that is free for programs, on Linux with glibc and on that with musl one more. Mosquitto
+/// writes a report for its developers then, if it was built to.
+const SIGRTMIN: i32 = 34;
+
 /// What is done for SIGHUP.
 pub(crate) type Reload = Box<dyn FnMut() + Send>;
 
@@ -29,8 +33,8 @@ impl Signals {
     /// # Errors
     /// The system refuses the handlers.
     pub fn catch() -> io::Result<Self> {
-        // Scripts made for Mosquitto send SIGUSR1 and SIGUSR2, and nobody wants to die of them.
-        let all = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2];
+        // Scripts made for Mosquitto send the last three, and nobody wants to die of them.
+        let all = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGRTMIN];
         let hung_up = Arc::default();
         signal_hook::flag::register(SIGHUP, Arc::clone(&hung_up))?;
         Ok(Self { all: signal_hook::iterator::Signals::new(all)?, hung_up })
@@ -64,6 +68,7 @@ pub(crate) fn watch(
                     "SIGUSR2: {} connections",
                     shared.connections.load(Ordering::Relaxed)
                 ),
+                SIGRTMIN => tracing::info!("SIGRTMIN: there is no report to write"),
                 signal => stop(&shared, if signal == SIGINT { "SIGINT" } else { "SIGTERM" }),
             }
         }

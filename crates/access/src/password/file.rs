@@ -150,13 +150,13 @@ impl Attempt {
         context.sign().as_ref().try_into().ok()
     }
 
-    /// Whether the user exists and this is the password. A CONNECT without a password is no reason to
-    /// answer sooner.
+    /// Whether the user exists and this is the password. An empty one is none, as in Mosquitto, whatever the
+    /// file says; a CONNECT without a password is no reason to answer sooner.
     #[must_use]
     pub fn verify(&self, password: Option<&[u8]>) -> bool {
         let Some(hash) = &self.hash else { return false };
-        let right = hash.verify(password.unwrap_or_default());
-        right & self.known & password.is_some()
+        let password = password.unwrap_or_default();
+        hash.verify(password) & self.known & !password.is_empty()
     }
 }
 

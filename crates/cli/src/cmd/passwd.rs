@@ -1,12 +1,13 @@
 //! `dunlin passwd`: password files, with the options of `mosquitto_passwd`.
 
+use std::io::{Write, stdout};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use dunlin_kit::passwd::{Change, Scheme, advice, change};
+use dunlin_kit::passwd::{Change, Scheme, advice, change, has_user, line};
 use dunlin_kit::terminal;
 use zeroize::Zeroizing;
 
@@ -38,7 +39,7 @@ pub(crate) struct PasswdArgs {
     /// Refuse weak passwords
     #[arg(long)]
     strict: bool,
-    /// Password file
+    /// Password file; with -c, - prints the line of the user
     file: PathBuf,
     /// User name
     #[arg(required_unless_present = "upgrade", conflicts_with = "upgrade")]
@@ -55,6 +56,11 @@ pub(crate) fn run(args: &PasswdArgs) -> Result<ExitCode> {
     let told = if args.upgrade {
         change(&args.file, &Change::Upgrade(scheme))?
     } else if args.delete {
+        if !has_user(&args.file, user)? {
+            // As mosquitto_passwd says it.
+            eprintln!("Warning: User {user} not found in password file.");
+            return Ok(ExitCode::FAILURE);
+        }
         change(&args.file, &Change::Delete(user))?
     } else {
         let password = match &args.password {
@@ -62,6 +68,13 @@ pub(crate) fn run(args: &PasswdArgs) -> Result<ExitCode> {
             None => terminal::new_password()?,
         };
         judge(user, &password, args.strict)?;
+        if args.create && args.file.as_os_str() == "-" {
+            let line = line(user, &password, scheme)?;
+            return stdout()
+                .write_all(line.as_bytes())
+                .map(|()| ExitCode::SUCCESS)
+                .map_err(Into::into);
+        }
         let new = if args.create { Change::Create } else { Change::Set };
         change(&args.file, &new(user, &password, scheme))?
     };

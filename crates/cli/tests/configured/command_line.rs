@@ -177,6 +177,7 @@ fn a_log_goes_where_it_is_sent_in_the_form_that_is_asked_for() {
         let port = place.port();
         let reader = scope.spawn(move || subscribe(port, "-t $SYS/broker/log/W -C 1 -W 10 -v"));
         std::thread::sleep(std::time::Duration::from_millis(500));
+        broker.signal("RTMIN");
         broker.signal("USR1");
         reader.join().expect("it reads")
     });

@@ -8,7 +8,9 @@ use super::line::Line;
 use super::phrase::{self, Stage};
 use super::plugin::Plugin;
 use super::{MosquittoKey, Outcome, Repeat, Scope, find, keys};
-use crate::model::{Access, Bridge, Config, Identity, Listener, Log, LogTypes, Timestamps, Wording};
+use crate::model::{
+    Access, Bridge, Config, Identity, Listener, Log, LogTypes, Timestamps, Wording,
+};
 use crate::nearest::{advice, shown};
 use crate::place::Place;
 use crate::problem::{Note, Problem, Weight};
