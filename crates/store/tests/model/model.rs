@@ -74,10 +74,7 @@ impl Model {
                     session.will = None;
                 }
                 self.message(*id, *retained, *held, message, targets);
-                if let (Some(who), Some(message)) = (publisher, self.messages.get_mut(id)) {
-                    let Publisher { client_id, username, listener } = who;
-                    message.publisher = format!("{client_id} as {username:?} by {listener}");
-                }
+                self.published(*id, *publisher);
             }
             Record::Route { id, released, targets } => {
                 if let Some(message) = self.messages.get_mut(id) {
@@ -111,6 +108,13 @@ impl Model {
             Record::Unretained { topic, stamp } => self.retain(topic, *stamp, None),
         }
         self.bury();
+    }
+
+    fn published(&mut self, id: u64, publisher: Option<Publisher<'_>>) {
+        if let (Some(who), Some(message)) = (publisher, self.messages.get_mut(&id)) {
+            let Publisher { client_id, username, listener } = who;
+            message.publisher = format!("{client_id} as {username:?} by {listener}");
+        }
     }
 
     fn sent(&mut self, id: u64, target: Target) {
