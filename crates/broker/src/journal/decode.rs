@@ -4,8 +4,9 @@ use dunlin_proto::Time;
 use dunlin_proto::qos::{PacketId, QoS};
 use dunlin_proto::topic::{TopicFilter, TopicName};
 
+use super::publisher::Publisher;
 use super::record::{
-    Held, Origin, Publisher, Record, StoredMessage, Target, Will, message_flags, target_flags,
+    Held, Origin, Record, StoredMessage, Target, Will, message_flags, target_flags,
 };
 use super::wire::Reader;
 
@@ -142,12 +143,9 @@ fn stored<'a>(r: &mut Reader<'a>) -> Option<Record<'a>> {
     let origin = if has(message_flags::WILL) { Origin::Will(r.number()?) } else { Origin::Client };
     let targets = targets(r)?;
     // Stores of version 1.0 end here.
-    let publisher = if retained.is_none() || r.0.is_empty() { None } else { Some(publisher(r)?) };
+    let publisher =
+        if retained.is_none() || r.0.is_empty() { None } else { Some(Publisher::read(r)?) };
     Some(Record::Message { id, origin, retained, held, publisher, message, targets })
-}
-
-fn publisher<'a>(r: &mut Reader<'a>) -> Option<Publisher<'a>> {
-    Some(Publisher { client_id: r.text()?, username: r.optional()?, listener: r.small()? })
 }
 
 fn message<'a>(r: &mut Reader<'a>) -> Option<(u8, StoredMessage<'a>)> {
@@ -304,6 +302,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_retained_message_of_version_1_0_has_no_publisher() {
+        let old = [6, 8, 1, 0x24, 1, b't', 1, b'x', 3, 0];
+        let new = [6, 12, 1, 0x24, 1, b't', 1, b'x', 3, 0, 1, b'p', 0, 2];
+        let publisher_in = |bytes| match Records::new(bytes).next() {
+            Some(Ok((_, Some(Record::Message { retained: Some(3), publisher, .. })))) => publisher,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(publisher_in(&old), None);
+        let publisher = Publisher { client_id: "p", username: None, listener: 2 };
+        assert_eq!(publisher_in(&new), Some(publisher));
     }
 
     #[test]

@@ -10,13 +10,15 @@
 //! records before its mail. Everything else is independent of the order between shards.
 
 mod decode;
+mod publisher;
 mod record;
 mod state;
 mod wire;
 
 pub use decode::{Broken, Records};
+pub use publisher::Publisher;
 pub(crate) use record::{Head, message_record, route_record};
-pub use record::{Held, Kind, Origin, Publisher, Record, StoredMessage, Target, Will};
+pub use record::{Held, Kind, Origin, Record, StoredMessage, Target, Will};
 pub use state::{
     HeldState, QueuedState, RetainedState, SessionState, State, SubscriptionState, WillState,
 };

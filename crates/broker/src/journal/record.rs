@@ -6,6 +6,7 @@
 use dunlin_proto::Time;
 use dunlin_proto::qos::{PacketId, QoS};
 
+use super::publisher::Publisher;
 use super::wire::{put, put_bytes, put_optional, put_time};
 
 /// What a record says. Sessions are named by numbers and messages by identifiers that are never used again.
@@ -144,17 +145,6 @@ pub struct StoredMessage<'a> {
     pub qos: QoS,
     /// The RETAIN flag as it was published.
     pub retain: bool,
-}
-
-/// Who published a message, as records hold it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Publisher<'a> {
-    /// The client identifier.
-    pub client_id: &'a str,
-    /// The user name it was let in with.
-    pub username: Option<&'a str>,
-    /// The listener it came in by.
-    pub listener: u16,
 }
 
 /// A will as records hold it.
@@ -445,23 +435,6 @@ impl Held {
     fn write(self, body: &mut Vec<u8>) {
         put(self.number, body);
         put(self.packet_id.get().into(), body);
-    }
-}
-
-impl Publisher<'_> {
-    /// At least the bytes it takes in a record.
-    const fn size(&self) -> usize {
-        let username = match self.username {
-            Some(username) => username.len(),
-            None => 0,
-        };
-        self.client_id.len() + username + 32
-    }
-
-    fn write(&self, body: &mut Vec<u8>) {
-        put_bytes(self.client_id.as_bytes(), body);
-        put_optional(self.username, body);
-        put(self.listener.into(), body);
     }
 }
 
