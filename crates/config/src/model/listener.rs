@@ -349,17 +349,13 @@ pub struct WebSocket {
 
 words! {
     /// What a page is told that may not connect.
+    #[derive(Default)]
     OriginRefusal {
         /// HTTP status 403, as RFC 6455 has it.
+        #[default]
         Answer = "answer",
         /// Nothing, as by Mosquitto: the connection is closed.
         Close = "close",
-    }
-}
-
-impl Default for OriginRefusal {
-    fn default() -> Self {
-        Self::Answer
     }
 }
 

@@ -172,7 +172,7 @@ impl<'a> Reader<'a> {
 
     fn apply(&mut self, key: &'static MosquittoKey, line: &Line<'_>) -> Result<(), String> {
         match key.outcome {
-            Outcome::Stops(text) => return line.text().and(Err(text.into())),
+            Outcome::Stops(text) => return line.text().and_then(|_| Err(text.into())),
             Outcome::Needless(text) => self.note(line, Weight::Information, text),
             Outcome::Answered(text) => self.note(line, Weight::Warning, text),
             Outcome::Sets(_) | Outcome::Reads(_) => {}
