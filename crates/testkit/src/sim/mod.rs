@@ -14,6 +14,7 @@
 //! - Nobody gets what was not sent, under another topic, at another QoS than granted, after its expiry,
 //!   or with RETAIN without reason; nobody gets QoS 0 or QoS 2 twice for one subscription of one session,
 //!   and QoS 1 without DUP only as often as it was sent or the broker died.
+//! - Nobody gets what the rules keep from them, from the moment on from which they do.
 //! - What comes for the first time comes in the order of one publisher, topic and QoS.
 //! - A retained message that is sent for a subscription was not overwritten before it.
 //! - A session that CONNACK had confirmed is present within its expiry interval, absent after it, and
@@ -44,6 +45,7 @@ mod link;
 mod oracle;
 mod plan;
 mod random;
+mod rules;
 mod scene;
 mod schedule;
 mod server;

@@ -29,6 +29,8 @@ pub(super) enum Event {
     Act { client: usize },
     /// Something goes wrong.
     Fault,
+    /// Other clients may read what they could not read before.
+    Rules,
     /// The disk recovers from what was wrong with it.
     Heal,
     /// The broker is started again.

@@ -10,6 +10,7 @@ use super::client::Client;
 use super::oracle::Oracle;
 use super::plan::{Fault, Plan};
 use super::random::Random;
+use super::rules::Rules;
 use super::scene::Scene;
 use super::schedule::{Event, Schedule};
 use super::server::Process;
@@ -37,7 +38,9 @@ impl World {
         let clients = clients.map(|(number, character)| Client::new(number, character)).collect();
         let disk = FaultyDisk::new(random.next());
         let identity = u128::from(random.next());
-        let oracle = Oracle::new(plan.lossy);
+        // All but the witness.
+        let rules = Rules::of(seed, plan.clients.len() - 1);
+        let oracle = Oracle::new(plan.lossy, plan.settings.keep, rules);
         let mut world = Self {
             scene: Scene {
                 plan,
@@ -65,6 +68,7 @@ impl World {
             world.scene.schedule.after(delay, Event::Act { client });
         }
         world.plan_fault();
+        world.change_rules();
         world
     }
 
@@ -123,6 +127,7 @@ impl World {
             }
             Event::Act { client } => clients[client].act(scene),
             Event::Fault => self.fault(),
+            Event::Rules => self.change_rules(),
             Event::Heal => self.heal(),
             Event::Restart => self.restart(),
         }
@@ -140,6 +145,17 @@ impl World {
         clients[client].receive(scene, link);
         if let Some(process) = process {
             process.writable(scene, link);
+        }
+    }
+
+    fn change_rules(&mut self) {
+        let Self { scene, process, .. } = self;
+        let Some(rules) = scene.oracle.rules.as_mut().filter(|_| !scene.calm) else { return };
+        let next = rules.change(scene.schedule.now);
+        scene.schedule.at(next, Event::Rules);
+        scene.trace(|| "the rules change".to_owned());
+        if let Some(process) = process {
+            process.rouse_all(scene);
         }
     }
 

@@ -55,6 +55,7 @@ impl Oracle {
                         && one.covers(from, to)
                         && one.matches(&message.topic)
                         && !(one.wanted.no_local && message.publisher == session.client)
+                        && self.may_always_read(session.client, &message.topic)
                 };
                 let Some(one) = session.subscriptions.iter().find(sure) else { continue };
                 if !session.got.contains_key(&number) {
@@ -95,6 +96,7 @@ impl Oracle {
             for (number, message, (from, to)) in self.owed(now) {
                 if !members[0].1.matches(&message.topic)
                     || !members.iter().any(|(_, one)| one.covers(from, to))
+                    || !members.iter().all(|(s, _)| self.may_always_read(s.client, &message.topic))
                 {
                     continue;
                 }

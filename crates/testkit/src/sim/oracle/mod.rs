@@ -18,6 +18,8 @@ use std::collections::BTreeMap;
 use dunlin_broker::Time;
 use dunlin_proto::topic::{TopicFilter, TopicName};
 
+use super::rules::{Reading, Rules};
+
 pub(super) use connections::{Attempt, Connecting};
 pub(super) use message::{Message, MessageKind};
 pub(super) use receipt::Receipt;
@@ -61,16 +63,20 @@ pub(super) struct Oracle {
     gone: BTreeMap<usize, Time>,
     /// Queues may drop messages.
     lossy: bool,
+    /// There is a store.
+    keeps: bool,
     /// Until when the store refuses what is to be kept.
     troubled_until: Time,
     /// Everything sent before was acknowledged by everybody.
     settled: Option<Time>,
+    /// What clients may read.
+    pub(super) rules: Option<Rules>,
     failure: Option<String>,
 }
 
 impl Oracle {
-    pub(super) fn new(lossy: bool) -> Self {
-        Self { lossy, ..Self::default() }
+    pub(super) fn new(lossy: bool, keeps: bool, rules: Option<Rules>) -> Self {
+        Self { lossy, keeps, rules, ..Self::default() }
     }
 
     /// The first promise that was broken.
@@ -125,6 +131,12 @@ impl Oracle {
     /// Whether the last restart is over.
     pub(in super::super) const fn is_settled(&self) -> bool {
         self.settled.is_some()
+    }
+
+    /// Whether the rules have always let a client read a topic, and will.
+    fn may_always_read(&self, client: usize, topic: &str) -> bool {
+        let reading = self.rules.as_ref().map(|rules| rules.reading(client, topic));
+        reading.is_none_or(|reading| reading == Reading::Always)
     }
 
     /// How often the broker died after this.

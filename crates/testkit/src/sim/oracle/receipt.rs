@@ -28,7 +28,8 @@ impl Oracle {
         let verdict = self
             .judge_content(receipt)
             .and_then(|()| self.judge_subscription(receipt))
-            .and_then(|()| self.judge_settled(receipt));
+            .and_then(|()| self.judge_settled(receipt))
+            .and_then(|()| self.judge_rules(receipt));
         let verdict = verdict.and_then(|()| self.note(receipt));
         if let Err(why) = verdict {
             let sent = self.messages.get(receipt.message);
@@ -82,6 +83,20 @@ impl Oracle {
         if found { Ok(()) } else { Err("it was not subscribed at this QoS") }
     }
 
+    fn judge_rules(&self, receipt: &Receipt<'_>) -> Result<(), &'static str> {
+        let Some(rules) = &self.rules else { return Ok(()) };
+        let message = self.messages.get(receipt.message);
+        let dealt = message.and_then(|message| message.dealt).unwrap_or(Time::ZERO);
+        // What has begun to be sent is sent, and sent again, whatever the rules say by then. With a store it
+        // may have begun some time before: its packet identifier is stored first.
+        let made_after = match (receipt.dup, self.keeps) {
+            (true, _) => Time::ZERO,
+            (false, true) => dealt.min(receipt.made_after),
+            (false, false) => receipt.made_after,
+        };
+        rules.judge(receipt.client, receipt.topic, made_after)
+    }
+
     fn judge_settled(&self, receipt: &Receipt<'_>) -> Result<(), &'static str> {
         let Some(message) = self.messages.get(receipt.message) else { return Ok(()) };
         let old = self.settled.is_some_and(|settled| message.sent < settled);
@@ -116,6 +131,7 @@ impl Oracle {
             return if ways.as_published { Ok(()) } else { self.judge_retained(number, receipt) };
         }
         let deaths = u32::try_from(self.deaths_since(message.sent)).unwrap_or(u32::MAX);
+        let denied = !self.may_always_read(receipt.client, receipt.topic);
         let session = &mut self.sessions[number];
         let got = session.got.entry(receipt.message).or_default();
         let first = got.live == 0;
@@ -141,7 +157,8 @@ impl Oracle {
         }
         // What was dropped once may come when it is sent again, or when that it was is forgotten; so may
         // what the disk had no room for, when its publisher did not hear that.
-        let droppable = self.lossy || receipt.qos == QoS::AtMostOnce || message.interval.is_some();
+        let droppable =
+            self.lossy || receipt.qos == QoS::AtMostOnce || message.interval.is_some() || denied;
         let refused = message.unsure && message.sends > 1;
         let dropped = refused || droppable && (message.sends > 1 || deaths > 0);
         if first && !message.is_will() && ways.ordered && !ways.shared && !dropped {

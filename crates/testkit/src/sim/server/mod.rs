@@ -147,6 +147,12 @@ impl Process {
         }
     }
 
+    pub(super) fn rouse_all(&mut self, scene: &mut Scene) {
+        for shard in 0..self.shards.len() {
+            self.rouse(scene, shard);
+        }
+    }
+
     pub(super) const fn epoch(&self) -> u32 {
         self.epoch
     }

@@ -4,10 +4,12 @@ use core::mem;
 use core::time::Duration;
 use std::io::IoSlice;
 
-use dunlin_broker::{CloseCause, ConnId, Next, Time, View};
+use dunlin_broker::{CloseCause, ConnId, Index, Next, Time, View};
 
+use super::super::rules::Rules;
 use super::super::scene::Scene;
 use super::super::schedule::Event;
+use super::commons::Shared;
 use super::shard::{Parcel, Step};
 use super::{Phase, Process};
 
@@ -94,7 +96,7 @@ impl Process {
         for parcel in mem::take(&mut self.shards[number].mailbox) {
             self.take_parcel(scene, number, parcel);
         }
-        let view = View::new(&self.index, &self.commons);
+        let view = view(&self.index, &self.commons, scene);
         let broker = &mut self.shards[number].broker;
         if broker.next_deadline().is_some_and(|due| due <= now) {
             broker.tick(now, &view);
@@ -113,7 +115,7 @@ impl Process {
 
     fn take_parcel(&mut self, scene: &mut Scene, number: usize, parcel: Parcel) {
         let now = scene.schedule.now;
-        let view = View::new(&self.index, &self.commons);
+        let view = view(&self.index, &self.commons, scene);
         let broker = &mut self.shards[number].broker;
         match parcel {
             Parcel::Mail(mail) => broker.mail(now, &mail, &view),
@@ -165,7 +167,7 @@ impl Process {
         connection.phase = Phase::Open;
         let number = connection.shard;
         let shard = &mut self.shards[number];
-        let view = View::new(&self.index, &self.commons);
+        let view = view(&self.index, &self.commons, scene);
         let progress = shard.broker.input(now, connection.id, &connection.unread, &view);
         connection.unread.drain(..progress.consumed);
         let held = &mut scene.links[link];
@@ -201,7 +203,8 @@ impl Process {
             || !self.shards[number].committing.is_empty()
         {
             let broker = &mut self.shards[number].broker;
-            broker.commit(scene.schedule.now, &mut self.index, &self.commons, None);
+            let guard = scene.oracle.rules.as_ref().map(Rules::guard);
+            broker.commit(scene.schedule.now, &mut self.index, &self.commons, guard);
             for link in mem::take(&mut self.shards[number].committing) {
                 self.offer(scene, link);
             }
@@ -252,7 +255,7 @@ impl Process {
             scene.links[link].written_after = now;
         }
         let ending = closing || connection.phase == Phase::Ending;
-        let view = View::new(&self.index, &self.commons);
+        let view = view(&self.index, &self.commons, scene);
         self.shards[number].broker.sent(now, id, &view);
         self.shards[number].readable.insert(link);
         if ending && empty {
@@ -267,9 +270,14 @@ impl Process {
         let Some(connection) = self.connections.remove(&link) else { return };
         let shard = &mut self.shards[connection.shard];
         shard.links.remove(&(connection.id.slot, connection.id.epoch));
-        let view = View::new(&self.index, &self.commons);
+        let view = view(&self.index, &self.commons, scene);
         shard.broker.closed(scene.schedule.now, connection.id, cause, &view);
         scene.trace(|| format!("broker closes link {link}: {cause:?}"));
         scene.close_broker(link);
     }
+}
+
+/// What a shard sees, under the rules of this moment.
+fn view<'a>(index: &'a Index, commons: &'a Shared, scene: &'a Scene) -> View<'a> {
+    View::new(index, commons).guarded(scene.oracle.rules.as_ref().map(Rules::guard))
 }
