@@ -39,7 +39,7 @@ enum Failure {
 
 impl Failure {
     /// Mosquitto looks at certificates only when it opens its listeners, and says so by another status.
-    fn as_of_mosquitto(self) -> Self {
+    fn told_late(self) -> Self {
         match self {
             Self::Tls(what) => Self::Other(what),
             other => other,
@@ -67,7 +67,7 @@ fn live(args: &BrokerArgs) -> Result<ExitCode, Failure> {
     if args.only_checks() {
         return check(&load(args)?);
     }
-    let loaded = load(args).map_err(|unusable| Failure::from(unusable).as_of_mosquitto())?;
+    let loaded = load(args).map_err(|unusable| Failure::from(unusable).told_late())?;
     let is_mosquittos = loaded.format == Some(Format::Mosquitto);
     if loaded.config.server.daemon && !daemon::is_one() {
         return daemon::spawn()
@@ -78,7 +78,7 @@ fn live(args: &BrokerArgs) -> Result<ExitCode, Failure> {
     let logger = Logger::install(log).map_err(|cause| Failure::Other(cause.to_string()))?;
     let ended = serve(args, loaded, &logger);
     logger.finish();
-    ended.map_err(|failure| if is_mosquittos { failure.as_of_mosquitto() } else { failure })
+    ended.map_err(|failure| if is_mosquittos { failure.told_late() } else { failure })
 }
 
 /// Why a configuration cannot be used.
