@@ -40,7 +40,7 @@ impl World {
         let identity = u128::from(random.next());
         // All but the witness.
         let rules = Rules::of(seed, plan.clients.len() - 1);
-        let oracle = Oracle::new(plan.lossy, plan.settings.keep, rules);
+        let oracle = Oracle::new(&plan, rules);
         let mut world = Self {
             scene: Scene {
                 plan,

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use dunlin_broker::Time;
 use dunlin_proto::topic::{TopicFilter, TopicName};
 
+use super::plan::Plan;
 use super::rules::{Reading, Rules};
 
 pub(super) use connections::{Attempt, Connecting};
@@ -75,8 +76,8 @@ pub(super) struct Oracle {
 }
 
 impl Oracle {
-    pub(super) fn new(lossy: bool, keeps: bool, rules: Option<Rules>) -> Self {
-        Self { lossy, keeps, rules, ..Self::default() }
+    pub(super) fn new(plan: &Plan, rules: Option<Rules>) -> Self {
+        Self { lossy: plan.lossy, keeps: plan.settings.keep, rules, ..Self::default() }
     }
 
     /// The first promise that was broken.
