@@ -1,5 +1,6 @@
 //! What a shard tells whoever operates the broker about its clients.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -37,6 +38,14 @@ pub struct Online {
 }
 
 impl Broker {
+    /// The listeners that connections or sessions of this shard came in by, as `Entry::number` has them.
+    #[must_use]
+    pub fn listeners_in_use(&self) -> BTreeSet<u16> {
+        let connections = self.hub.connections.slots().map(|(_, held)| held.entry.number);
+        let sessions = self.hub.sessions.slots().map(|(_, held)| held.who.listener);
+        connections.chain(sessions).collect()
+    }
+
     /// The sessions of this shard that are `wanted`, at most `limit` of them, in no particular order.
     #[must_use]
     pub fn clients(&self, wanted: &dyn Fn(&Identity) -> bool, limit: usize) -> Vec<Client> {

@@ -1,7 +1,9 @@
 //! `dunlin.toml`, its secrets, the environment, and the pages that are made of its table.
 
 use dunlin_config::value::Limit;
-use dunlin_config::{Loaded, Loader, Memory, Problems, Weight, What, changes, reference, to_toml};
+use dunlin_config::{
+    Config, Loaded, Loader, Memory, Problems, Weight, What, changes, reference, to_toml,
+};
 
 fn load(text: &str) -> Result<Loaded, Problems> {
     load_with(text, &[])
@@ -75,7 +77,7 @@ fn a_whole_file_is_read_and_written_again() {
     assert!(config.definitions.is_some());
     assert!(!format!("{config:?}").contains("hush"));
     let again = load(&to_toml(&config, &[])).unwrap().config;
-    assert_eq!(dunlin_config::Config { definitions: None, ..config }, again);
+    assert_eq!(Config { definitions: None, ..config }, again);
     assert_eq!(again.settings().maximum_packet_size, 65_536);
 }
 
@@ -258,5 +260,34 @@ fn the_reference_pages_are_those_that_the_tables_make() {
     ] {
         let page = std::fs::read_to_string(format!("{docs}{name}")).unwrap();
         assert!(page == made, "docs/{name} is old; {advice}");
+    }
+}
+
+#[test]
+fn listeners_that_come_and_go_leave_nothing_behind() {
+    let with = |ports: &[u16]| {
+        let listeners = ports.iter().map(|port| format!("[[listener]]\nport = {port}\n"));
+        load(&listeners.collect::<String>()).unwrap().config
+    };
+    let numbered = |config: &Config| -> Vec<(u16, bool)> {
+        config.listeners.iter().map(|one| (one.port, one.is_retired())).collect()
+    };
+    let mut now = with(&[1, 2]);
+    let mut reload = |ports: &[u16], used: &[u16]| {
+        let mut next = with(ports);
+        next.follow(&now, |number| used.contains(&number));
+        now = next;
+        numbered(&now)
+    };
+    // One that is gone keeps its number while anybody came by it, and one round longer.
+    assert_eq!(reload(&[2], &[0, 1]), [(1, true), (2, false)]);
+    assert_eq!(reload(&[2, 3], &[0, 1]), [(1, true), (2, false), (3, false)]);
+    // It comes back under the same number.
+    assert_eq!(reload(&[3, 2, 1], &[0, 1]), [(1, false), (2, false), (3, false)]);
+    assert_eq!(reload(&[2], &[1]), [(1, true), (2, false), (3, true)]);
+    // Then another one has its place, and at the end there is none to keep.
+    assert_eq!(reload(&[2, 4], &[1]), [(4, false), (2, false)]);
+    for port in 10..50 {
+        assert!(reload(&[2, port], &[1]).len() <= 3);
     }
 }

@@ -17,6 +17,9 @@ use crate::shard::{Shard, token_of};
 use crate::shared::{Parcel, Shared};
 use crate::transport::Transport;
 
+/// Bursts of those who wait at a listener that is closed: as many as the system lets wait.
+const LAST_BURSTS: usize = 32;
+
 impl Shard<'_> {
     /// Accepts new connections, a bounded number of them.
     pub(crate) fn accept(&mut self, now: Time) {
@@ -37,7 +40,7 @@ impl Shard<'_> {
     }
 
     /// Opens and closes listeners while the server runs.
-    pub(crate) fn replace_listeners(&mut self, change: Change) {
+    pub(crate) fn replace_listeners(&mut self, now: Time, change: Change) {
         if self.stopping.is_some() {
             return;
         }
@@ -45,7 +48,11 @@ impl Shard<'_> {
         let is_closed = |listener: &Listener| {
             closed.iter().any(|entrance| Arc::ptr_eq(entrance, &listener.entrance))
         };
-        for listener in self.listeners.extract_if(.., |listener| is_closed(listener)) {
+        let closing: Vec<Listener> =
+            self.listeners.extract_if(.., |listener| is_closed(listener)).collect();
+        for mut listener in closing {
+            // Those who are on their way in when another one takes the port over.
+            self.take_last(now, &mut listener);
             tracing::info!("no longer listening on {}", listener.entrance.label);
         }
         // Those of QUIC have threads of their own.
@@ -56,6 +63,24 @@ impl Shard<'_> {
         // The tokens follow the places in the list.
         if let Err(cause) = self.register_listeners() {
             tracing::error!("the poller refuses a listener: {cause}");
+        }
+    }
+
+    /// Accepts who has come until now.
+    fn take_last(&mut self, now: Time, listener: &mut Listener) {
+        let entrance = Arc::clone(&listener.entrance);
+        listener.notice();
+        for _ in 0..LAST_BURSTS {
+            if listener.is_drained() {
+                return;
+            }
+            listener.accept(
+                now,
+                || false,
+                |stream, address| {
+                    self.welcome(now, stream, address, &entrance);
+                },
+            );
         }
     }
 

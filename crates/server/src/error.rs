@@ -1,6 +1,7 @@
 //! Why a server could not be started or went down.
 
 use std::io;
+use std::path::PathBuf;
 
 use dunlin_access::Fault;
 use dunlin_store::{OpenError, WriteError};
@@ -20,6 +21,27 @@ pub enum StartError {
     PortInUse {
         /// The listener that failed.
         place: Place,
+    },
+    /// A listener that is about to leave has the port, and does not let go of it.
+    #[error(
+        "cannot listen on {place}: {} has the port until it is closed, and cannot share it (root has opened it, or the system does not let it); take it out in one reload and put the new one in with the next, or restart",
+        old.join(", ")
+    )]
+    PortHeld {
+        /// The listener that failed.
+        place: Place,
+        /// Those that have the port.
+        old: Vec<String>,
+    },
+    /// The file of a unix socket keeps its mode.
+    #[error(
+        "cannot change the mode of {} (unix_mode): {cause}; if another user has made it, only a restart can", path.display()
+    )]
+    Mode {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
     },
     /// Ports under 1024 and some addresses need a privilege.
     #[error(

@@ -48,7 +48,7 @@ pub use dunlin_broker::{Cause, Causes, Rate, Settings};
 pub use entrance::{ListenerOptions, ListenerReport, Place, ProxyOptions, ProxyRequires};
 pub use error::{RunError, StartError};
 pub use log::{Logger, PreparedLog};
-pub use options::{Before, Durability, OnDamage, ServerOptions, StoreOptions};
+pub use options::{Before, Durability, OnDamage, Preparation, ServerOptions, StoreOptions};
 pub use planted::{append_to, give, make_directory, write_file};
 pub use quic::QuicOptions;
 pub use reload::{Reloader, check};

@@ -3,10 +3,10 @@
 use std::fs::{self, Permissions};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use dunlin_broker::Time;
@@ -52,7 +52,8 @@ pub(crate) struct Bound {
 
 /// One listening socket.
 pub(crate) struct Listener {
-    socket: Socket,
+    /// Its entrance knows it, too, for as long as it listens.
+    socket: Arc<Socket>,
     pub(crate) entrance: Arc<Entrance>,
     /// Removed with it.
     _file: Option<SocketFile>,
@@ -77,14 +78,23 @@ enum State {
 
 impl Bound {
     pub(crate) fn bind(place: &Place, inherited: &mut Inherited) -> Result<Self, StartError> {
+        Self::bind_beside(place, inherited, false)
+    }
+
+    /// The same, beside sockets that have the port and share it for the moment.
+    pub(crate) fn bind_beside(
+        place: &Place,
+        inherited: &mut Inherited,
+        shares: bool,
+    ) -> Result<Self, StartError> {
         let failed = |cause| StartError::listener(place, cause);
         match place {
             Place::Tcp { address, interface } => {
-                let socket = bind(*address, interface.as_deref()).map_err(failed)?;
+                let socket = bind(*address, interface.as_deref(), shares).map_err(failed)?;
                 Ok(Self { socket, file: None })
             }
             Place::Udp { address, interface } => {
-                let socket = quic::bind(*address, interface.as_deref()).map_err(failed)?;
+                let socket = quic::bind(*address, interface.as_deref(), shares).map_err(failed)?;
                 Ok(Self { socket, file: None })
             }
             Place::Unix { path, mode } => bind_unix(path, *mode).map_err(failed),
@@ -101,6 +111,11 @@ impl Bound {
         self.socket.local_addr().ok()?.as_socket()
     }
 
+    /// For who hands it to another user.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
     /// The socket itself, for QUIC, which has no connections to accept.
     pub(crate) fn into_socket(self) -> Socket {
         self.socket
@@ -109,6 +124,7 @@ impl Bound {
     pub(crate) fn listen(self, entrance: Arc<Entrance>) -> io::Result<Listener> {
         let Self { socket, file } = self;
         socket.listen(BACKLOG)?;
+        let socket = Arc::new(socket);
         Ok(Listener { socket, entrance, _file: file, state: State::Drained, is_watched: false })
     }
 }
@@ -122,6 +138,16 @@ impl Drop for SocketFile {
 }
 
 impl Listener {
+    /// Its socket, while it listens.
+    pub(crate) fn socket(&self) -> Weak<Socket> {
+        Arc::downgrade(&self.socket)
+    }
+
+    /// Whether nobody is known to wait.
+    pub(crate) const fn is_drained(&self) -> bool {
+        matches!(self.state, State::Drained)
+    }
+
     /// Lets the poller tell when somebody waits.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let descriptor = self.socket.as_raw_fd();
@@ -230,7 +256,7 @@ fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<Bound> {
     Ok(Bound { socket, file })
 }
 
-fn bind(address: SocketAddr, interface: Option<&str>) -> io::Result<Socket> {
+fn bind(address: SocketAddr, interface: Option<&str>, shares: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // So that the same port can be bound for IPv4, too.
@@ -238,6 +264,7 @@ fn bind(address: SocketAddr, interface: Option<&str>) -> io::Result<Socket> {
     }
     // A restart must not wait for connections of the previous run to time out.
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shares)?;
     // Accepted sockets inherit these, which spares system calls for each of them.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,7 +54,10 @@ pub struct ServerOptions {
 }
 
 /// Something to be done once.
-pub struct Before(pub Box<dyn FnOnce() -> io::Result<()> + Send>);
+pub struct Before(pub Box<Preparation>);
+
+/// What is done with the sockets that listeners have, which another user has to own to replace them.
+pub type Preparation = dyn FnOnce(&[BorrowedFd<'_>]) -> io::Result<()> + Send;
 
 impl std::fmt::Debug for Before {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -7,10 +7,11 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
@@ -98,6 +99,30 @@ pub fn give(path: &Path, user: u32, group: u32) -> io::Result<()> {
     }
     let to = (Uid::from_raw(user), Gid::from_raw(group));
     give_entry(&spot.directory, &spot.name, to)
+}
+
+/// Gives the file of a unix socket a mode; without one, what the mask of the process leaves.
+///
+/// # Errors
+/// The system's, a link on the way may have been put there by others, or it is no socket.
+pub(crate) fn set_socket_mode(path: &Path, mode: Option<u32>) -> io::Result<()> {
+    let Spot { directory, name, .. } = resolve(path, Missing::Told)?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let entry = openat(&directory, &name, flags, Mode::empty())?;
+    if FileType::from_raw_mode(fstat(&entry)?.st_mode) != FileType::Socket {
+        return Err(io::Error::other("there is no socket any more"));
+    }
+    let mode = mode.unwrap_or_else(|| 0o777 & !mask());
+    // The descriptor is good for no more than that.
+    let own = format!("/proc/self/fd/{}", entry.as_raw_fd());
+    std::fs::set_permissions(own, Permissions::from_mode(mode))
+}
+
+/// The mask of the process, which cannot be asked for but by setting it; the usual one if that is not told.
+fn mask() -> u32 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o022)
 }
 
 fn give_entry(directory: &OwnedFd, name: &OsStr, to: (Uid, Gid)) -> io::Result<()> {
@@ -236,7 +261,7 @@ fn check_link(path: &Path, name: &OsStr, link: &Stat, directory: &OwnedFd) -> io
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
+    use std::os::unix::fs::{MetadataExt, chown, lchown, symlink};
 
     use super::*;
 
@@ -318,7 +343,7 @@ mod tests {
     fn links_of_root_lead_where_they_should() {
         let Some((all, theirs, _)) = scene() else { return };
         // The directory of temporary files itself is anybody's, with names that stay.
-        fs::set_permissions(all.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(all.path(), Permissions::from_mode(0o755)).unwrap();
         symlink("theirs", all.path().join("link")).unwrap();
         symlink(all.path().join("link"), all.path().join("absolute")).unwrap();
         let path = all.path().join("absolute/../link/./file");

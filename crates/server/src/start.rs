@@ -58,7 +58,7 @@ pub fn start(mut options: ServerOptions) -> Result<Handle, StartError> {
     }
     let planned = Planned::new(&options.listeners)?;
     if let Some(Before(prepare)) = options.before_store.take() {
-        prepare().map_err(StartError::Prepare)?;
+        prepare(&planned.descriptors()).map_err(StartError::Prepare)?;
     }
     let clock = Clock::start();
     let kept = options.store.as_ref().map(|store| store::open(store, clock)).transpose()?;

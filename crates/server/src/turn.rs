@@ -72,7 +72,7 @@ impl Shard<'_> {
                 }
                 Parcel::Review => self.begin_review(),
                 Parcel::Expel(whom) => self.broker.disconnect_where(now, &*whom, view),
-                Parcel::Listeners(change) => self.replace_listeners(*change),
+                Parcel::Listeners(change) => self.replace_listeners(now, *change),
                 Parcel::Settings(settings) => self.broker.reconfigure(settings),
                 Parcel::Ask(question) => question(&self.broker, now),
                 Parcel::System { topic, payload } => {

@@ -103,3 +103,29 @@ fn a_log_is_not_written_through_a_planted_link() {
     );
     assert_eq!(place.read("secret"), "root's");
 }
+
+#[test]
+fn listeners_that_root_has_opened_can_be_changed_by_the_user() {
+    let Some(place) = scene() else { return };
+    let conf = |address: &str, mode: &str| {
+        format!(
+            "[server]\nuser = \"nobody\"\n[persistence]\nenabled = false\n[security]\nallow_anonymous = true\n\
+             [[listener]]\nport = PORT\naddress = \"{address}\"\n\
+             [[listener]]\nunix_path = \"DIR/run/sock\"\nunix_mode = {mode}\n"
+        )
+    };
+    place.write("r.toml", &conf("127.0.0.1", "0o600"));
+    let mut broker = place.start("-c r.toml", &[place.port()]);
+    let socket = place.path("run/sock");
+    let mode = || fs::metadata(&socket).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!((owner(&socket), mode()), (NOBODY, 0o600));
+    // To all addresses and back, with a port that root has taken.
+    for (address, wanted) in [("0.0.0.0", 0o660), ("127.0.0.1", 0o606)] {
+        place.write("r.toml", &conf(address, &format!("0o{wanted:o}")));
+        broker.signal("HUP");
+        broker.hears(&place.fill(&format!("listener {address}:PORT is new")));
+        assert_eq!(mode(), wanted);
+        assert!(publish(place.port(), "-t a -m b -q 1"));
+    }
+    assert_eq!(broker.stop(), Some(0));
+}

@@ -17,7 +17,7 @@ pub(super) const KEYS: &[Key<Listener>] = keys! { Listener;
         "Which families of addresses are used. Default: those that there are.";
     "unix_path" unix_path, "", Reopen,
         "The path of a unix socket, with `port = 0`. Default: none.";
-    "unix_mode" unix_mode, "mode, as 0o660", Reopen,
+    "unix_mode" unix_mode, "mode, as 0o660", AtOnce,
         "The mode of the unix socket. Default: what the umask of the process leaves.";
     "socket" socket, "", Reopen,
         "The name of a socket that systemd has opened (`FileDescriptorName=`). Default: none.";

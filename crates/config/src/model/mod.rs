@@ -101,19 +101,35 @@ impl Config {
 
     /// Puts the listeners into the order in which `before` had them, since what a running broker knows about
     /// them goes by their number. Those that are gone stay in their place, retired: nobody listens there, but
-    /// connections that came in by them are still judged by their rules.
-    pub fn follow(&mut self, before: &Self) {
+    /// clients that came in by them are still judged by their rules. When there are none any more, as
+    /// `is_used` says of a number, another listener has the place.
+    pub fn follow(&mut self, before: &Self, mut is_used: impl FnMut(u16) -> bool) {
         let mut new = std::mem::take(&mut self.listeners);
-        for old in &before.listeners {
-            let stays = new
-                .iter()
-                .position(|listener| !old.is_retired() && changes::same_socket(old, listener));
+        let mut free = Vec::new();
+        for (number, old) in (0..).zip(&before.listeners) {
+            let stays = new.iter().position(|listener| changes::same_socket(old, listener));
+            // Somebody may be coming in by one that was open until now.
+            if stays.is_none() && old.is_retired() && !is_used(number) {
+                free.push(usize::from(number));
+            }
             self.listeners.push(match stays {
                 Some(place) => new.remove(place),
                 None => Listener { standing: listener::Standing::Retired, ..old.clone() },
             });
         }
+        let taken = free.len().min(new.len());
+        for (place, listener) in free.iter().zip(new.drain(..taken)) {
+            if let Some(slot) = self.listeners.get_mut(*place) {
+                *slot = listener;
+            }
+        }
         self.listeners.append(&mut new);
+        while let Some(last) = self.listeners.len().checked_sub(1)
+            && free.contains(&last)
+            && self.listeners.last().is_some_and(Listener::is_retired)
+        {
+            self.listeners.pop();
+        }
     }
 
     /// What holds for the clients of a listener: its own settings, and those of all for the rest.

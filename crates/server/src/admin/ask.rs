@@ -1,5 +1,6 @@
 //! Questions to all shards.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
@@ -13,6 +14,16 @@ use crate::start::Handle;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Handle {
+    /// The numbers of the listeners that connections or sessions came in by. All numbers if a shard does not
+    /// say.
+    pub(crate) fn listeners_in_use(&self) -> BTreeSet<u16> {
+        let answers = self.ask(|broker, _| broker.listeners_in_use());
+        if answers.len() < self.shared.mailboxes.len() {
+            return (0..=u16::MAX).collect();
+        }
+        answers.into_iter().flatten().collect()
+    }
+
     /// What each shard answers. Shards that do not answer in time are left out.
     pub(super) fn ask<T: Send + 'static>(
         &self,

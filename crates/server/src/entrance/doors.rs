@@ -1,15 +1,19 @@
 //! All listeners of a server: opened together, and replaced together while it runs.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
+use socket2::Socket;
 
 use super::{Entrance, ListenerOptions, Place, Rules};
 use crate::error::StartError;
 use crate::inherited::Inherited;
 use crate::listener::{Bound, Listener};
+use crate::planted;
 use crate::quic::Plan;
 
 /// The listeners that are open. A lock, since whoever reloads and whoever reports may be several; it is
@@ -17,8 +21,23 @@ use crate::quic::Plan;
 pub(crate) struct Doors(Mutex<State>);
 
 struct State {
-    open: Vec<(Place, Arc<Entrance>)>,
+    open: Vec<Open>,
     inherited: Inherited,
+}
+
+/// A listener that is open.
+struct Open {
+    place: Place,
+    entrance: Arc<Entrance>,
+    socket: Handhold,
+}
+
+/// The way to a socket whose port another one is to share for a moment.
+enum Handhold {
+    /// Of a shard, for as long as it listens.
+    Listening(Weak<Socket>),
+    /// Of a gateway: a second descriptor.
+    Datagrams(Option<Socket>),
 }
 
 /// Listeners that are to be, with everything they need.
@@ -81,13 +100,17 @@ impl Planned {
         self.doors.iter().filter_map(|door| door.bound.address()).collect()
     }
 
+    /// Their sockets.
+    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.doors.iter().map(|door| door.bound.descriptor()).collect()
+    }
+
     /// Opens them all.
     pub(crate) fn listen(self) -> Result<(Doors, Opened), StartError> {
         let mut opened = Opened::default();
         let mut open = Vec::new();
         for door in self.doors {
-            open.push((door.place.clone(), Arc::clone(&door.entrance)));
-            door.listen(&mut opened)?;
+            open.push(door.listen(&mut opened)?);
         }
         let state = State { open, inherited: self.inherited };
         Ok((Doors(Mutex::new(state)), opened))
@@ -95,15 +118,21 @@ impl Planned {
 }
 
 impl Door {
-    fn listen(self, opened: &mut Opened) -> Result<(), StartError> {
+    fn listen(self, opened: &mut Opened) -> Result<Open, StartError> {
         let Self { place, bound, entrance } = self;
         if matches!(place, Place::Udp { .. }) {
-            opened.gateways.push(Plan { place, socket: bound.into_socket(), entrance });
-            return Ok(());
+            let socket = bound.into_socket();
+            // Without it the port cannot be taken over, and that is told then.
+            let second = Handhold::Datagrams(socket.try_clone().ok());
+            let plan = Plan { place: place.clone(), socket, entrance: Arc::clone(&entrance) };
+            opened.gateways.push(plan);
+            return Ok(Open { place, entrance, socket: second });
         }
-        let listener = bound.listen(entrance);
-        opened.listeners.push(listener.map_err(|cause| StartError::listener(&place, cause))?);
-        Ok(())
+        let listener = bound.listen(Arc::clone(&entrance));
+        let listener = listener.map_err(|cause| StartError::listener(&place, cause))?;
+        let socket = Handhold::Listening(listener.socket());
+        opened.listeners.push(listener);
+        Ok(Open { place, entrance, socket })
     }
 }
 
@@ -113,34 +142,128 @@ impl Doors {
     pub(crate) fn replace(&self, listeners: &[ListenerOptions]) -> Result<Change, StartError> {
         let mut state = self.0.lock();
         let State { open: before, inherited } = &mut *state;
+        let stays =
+            |open: &Open| listeners.iter().any(|listener| listener.place.is_where(&open.place));
+        let leaving: Vec<&Open> = before.iter().filter(|open| !stays(open)).collect();
         let (mut kept, mut opened, mut after) = (Vec::new(), Opened::default(), Vec::new());
         for listener in listeners {
-            if let Some((place, entrance)) = before.iter().find(|(at, _)| *at == listener.place) {
-                kept.push((Arc::clone(entrance), rules(listener)?));
-                after.push((place.clone(), Arc::clone(entrance)));
+            let place = &listener.place;
+            if let Some(open) = before.iter().find(|open| open.place.is_where(place)) {
+                kept.push((open, place, rules(listener)?));
             } else {
-                let door = open(listener, inherited)?;
-                after.push((door.place.clone(), Arc::clone(&door.entrance)));
-                door.listen(&mut opened)?;
+                let entrance = Entrance::new(listener.label(), rules(listener)?);
+                let (bound, sharing) = take_over(place, inherited, &leaving)?;
+                let door = Door { place: place.clone(), bound, entrance };
+                let open = door.listen(&mut opened)?;
+                if sharing.is_some() {
+                    open.share(false);
+                }
+                after.push(open);
             }
         }
+        change_modes(&kept)?;
         // From here on nothing fails.
-        for (entrance, rules) in kept {
-            entrance.replace_rules(rules);
+        let closed = leaving.iter().map(|open| Arc::clone(&open.entrance)).collect();
+        let mut staying = Vec::new();
+        for (open, place, rules) in kept {
+            open.entrance.replace_rules(rules);
+            staying.push((Arc::as_ptr(&open.entrance), place.clone()));
         }
-        let stays = |entrance| after.iter().any(|(_, kept)| Arc::ptr_eq(kept, entrance));
-        let closed =
-            before.iter().map(|(_, entrance)| entrance).filter(|entrance| !stays(*entrance));
-        let change = Change { opened, closed: closed.cloned().collect() };
-        *before = after;
+        let change = Change { opened, closed };
+        before.retain_mut(|open| {
+            let found =
+                staying.iter().find(|(entrance, _)| *entrance == Arc::as_ptr(&open.entrance));
+            if let Some((_, place)) = found {
+                open.place.clone_from(place);
+            }
+            found.is_some()
+        });
+        before.append(&mut after);
         Ok(change)
     }
 
     pub(crate) fn report(&self) -> Vec<ListenerReport> {
         let state = self.0.lock();
-        let entrances = state.open.iter().map(|(_, entrance)| entrance);
-        entrances.map(|entrance| entrance.report()).collect()
+        state.open.iter().map(|open| open.entrance.report()).collect()
     }
+}
+
+impl Open {
+    /// Lets another socket have the port beside this one, or not any more.
+    fn share(&self, shares: bool) {
+        let changed = match &self.socket {
+            Handhold::Listening(socket) => {
+                socket.upgrade().map(|socket| socket.set_reuse_port(shares))
+            }
+            Handhold::Datagrams(socket) => {
+                socket.as_ref().map(|socket| socket.set_reuse_port(shares))
+            }
+        };
+        if let Some(Err(cause)) = changed {
+            tracing::debug!("{} keeps its port to itself: {cause}", self.entrance.label);
+        }
+    }
+}
+
+/// Listeners that share their ports for as long as this is there.
+struct Sharing<'a>(Vec<&'a Open>);
+
+impl<'a> Sharing<'a> {
+    fn begin(those: Vec<&'a Open>) -> Self {
+        those.iter().for_each(|open| open.share(true));
+        Self(those)
+    }
+}
+
+impl Drop for Sharing<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|open| open.share(false));
+    }
+}
+
+/// Takes a place, and if its port is that of listeners that are about to leave, beside them: from one to
+/// the other there is no moment in which nobody listens. They share it until the new one listens.
+fn take_over<'a>(
+    place: &Place,
+    inherited: &mut Inherited,
+    leaving: &[&'a Open],
+) -> Result<(Bound, Option<Sharing<'a>>), StartError> {
+    let has_port = |open: &&Open| place.port().is_some() && open.place.port() == place.port();
+    let before: Vec<&Open> = leaving.iter().copied().filter(has_port).collect();
+    let bound = Bound::bind(place, inherited);
+    if before.is_empty() || !matches!(bound, Err(StartError::PortInUse { .. })) {
+        return Ok((bound?, None));
+    }
+    let old = before.iter().map(|open| open.entrance.label.clone()).collect();
+    let sharing = Sharing::begin(before);
+    match Bound::bind_beside(place, inherited, true) {
+        Err(StartError::PortInUse { place }) => Err(StartError::PortHeld { place, old }),
+        bound => Ok((bound?, Some(sharing))),
+    }
+}
+
+/// Gives the files of unix sockets the modes that they are to have: all or none.
+fn change_modes(kept: &[(&Open, &Place, Rules)]) -> Result<(), StartError> {
+    let mut done: Vec<(&Path, Option<u32>)> = Vec::new();
+    for (open, place, _) in kept {
+        let (Place::Unix { mode: before, .. }, Place::Unix { path, mode }) = (&open.place, place)
+        else {
+            continue;
+        };
+        if before == mode {
+            continue;
+        }
+        if let Err(cause) = planted::set_socket_mode(path, *mode) {
+            for (path, mode) in done {
+                if let Err(cause) = planted::set_socket_mode(path, mode) {
+                    tracing::error!("{} has another mode now: {cause}", path.display());
+                }
+            }
+            return Err(StartError::Mode { path: path.clone(), cause });
+        }
+        done.push((path, *before));
+    }
+    Ok(())
 }
 
 impl Entrance {

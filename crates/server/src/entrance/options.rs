@@ -134,6 +134,25 @@ impl From<SocketAddr> for ListenerOptions {
     }
 }
 
+impl Place {
+    /// Whether both are the same, but perhaps for the mode of a file.
+    pub(super) fn is_where(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Unix { path, .. }, Self::Unix { path: other, .. }) => path == other,
+            (one, other) => one == other,
+        }
+    }
+
+    /// The port of a protocol, which only one can have, but for other addresses.
+    pub(super) const fn port(&self) -> Option<(bool, u16)> {
+        match self {
+            Self::Tcp { address, .. } => Some((true, address.port())),
+            Self::Udp { address, .. } => Some((false, address.port())),
+            Self::Unix { .. } | Self::Inherited { .. } => None,
+        }
+    }
+}
+
 impl core::fmt::Display for Place {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {

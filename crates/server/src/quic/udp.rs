@@ -21,13 +21,18 @@ pub(super) const DATAGRAM: usize = 1472;
 const BUFFER: usize = 2 * 1024 * 1024;
 
 /// Takes a port. Nobody is answered yet.
-pub(crate) fn bind(address: SocketAddr, interface: Option<&str>) -> io::Result<Socket> {
+pub(crate) fn bind(
+    address: SocketAddr,
+    interface: Option<&str>,
+    shares: bool,
+) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         // So that the same port can be bound for IPv4, too.
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
+    socket.set_reuse_port(shares)?;
     socket.set_recv_buffer_size(BUFFER)?;
     socket.set_send_buffer_size(BUFFER)?;
     if let Some(interface) = interface {

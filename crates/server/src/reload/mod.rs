@@ -148,7 +148,10 @@ impl Inner {
         current.watched = Watched::new(&loaded);
         let mut config = loaded.config;
         let changes = changes(&current.config, &config);
-        config.follow(&current.config);
+        let mut used = None;
+        config.follow(&current.config, |number| {
+            used.get_or_insert_with(|| self.server.listeners_in_use()).contains(&number)
+        });
         let log = PreparedLog::open(&config.log).map_err(|cause| cause.to_string())?;
         let listeners = ListenerOptions::from_config(&config).map_err(|error| error.to_string())?;
         let world = World::load(&config, Missing::Refuse)

@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dunlin_broker::{Entry, Versions};
@@ -380,4 +382,64 @@ fn listeners_are_replaced_while_connections_go_on() {
     assert_eq!(answers(), Some([0x20, 2, 0, 0]));
     old.send(&[0xC0, 0]);
     old.expect(&[0xD0, 0]);
+}
+
+#[test]
+fn a_port_goes_from_one_address_to_all_and_back_without_a_gap() {
+    let port = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let at = |address: Ipv4Addr| ListenerOptions::from(SocketAddr::from((address, port.port())));
+    let server = server(at(Ipv4Addr::LOCALHOST));
+    let mut old = Wire::connect(&server, "old");
+    let ended = AtomicBool::new(false);
+    let mut results = Vec::new();
+    std::thread::scope(|scope| {
+        let knocking = scope.spawn(|| {
+            let mut served = 0;
+            while !ended.load(Ordering::Relaxed) {
+                drop(Wire::connect(&server, "knocks"));
+                served += 1;
+            }
+            served
+        });
+        for address in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::LOCALHOST].repeat(5) {
+            results.push(server.handle().replace_listeners(&[at(address)]));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        ended.store(true, Ordering::Relaxed);
+        assert!(knocking.join().unwrap() > 0);
+        results.into_iter().for_each(Result::unwrap);
+    });
+    old.send(&[0xC0, 0]);
+    old.expect(&[0xD0, 0]);
+    // The port is nobody else's meanwhile.
+    assert!(std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, port.port())).is_err());
+    let other =
+        ServerOptions { listeners: vec![at(Ipv4Addr::LOCALHOST)], ..ServerOptions::default() };
+    assert!(start(other).is_err());
+}
+
+#[test]
+fn the_mode_of_a_unix_socket_changes_while_it_serves() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mqtt.sock");
+    let unix = |mode| ListenerOptions::new(Place::Unix { path: path.clone(), mode });
+    let server = Server::with_listeners(vec![free_port(), unix(Some(0o600))], 2);
+    let mut stream = UnixStream::connect(&path).unwrap();
+    let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    let mut seen = vec![mode()];
+    for wanted in [Some(0o660), None, Some(0o606)] {
+        server.handle().replace_listeners(&[free_port(), unix(wanted)]).unwrap();
+        seen.push(mode());
+    }
+    assert_eq!([seen[0], seen[1], seen[3]], [0o600, 0o660, 0o606]);
+    assert_ne!(seen[2], 0o660);
+    stream.write_all(&connect(4, "unix")).unwrap();
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, [0x20, 2, 0, 0]);
+    // Somebody has put something else there.
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, "").unwrap();
+    let told = server.handle().replace_listeners(&[free_port(), unix(None)]).unwrap_err();
+    assert!(told.to_string().contains("unix_mode"), "{told}");
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use dunlin_config::Config;
@@ -30,6 +31,8 @@ pub(super) struct Files {
     database: Option<PathBuf>,
     /// What dynamic security writes.
     dynamic: Vec<PathBuf>,
+    /// The files of unix sockets.
+    sockets: Vec<PathBuf>,
     owner: Option<Owner>,
 }
 
@@ -42,12 +45,13 @@ impl Files {
             store: persistence.enabled.then(|| persistence.directory.clone()),
             database: persistence.mosquitto_file.clone(),
             dynamic: dynamic(config),
+            sockets: unix_sockets(config),
             owner: Owner::wanted(config, has_file)?,
         })
     }
 
     /// When ports are taken and keys are read: the last moment in which root is root.
-    pub(super) fn prepare(&self) -> io::Result<()> {
+    pub(super) fn prepare(&self, sockets: &[BorrowedFd<'_>]) -> io::Result<()> {
         if let Some(path) = &self.pid_file {
             write_file(path, &format!("{}\n", std::process::id()), 0o644)
                 .map_err(|cause| named("write the pid file", path, &cause))?;
@@ -67,9 +71,10 @@ impl Files {
         }
         let Some(owner) = &self.owner else { return Ok(()) };
         let files = self.log_file.iter().chain(&self.database).chain(&self.dynamic);
-        for path in files {
+        for path in files.chain(&self.sockets) {
             owner.give(path).map_err(|cause| named("hand over", path, &cause))?;
         }
+        sockets.iter().try_for_each(|socket| owner.give_socket(*socket))?;
         owner.become_it(self.store.as_deref())
     }
 
@@ -194,6 +199,10 @@ fn dynamic(config: &Config) -> Vec<PathBuf> {
         }
     }
     files
+}
+
+fn unix_sockets(config: &Config) -> Vec<PathBuf> {
+    config.listeners.iter().filter_map(|listener| listener.unix_path.clone()).collect()
 }
 
 fn named(what: &str, path: &Path, cause: &io::Error) -> io::Error {

@@ -117,7 +117,7 @@ fn serve(args: &BrokerArgs, loaded: Loaded, logger: &Logger) -> Result<ExitCode,
     // From here on a signal waits until there is a server.
     let signals = Signals::catch()
         .map_err(|cause| Failure::Other(format!("cannot watch for signals: {cause}")))?;
-    options.before_store = Some(Before(Box::new(move || prepared.prepare())));
+    options.before_store = Some(Before(Box::new(move |sockets| prepared.prepare(sockets))));
     let handle = Arc::new(dunlin_server::start(options)?);
     files.after_start();
     logger.publish_through(&handle);

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::fchown;
 use std::path::Path;
 
 use dunlin_config::Config;
@@ -53,6 +55,11 @@ impl Owner {
     /// is not there is not missed.
     pub(super) fn give(&self, path: &Path) -> io::Result<()> {
         dunlin_server::give(path, self.user.uid.as_raw(), self.user.gid.as_raw())
+    }
+
+    /// Makes a socket its own: whoever has opened one decides who may share its port.
+    pub(super) fn give_socket(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        fchown(socket, Some(self.user.uid.as_raw()), Some(self.user.gid.as_raw()))
     }
 
     /// Becomes it, for good. `store` is the directory it has to be able to use.
