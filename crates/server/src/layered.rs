@@ -230,10 +230,13 @@ pub(crate) fn write_layers(
     let output = broker.output(id)?;
     let is_ending = connection.is_ending();
     let transport = connection.transport.as_mut()?;
+    // Also after DISCONNECT: a client says the end of its layers after it, and closed at once it would be
+    // reset and take that for a failure.
     connection.last_words |= is_ending || output.closing();
     loop {
-        // Nothing goes into the middle of a frame.
-        if transport.announced == 0 {
+        // Nothing goes into the middle of a frame, and few words of the layers go with what follows them.
+        let is_next = !output.is_empty() && !output.is_corked();
+        if transport.announced == 0 && !(is_next && transport.says_little()) {
             match write_ready(transport, &connection.stream) {
                 Written::All => {}
                 held => return Some(held),
@@ -243,7 +246,7 @@ pub(crate) fn write_layers(
                 output.advance(output.pending());
             }
         }
-        if output.is_empty() || output.is_corked() {
+        if !is_next || output.is_empty() {
             break;
         }
         let scratch = &mut buffers.scratch;
@@ -311,13 +314,20 @@ fn write_sealed(
     let Some((taken, sealed)) = transport.seal(&slices[..filled], scratch) else {
         return Written::Failed(io::ErrorKind::InvalidData);
     };
-    let (sent, written) = match stream.write(sealed) {
-        Ok(sent) if sent < sealed.len() => (sent, Written::Blocked),
+    let ready = mem::take(&mut transport.out);
+    let result = match ready.is_empty() {
+        true => stream.write(sealed),
+        false => stream.write_vectored(&[IoSlice::new(&ready), IoSlice::new(sealed)]),
+    };
+    let (sent, written) = match result {
+        Ok(sent) if sent < ready.len() + sealed.len() => (sent, Written::Blocked),
         Ok(sent) => (sent, Written::All),
         Err(cause) => (0, held_up(cause.kind())),
     };
     // What is sealed is on its way: it cannot be sealed again.
-    transport.out.extend_from_slice(&sealed[sent..]);
+    let before = sent.min(ready.len());
+    transport.out.extend_from_slice(&ready[before..]);
+    transport.out.extend_from_slice(&sealed[sent - before..]);
     output.advance(taken);
     written
 }

@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -13,6 +13,7 @@ use dunlin_broker::Time;
 use mio::net::TcpStream;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
 use crate::entrance::{Entrance, Place};
@@ -228,10 +229,10 @@ impl Listener {
 /// One system call. The sockets of both families are read and written alike, so the rest of the
 /// server knows one type only.
 fn accept(socket: &Socket) -> io::Result<(TcpStream, SocketAddr)> {
-    let (socket, address) = socket.accept_raw()?;
-    socket.set_nonblocking(true)?;
-    let stream = TcpStream::from_std(OwnedFd::from(socket).into());
-    Ok((stream, address.as_socket().unwrap_or(HERE)))
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let (socket, address) = acceptfrom_with(socket, flags)?;
+    let address = address.and_then(|address| SocketAddr::try_from(address).ok());
+    Ok((TcpStream::from_std(socket.into()), address.unwrap_or(HERE)))
 }
 
 fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<Bound> {

@@ -116,6 +116,20 @@ fn a_long_message_and_many_short_ones_go_over_tls_and_web_socket() {
 }
 
 #[test]
+fn whoever_disconnects_over_tls_is_not_reset() {
+    let place = place();
+    let _broker = started(&place);
+    for number in 0..20 {
+        let way = "-L wss://localhost:PORT2/a --cafile ca/ca.crt";
+        let own = "-p PORT --cafile ca/ca.crt --cert boat.crt --key boat.key -t a";
+        for way in [way, own] {
+            let (_, failed) = run(&place, &format!("pub {way} -m {number} -q 1"));
+            assert_eq!(failed, "", "{way}, {number}");
+        }
+    }
+}
+
+#[test]
 fn a_barred_way_is_named_with_what_opens_it() {
     let place = place();
     let _broker = started(&place);

@@ -20,6 +20,10 @@ const RECORDS: usize = 4;
 /// MQTT in one frame of WebSocket. 256 KiB: what a socket takes at once, and clients gather frames.
 const FRAME: usize = 256 * 1024;
 
+/// Words of TLS that wait for what follows them, as a ticket does for CONNACK. 4 KiB: it is copied if the
+/// socket does not take it.
+const LITTLE: usize = 4 * 1024;
+
 /// What a WebSocket adds in front of a frame at most.
 const FRAME_HEADER: usize = 10;
 
@@ -199,6 +203,11 @@ impl Transport {
             }
         }
         Ok(used)
+    }
+
+    /// Whether what is ready is so little that it is better sealed and sent together with what follows.
+    pub(crate) fn says_little(&self) -> bool {
+        self.tls.is_some() && !self.finished && self.out.len() <= LITTLE
     }
 
     /// Whether frames of WebSocket are written to the socket as they are.
