@@ -1,4 +1,4 @@
-//! The layers below MQTT, certificates of clients, requests of operators. The first byte says which.
+//! The layers below MQTT, certificates of clients, requests of operators, answers of services. The first byte says which.
 #![no_main]
 
 #[path = "../../crates/server/tests/hostile/bodies.rs"]
@@ -7,11 +7,12 @@ mod bodies;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Some((kind, bytes)) = bytes.split_first() else { return };
-    match kind % 5 {
+    match kind % 6 {
         0 => bodies::proxy(bytes),
-        1 => bodies::websocket(bytes, 1 + usize::from(kind / 5)),
+        1 => bodies::websocket(bytes, 1 + usize::from(kind / 6)),
         2 => bodies::first_bytes(bytes),
         3 => bodies::certificate(bytes),
-        _ => bodies::operator(bytes),
+        4 => bodies::operator(bytes),
+        _ => bodies::answer(&String::from_utf8_lossy(bytes)),
     }
 });

@@ -6,6 +6,7 @@
 //! microseconds is answered at once (`judge.rs`); passwords, signatures and services that have to be asked go
 //! to worker threads (`lane.rs`, `work.rs`), and the verdict comes back to the shard as a parcel.
 
+mod answer;
 mod bans;
 mod book;
 mod connected;

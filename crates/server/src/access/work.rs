@@ -6,9 +6,9 @@ use std::time::Instant;
 use dunlin_access::password::Attempt;
 use dunlin_broker::{Control, Question, Refusal, Verdict};
 
+use super::answer::{Allowed, Answer};
 use super::bans::{by, save};
 use super::book::{Book, Pass, Way};
-use super::http::{Allowed, Answer};
 use super::judge::Entrant;
 use super::lane::Bounds;
 use super::{Accesses, unix_now};

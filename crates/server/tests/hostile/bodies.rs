@@ -2,6 +2,8 @@
 //!
 //! The modules are taken in as they are: they are nobody's business outside the package.
 
+#[path = "../../src/access/answer.rs"]
+mod answer;
 #[path = "../../src/transport/tls/der.rs"]
 pub(crate) mod der;
 #[path = "../../src/transport/guess.rs"]
@@ -16,6 +18,7 @@ pub(crate) mod websocket;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use answer::{Answer, understand};
 use der::Certificate;
 use guess::Spoken;
 use proxy::ProxyVersion;
@@ -100,5 +103,20 @@ pub(crate) fn operator(line: &[u8]) {
     if let Err(why) = Request::parse(line) {
         // It is answered on one line, as JSON.
         assert!(!why.is_empty() && why.len() <= line.len() + 200, "{}", why.len());
+    }
+}
+
+/// What a service says about a login.
+pub(crate) fn answer(body: &str) {
+    match understand(body) {
+        Ok(Answer::Allow(allowed)) => {
+            assert!(allowed.username.is_none_or(|name| !name.is_empty()));
+            assert!(allowed.groups.len() + allowed.roles.len() <= body.len());
+            // Only the word itself makes somebody a superuser.
+            assert!(!allowed.superuser || body.contains("true"));
+            assert!(allowed.grants.is_none() || body.contains("acl") || body.contains('\\'));
+        }
+        Ok(Answer::Deny) => assert!(body.contains("deny") || body.contains('\\')),
+        Err(why) => assert!(!why.is_empty()),
     }
 }

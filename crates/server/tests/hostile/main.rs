@@ -115,6 +115,21 @@ fn certificates_of_clients() {
 }
 
 #[test]
+fn answers_of_services() {
+    let samples = [
+        r#"{"result":"allow","username":"anna","superuser":false,"groups":["a"],"roles":["b"],"acl":{"publish":["x/#"]}}"#,
+        r#"{"result":"deny"}"#,
+        r#"{"result":"allow","username":null,"acl":null}"#,
+    ];
+    let words =
+        ["allow", "\"superuser\":true", "[[", "\\ud800", "null", "1e999", "%u", "#", ",", "\""];
+    seeds(2_000, |mutator| {
+        let body = mutator.text(&samples, &words);
+        bounded(body.len(), || bodies::answer(&body));
+    });
+}
+
+#[test]
 fn requests_of_operators() {
     let samples: [&[u8]; 5] = [
         br#"{"version":1,"command":"why","client":"meter","topic":"a/b","limit":5}"#,
