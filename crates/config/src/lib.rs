@@ -13,6 +13,7 @@ pub mod model;
 pub mod mosquitto;
 pub mod problem;
 pub mod reference;
+pub mod shown;
 pub mod value;
 
 mod changes;

@@ -5,6 +5,7 @@ use crate::environment::variable;
 use crate::keys::{self, Key};
 use crate::model::{Bridge, Config, Listener};
 use crate::mosquitto::{self, Outcome, Scope};
+use crate::shown;
 
 /// `docs/configuration.md`.
 #[must_use]
@@ -38,7 +39,9 @@ pub fn configuration() -> String {
 #[must_use]
 pub fn mosquitto_keys() -> String {
     let mut page = String::from(KEYS_HEAD);
-    page.push_str("\n| key | where it stands | what it does here |\n|---|---|---|\n");
+    page.push_str(
+        "\n| key | where it stands | what it does here | shown by |\n|---|---|---|---|\n",
+    );
     let mut all: Vec<_> = mosquitto::keys().collect();
     all.sort_by_key(|key| key.name);
     for key in all {
@@ -49,10 +52,18 @@ pub fn mosquitto_keys() -> String {
             (Outcome::Sets(name), Scope::Bridge) => format!("the same: `{name}` of `[[bridge]]`"),
             (outcome, _) => outcome.to_string(),
         };
-        let line = format!("| `{}` | {} | {outcome} |\n", key.name, key.scope.word());
+        let shown = match shown::effect_of(key.name) {
+            Some((file, test)) => format!("`{test}` in [{}](../{file})", file_name(file)),
+            None => "its reading".to_owned(),
+        };
+        let line = format!("| `{}` | {} | {outcome} | {shown} |\n", key.name, key.scope.word());
         page.push_str(&line);
     }
     page
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
 fn heading(page: &mut String, title: &str) {
@@ -117,4 +128,8 @@ Lines are read as Mosquitto reads them: a comment begins in the first column, ke
 path goes to the end of the line, other values are one word. `include_dir` reads the `.conf` files of a directory in
 alphabetical order, capitals before small letters. An unknown key or a bad value stops the start, with file, line and
 the nearest key.
+
+The last column names the test that shows with clients what a key does. Of all others it is shown what they set in
+`dunlin.toml`, or with which words they are answered: by `every_key_is_honoured_or_answered` in
+[mosquitto_keys.rs](../crates/config/tests/mosquitto_keys.rs).
 ";

@@ -1,6 +1,6 @@
 //! Every key of `mosquitto.conf`: a line with it, and what it sets or how it is answered.
 
-use dunlin_config::{Loaded, Loader, Memory, Problems, mosquitto, to_toml};
+use dunlin_config::{Loaded, Loader, Memory, Problems, mosquitto, shown, to_toml};
 
 /// What a line leads to.
 enum Leads {
@@ -225,6 +225,22 @@ fn the_table_holds_every_key_there_is() {
     }
     // Mosquitto 2.1 has 138, and four more that are written with a dot or any end.
     assert_eq!(mosquitto::keys().count(), 138 + 4);
+}
+
+#[test]
+fn the_tests_that_the_reference_names_are_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let reading = (shown::READING.0, shown::READING.1, &[][..]);
+    for (file, test, keys) in shown::TESTS.iter().copied().chain([reading]) {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        assert!(text.contains(&format!("#[test]\nfn {test}() {{")), "{test} is not in {file}");
+        for key in keys {
+            assert!(mosquitto::keys().any(|known| known.name == *key), "{key} is not known");
+            // It stands in the file, with the part after a `*` filled in.
+            assert!(text.contains(key.trim_end_matches('*')), "{key} is not in {file}");
+            assert_eq!(shown::effect_of(key), Some((file, test)), "{key} is named twice");
+        }
+    }
 }
 
 #[test]
