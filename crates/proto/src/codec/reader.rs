@@ -22,6 +22,11 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
+    pub(crate) fn begins_with(&self, byte: u8) -> bool {
+        self.0.first() == Some(&byte)
+    }
+
+    #[inline]
     pub(crate) const fn u8(&mut self) -> Result<u8, Violation> {
         let Some((&byte, rest)) = self.0.split_first() else {
             return Err(Violation::Truncated);

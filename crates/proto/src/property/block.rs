@@ -82,7 +82,17 @@ impl<'a> Properties<'a> {
     /// The first property with this identifier.
     #[must_use]
     pub fn find(self, id: PropertyId) -> Option<Property<'a>> {
-        self.iter().find(|property| property.id() == id)
+        let mut properties = self.iter();
+        loop {
+            // There may be thousands of these, and only their lengths matter here.
+            if id != PropertyId::UserProperty {
+                wire::skip_user_properties(&mut properties.0);
+            }
+            let property = properties.next()?;
+            if property.id() == id {
+                return Some(property);
+            }
+        }
     }
 }
 
@@ -94,10 +104,10 @@ macro_rules! getters {
                 #[doc = concat!("The value of [`Property::", stringify!($name), "`], if given.")]
                 #[must_use]
                 pub fn $getter(self) -> Option<$value> {
-                    self.iter().find_map(|property| match property {
+                    match self.find(PropertyId::$name)? {
                         Property::$name(value) => Some(value),
                         _ => None,
-                    })
+                    }
                 }
             )*
         }
@@ -238,4 +248,28 @@ impl From<Properties<'_>> for PropertyBuf {
 #[cold]
 fn not_allowed(property: PropertyId, context: PropertyContext) -> Violation {
     Violation::PropertyNotAllowed { property, packet: context }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_property_is_found_wherever_it_stands_among_user_properties() {
+        let user = Property::UserProperty("name", "value");
+        let wanted = Property::ReceiveMaximum(7);
+        for (before, behind) in [(0, 0), (0, 3), (3, 0), (2, 2)] {
+            let mut block = PropertyBuf::new();
+            let properties = core::iter::repeat_n(user, before)
+                .chain([wanted])
+                .chain(core::iter::repeat_n(user, behind));
+            properties.for_each(|property| block.push(property));
+            let block = block.as_properties();
+            assert_eq!(block.receive_maximum(), Some(7));
+            assert_eq!(block.find(PropertyId::ReceiveMaximum), Some(wanted));
+            assert_eq!(block.topic_alias_maximum(), None);
+            let named = block.find(PropertyId::UserProperty);
+            assert_eq!(named, (before + behind > 0).then_some(user));
+        }
+    }
 }

@@ -63,6 +63,18 @@ pub(super) fn read<'a>(reader: &mut Reader<'a>) -> Result<Property<'a>, Violatio
     })
 }
 
+/// Passes the user properties at the front of a block that was checked.
+#[inline]
+pub(super) fn skip_user_properties(reader: &mut Reader<'_>) {
+    while reader.begins_with(PropertyId::UserProperty.as_u8()) {
+        let mut behind = *reader;
+        if behind.u8().is_err() || behind.binary().is_err() || behind.binary().is_err() {
+            return;
+        }
+        *reader = behind;
+    }
+}
+
 /// Appends one property. Texts and data longer than the wire carries are the caller's to refuse.
 pub(super) fn write(property: &Property<'_>, out: &mut Vec<u8>) {
     out.push(property.id().as_u8());
