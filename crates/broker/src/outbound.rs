@@ -111,6 +111,7 @@ impl Hub {
 
     /// Queues a message at QoS 0 for a session that is away. The copy is never stored: what is, is done with only
     /// when it is acknowledged.
+    #[cold]
     pub(crate) fn queue_at_most_once(
         &mut self,
         now: Time,
@@ -132,6 +133,7 @@ impl Hub {
 
     /// Sends everything at QoS 0 in a queue: it needs no place in the window, and is not to come behind what is
     /// sent live from now on [MQTT-4.6.0-6].
+    #[cold]
     fn pump_at_most_once(&mut self, now: Time, slot: u32) {
         let Some(session) = self.sessions.at_mut(slot) else { return };
         let connection = session.connection;
@@ -144,6 +146,7 @@ impl Hub {
     }
 
     /// Sends a message at QoS 0 that waited.
+    #[cold]
     fn write_queued(&mut self, now: Time, slot: u32, connection: u32, copy: &Copy) {
         if copy.message.expired(now) {
             self.stats.dropped_expired += 1;

@@ -5,6 +5,7 @@ use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use dunlin_broker::{Admission, CloseCause, ConnId, Limit, Peer, Reached, Refusal, Time, View};
 use mio::Interest;
@@ -17,6 +18,10 @@ use crate::shard::{Shard, token_of};
 use crate::shared::{Parcel, Shared};
 use crate::transport::Transport;
 
+/// How long who wants to connect waits for a reload at most. 250 ms: it takes a few, but for a machine that is
+/// busy or a configuration that is large.
+const RELOAD_PATIENCE: Duration = Duration::from_millis(250);
+
 /// Bursts of those who wait at a listener that is closed: as many as the system lets wait.
 const LAST_BURSTS: usize = 32;
 
@@ -24,19 +29,35 @@ impl Shard<'_> {
     /// Accepts new connections, a bounded number of them.
     pub(crate) fn accept(&mut self, now: Time) {
         let mut listeners = mem::take(&mut self.listeners);
+        let waits = self.waits_for_reload(now);
         for listener in listeners.iter_mut().filter(|listener| listener.is_due(now)) {
+            if waits {
+                listener.put_off(now);
+                continue;
+            }
             let entrance = Arc::clone(&listener.entrance);
             let (shared, rules) = (self.shared, entrance.rules());
             let is_full = || {
                 let before = entrance.connections.load(Ordering::Relaxed);
                 let open = shared.connections.load(Ordering::Relaxed);
-                shared.reloading.is_due() || limit_reached(shared, &rules, open, before).is_some()
+                limit_reached(shared, &rules, open, before).is_some()
             };
             listener.accept(now, is_full, |stream, address| {
                 self.welcome(now, stream, address, &entrance);
             });
         }
         self.listeners = listeners;
+    }
+
+    /// Whether who wants to connect waits until a reload is done, which decides whether they may.
+    fn waits_for_reload(&mut self, now: Time) -> bool {
+        if !self.shared.reloading.is_due() {
+            self.reload_awaited = None;
+            return false;
+        }
+        let until = self.reload_awaited.unwrap_or(now.saturating_add(RELOAD_PATIENCE));
+        self.reload_awaited = Some(until);
+        now < until
     }
 
     /// Opens and closes listeners while the server runs.

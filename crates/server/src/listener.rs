@@ -31,9 +31,11 @@ const BURST: usize = 128;
 const REST: Duration = Duration::from_millis(100);
 
 /// How long whoever comes when there is no room waits for it before being refused: connections that have ended
-/// already may be counted until their shard has had its turn. And how long who comes while a reload is due waits
-/// for that. 20 ms: many turns, and no time for a client.
+/// already may be counted until their shard has had its turn. 20 ms: many turns, and no time for a client.
 const PATIENCE: Duration = Duration::from_millis(20);
+
+/// How often it is looked whether a reload is done. 1 ms: a fraction of what it takes.
+const GLANCE: Duration = Duration::from_millis(1);
 
 /// TCP keep alive: a peer that vanished is noticed after 60 + 6 x 10 s even if it agreed on no
 /// MQTT keep alive.
@@ -178,6 +180,11 @@ impl Listener {
     /// Whether that is now.
     pub(crate) fn is_due(&self, now: Time) -> bool {
         self.due().is_some_and(|due| due <= now)
+    }
+
+    /// Accepts nobody for a moment.
+    pub(crate) fn put_off(&mut self, now: Time) {
+        self.state = State::Full { until: now.saturating_add(GLANCE) };
     }
 
     /// Accepts a bounded number of connections. Where there is no room for one, it waits a moment before it is

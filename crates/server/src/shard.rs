@@ -67,6 +67,8 @@ pub(crate) struct Shard<'s> {
     /// Sockets kept for a moment after their end, so that the peer can read the last words.
     pub(crate) lingering: VecDeque<(Time, TcpStream)>,
     pub(crate) reporter: Reporter,
+    /// Until when who wants to connect waits for a reload.
+    pub(crate) reload_awaited: Option<Time>,
     /// Connections are judged by new rules.
     pub(crate) reviewing: Option<Review>,
     /// Certificates that were verified for it.
@@ -131,6 +133,7 @@ impl<'s> Shard<'s> {
             last_calls: VecDeque::new(),
             lingering: VecDeque::new(),
             reporter: Reporter::new(number, now, shared.tuning.sys_interval),
+            reload_awaited: None,
             reviewing: None,
             verified: 0,
             keeping: Keeping::default(),
