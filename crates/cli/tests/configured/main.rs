@@ -9,4 +9,5 @@ mod process;
 mod raw;
 mod reload;
 mod root;
+mod service;
 mod ways;
