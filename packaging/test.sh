@@ -19,6 +19,13 @@ expect "mode of the configuration" "$(stat -c %a "$work/tree/etc/dunlin/dunlin.t
 "$work/tree/usr/bin/dunlin" -c "$work/tree/etc/dunlin/dunlin.toml" --test-config
 dpkg-deb -f "$deb" Package Version Architecture Depends
 
+# As in the image: the store is the broker's own, in a directory where anybody may make one.
+mkdir -m 1777 "$work/data"
+written=$(sed -n "s|.*printf '\(.*\)' >/etc/dunlin/dunlin.toml.*|\1|p" "$here/Dockerfile")
+printf '%b' "${written//\/data/$work/data}" >"$work/image.toml"
+DUNLIN_SERVER_SHARDS=1 timeout -s INT 2 "$work/tree/usr/bin/dunlin" -c "$work/image.toml" -p 0 2>/dev/null || true
+expect "mode of the store in the image" "$(stat -c %a "$work/data/store")" 700
+
 "$here/tarball.sh" "$1" "$work" >/dev/null
 archive=$(echo "$work"/*.tar.gz)
 (cd "$work" && sha256sum --quiet -c "$archive.sha256")
