@@ -3,12 +3,13 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::Params;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use ring::{digest, pbkdf2};
 use zeroize::Zeroizing;
 
+use super::argon2id::argon2id;
 use crate::Random;
 use crate::scram::Keys;
 use crate::secret::same;
@@ -316,14 +317,6 @@ fn sha512(password: &[u8], salt: &[u8]) -> [u8; 64] {
     let mut result = [0; 64];
     result.copy_from_slice(context.finish().as_ref());
     result
-}
-
-fn argon2id(params: &Params, password: &[u8], salt: &[u8], len: usize) -> Zeroizing<Vec<u8>> {
-    let mut digest = Zeroizing::new(vec![0; len]);
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
-        .hash_password_into(password, salt, &mut digest)
-        .expect("lengths and parameters are checked when the hash is read or made");
-    digest
 }
 
 fn decode_salt(text: &str) -> Result<Vec<u8>, HashFault> {

@@ -1,5 +1,6 @@
 //! Passwords: the file of users, the hashes in it, and how it is written.
 
+mod argon2id;
 mod edit;
 mod file;
 mod hash;
