@@ -124,7 +124,7 @@ proptest! {
     }
 
     #[test]
-    fn password_files_are_read_and_edited(text in lines(PASSWD), user in "[a-c]{1,3}", password in ".{0,12}") {
+    fn password_files_are_read_and_edited(text in lines(PASSWD), user in "[a-c]{1,3}", password in ".{1,12}") {
         let (file, _) = PasswordFile::parse("f", &text);
         let _ = file.attempt(&user).cost();
         let mut random = |bytes: &mut [u8]| bytes.fill(7);
