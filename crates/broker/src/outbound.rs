@@ -256,16 +256,21 @@ impl Hub {
                 return;
             }
             let connection = session.connection;
+            let has_denied = outbound.has_denied;
             let Some(copy) = outbound.pop() else {
+                outbound.has_denied = false;
                 self.load(slot);
                 return;
             };
             self.stats.queued_messages -= 1;
             self.stats.queued_bytes -= copy.message.bytes() as u64;
+            if has_denied && self.leave_out(now, slot, &copy, view) {
+                continue;
+            }
             if copy.qos == QoS::AtMostOnce {
                 self.write_queued(now, slot, connection, &copy);
             } else if copy.message.expired(now) {
-                outbound.window.skip();
+                self.skip_identifier(slot);
                 self.stats.dropped_expired += 1;
                 self.drop_for_session(now, slot, &copy.message.topic, Drop::Expired);
                 let number = self.number(slot);
@@ -273,6 +278,27 @@ impl Hub {
             } else {
                 self.dispatch(now, slot, copy, None);
             }
+        }
+    }
+
+    /// Leaves out what rules deny that have changed since it was queued; true if they do.
+    fn leave_out(&mut self, now: Time, slot: u32, copy: &Copy, view: &View<'_>) -> bool {
+        let Some(session) = self.sessions.at(slot) else { return false };
+        let number = if session.keeps { session.number } else { 0 };
+        let who = Arc::clone(&session.who);
+        if self.check(now, &who, Action::Deliver, &copy.message.topic, view).allowed {
+            return false;
+        }
+        self.journal.done(copy.message.id(), copy.target(number, None));
+        self.stats.publish_dropped += 1;
+        self.skip_identifier(slot);
+        true
+    }
+
+    fn skip_identifier(&mut self, slot: u32) {
+        let outbound = self.sessions.at_mut(slot).and_then(|session| session.outbound.as_mut());
+        if let Some(outbound) = outbound {
+            outbound.window.skip();
         }
     }
 

@@ -73,6 +73,8 @@ pub(crate) struct Outbound {
     unexpired_until: Time,
     /// The rules by which all of the queue was let in.
     pub(crate) judged: u64,
+    /// Whether some of it is denied by now: it is left out when its turn has come.
+    pub(crate) has_denied: bool,
 }
 
 /// A message as it goes to one receiver.

@@ -5,7 +5,7 @@ use core::hash::BuildHasher as _;
 use core::mem;
 use std::sync::Arc;
 
-use dunlin_proto::Time;
+use dunlin_proto::{QoS, Time};
 use foldhash::fast::FixedState;
 
 use crate::commons::View;
@@ -343,6 +343,7 @@ impl Hub {
         let mut denied = Vec::new();
         let (mut messages, mut bytes) = (0, 0);
         let before = mem::take(&mut outbound.queue);
+        let mut has_denied = false;
         outbound.queue = before
             .into_iter()
             .filter_map(|copy| {
@@ -356,12 +357,18 @@ impl Hub {
                 if allowed {
                     return Some(copy);
                 }
+                if copy.group.is_none() && copy.qos > QoS::AtMostOnce {
+                    // It has its place among the identifiers.
+                    has_denied = true;
+                    return Some(copy);
+                }
                 messages += 1;
                 bytes += copy.message.bytes();
                 denied.push(copy);
                 None
             })
             .collect();
+        outbound.has_denied = has_denied;
         outbound.queued_bytes -= bytes;
         self.stats.queued_messages -= messages;
         self.stats.queued_bytes -= bytes as u64;

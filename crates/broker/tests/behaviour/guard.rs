@@ -1,6 +1,7 @@
 //! Rules: who may publish, read, subscribe and leave a will, and what happens when they change.
 
 use dunlin_broker::{Action, Cause, DeniedPublish, End, Event, Settings};
+use dunlin_proto::property::Property;
 use dunlin_proto::qos::QoS;
 use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::version::Version;
@@ -333,10 +334,37 @@ fn what_waits_is_judged_again_when_rules_have_changed() {
         }
         world.rules.deny("reader", Action::Deliver, "a");
         let reader = world.connect(user("reader").persistent(1000));
-        assert_eq!(world.take(reader), ["b x q1 #1"]);
-        world.puback(reader, 1);
+        // What is left out has its place among the identifiers.
+        assert_eq!(world.take(reader), ["b x q1 #2"]);
+        world.publish(writer, "b", "y", QoS::AtLeastOnce, 4);
+        assert_eq!(world.take(reader), ["b y q1 #4"]);
+        for id in [2, 4] {
+            world.puback(reader, id);
+        }
         assert_eq!(world.sum(|stats| stats.queued_messages), 0);
     }
+}
+
+#[test]
+fn what_waits_and_is_allowed_again_before_its_turn_is_sent() {
+    let mut world = World::new();
+    world.rules.allow_all();
+    let options = user("reader").property(Property::ReceiveMaximum(1));
+    let reader = world.connect(options);
+    world.subscribe(reader, "#", QoS::AtLeastOnce);
+    let writer = world.connect(user("writer"));
+    for (id, topic) in [(1, "a"), (2, "b"), (3, "a"), (4, "b")] {
+        world.publish(writer, topic, "x", QoS::AtLeastOnce, id);
+    }
+    assert_eq!(world.take(reader), ["a x q1 #1"]);
+    world.rules.deny("reader", Action::Deliver, "b");
+    world.puback(reader, 1);
+    assert_eq!(world.take(reader), ["a x q1 #3"]);
+    world.rules.allow_all();
+    world.puback(reader, 3);
+    assert_eq!(world.take(reader), ["b x q1 #4"]);
+    world.puback(reader, 4);
+    assert_eq!(world.sum(|stats| stats.queued_messages), 0);
 }
 
 #[test]

@@ -127,12 +127,14 @@ impl<T> Outbound<T> {
         self.push(Slot::Request(request))
     }
 
-    /// Leaves an identifier out if nothing is on its way: for a message that is not sent after all. So those
+    /// Leaves an identifier out, if there is room for the gap: for a message that is not sent after all. So those
     /// behind it have the identifiers that they would have had with it, as clients know it from brokers that
     /// number messages when they are queued.
     pub fn skip(&mut self) {
         if self.slots.is_empty() {
             self.first = advance(self.first, 1);
+        } else if self.unsent == 0 && self.can_request() {
+            self.slots.push_back(Slot::Done);
         }
     }
 
