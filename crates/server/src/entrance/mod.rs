@@ -37,6 +37,9 @@ const MQTT: &[&str] = &["mqtt", "x-amzn-mqtt-ca"];
 /// The same for WebSocket, which begins as HTTP.
 const HTTP: &[&str] = &["http/1.1", "mqtt"];
 
+/// How all reasons begin that are about certificates of clients.
+const OF_CLIENT: &str = "the certificate of the client ";
+
 /// The door of one listener, shared by it and its connections on all shards.
 pub(crate) struct Entrance {
     pub(crate) label: String,
@@ -313,7 +316,9 @@ impl Entrance {
         self.counters.failed.fetch_add(1, Ordering::Relaxed);
         self.tell_withheld(now);
         let why = why.to_string();
-        if self.hush.admits(now, &why, address.ip()) {
+        // What is wrong with certificates would be one cause otherwise.
+        let cause = why.strip_prefix(OF_CLIENT).unwrap_or(&why);
+        if self.hush.admits(now, cause, address.ip()) {
             match words.filter(|_| as_mosquitto()) {
                 Some(words) => tracing::warn!("{words} ({}, {address}: {why})", self.label),
                 None => tracing::warn!("{}: connection from {address} closed: {why}", self.label),
