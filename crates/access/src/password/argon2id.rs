@@ -9,9 +9,8 @@ use zeroize::Zeroizing;
 const KEPT_MAX: usize = 64 * 1024;
 
 thread_local! {
-    /// What the last hash of this thread was computed in. To get it anew from the system each time costs
-    /// thousands of page faults, and a thread of low priority would hold up all others of the process while
-    /// its memory is mapped.
+    /// What the last hash of this thread was computed in. Got anew from the system each time, it costs page
+    /// faults, and others of the process wait while a thread of low priority maps it.
     static MEMORY: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
 }
 
