@@ -55,9 +55,7 @@ impl Shard<'_> {
             self.reload_awaited = None;
             return false;
         }
-        let until = self.reload_awaited.unwrap_or(now.saturating_add(RELOAD_PATIENCE));
-        self.reload_awaited = Some(until);
-        now < until
+        now < *self.reload_awaited.get_or_insert_with(|| now.saturating_add(RELOAD_PATIENCE))
     }
 
     /// Opens and closes listeners while the server runs.

@@ -191,7 +191,7 @@ fn resolve(path: &Path, missing: Missing) -> io::Result<Spot> {
             stat => stat?,
         };
         let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
-        if is_link && i64::try_from(fstatfs(&directory)?.f_type) == Ok(PROC) {
+        if is_link && fstatfs(&directory)?.f_type == PROC {
             if is_last {
                 return Ok(Spot { directory, name, is_magic: true });
             }
