@@ -48,7 +48,7 @@ enum Missing {
     Made,
 }
 
-/// Makes a directory, and those that it is in, for the owner only. If it is there, that is fine.
+/// Makes a directory for the owner only, and those that it is in for all to pass. If it is there, that is fine.
 ///
 /// # Errors
 /// The system's, or a link on the way may have been put there by others.
@@ -184,7 +184,8 @@ fn resolve(path: &Path, missing: Missing) -> io::Result<Spot> {
         let stat = match statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) if is_last => return Ok(Spot { directory, name, is_magic: false }),
             Err(Errno::NOENT) if missing == Missing::Made => {
-                mkdirat(&directory, &name, Mode::from_raw_mode(0o700))?;
+                // Whoever is given what is in it has to get there.
+                mkdirat(&directory, &name, Mode::from_raw_mode(0o755))?;
                 directory = step(&directory, &name, OFlags::NOFOLLOW)?;
                 continue;
             }
@@ -356,7 +357,8 @@ mod tests {
         make_directory(&all.path().join("link/a/b")).unwrap();
         give(&all.path().join("link/a"), SOMEBODY, SOMEBODY).unwrap();
         assert_eq!(owner(&theirs.join("a/b")), SOMEBODY);
-        assert_eq!(fs::metadata(theirs.join("a")).unwrap().mode() & 0o777, 0o700);
+        let mode = |path: &str| fs::metadata(theirs.join(path)).unwrap().mode() & 0o777;
+        assert_eq!([mode("a/b"), mode("a") & 0o700], [0o700; 2]);
     }
 
     #[test]
