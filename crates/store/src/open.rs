@@ -1,6 +1,7 @@
 //! Opening: which segments make up the log, and what is in them.
 
 use std::collections::VecDeque;
+use std::io;
 
 use dunlin_broker::journal::{RetainedState, State};
 
@@ -9,7 +10,7 @@ use crate::clean::keep_copy;
 use crate::damage;
 use crate::disk::Disk;
 use crate::error::OpenError;
-use crate::format::{Identity, SEGMENT_HEADER, segment_name};
+use crate::format::{FrameHeader, Identity, SEGMENT_HEADER, segment_name};
 use crate::group::Group;
 use crate::index::{Index, Place};
 use crate::log::Log;
@@ -162,8 +163,7 @@ impl Reading {
             let found = self.frames.resync(disk, file).map_err(io())?;
             // What is durable is known by the frames that were written later. In the last segment, a gap
             // with nothing of the kind behind it is what was being written in the end.
-            let lost =
-                if last { found.is_some_and(|header| header.durable > self.next) } else { true };
+            let lost = !last || self.goes_on(disk, file, found).map_err(io())?;
             if !lost {
                 if begun || found.is_some() {
                     self.report.torn = Some(Torn { file: segment_name(id), offset: from });
@@ -188,6 +188,24 @@ impl Reading {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether this frame, or one behind it, was written when what is missing here was durable.
+    fn goes_on<D: Disk>(
+        &mut self,
+        disk: &mut D,
+        file: &D::File,
+        mut found: Option<FrameHeader>,
+    ) -> io::Result<bool> {
+        let from = self.frames.position();
+        while found.is_some_and(|header| header.durable <= self.next) {
+            found = match self.frames.next(disk, file)? {
+                Some(frame) => Some(frame.header),
+                None => self.frames.resync(disk, file)?,
+            };
+        }
+        self.frames.back_to(from);
+        Ok(found.is_some())
     }
 
     fn note<D: Disk>(

@@ -142,6 +142,32 @@ fn a_damaged_segment_is_set_aside_and_all_else_is_read() {
     assert!(!queue(&state).contains(&lost), "records count from 1, and the first is the session");
 }
 
+/// Damage in a group of several frames, which all state the same of what is durable.
+#[test]
+fn damage_is_told_from_an_unfinished_end_by_frames_further_on() {
+    for further_on in [false, true] {
+        let mut disk = FaultyDisk::new(1);
+        let (mut log, ..) = open(&disk);
+        log.append(&[&session(1)]).expect("append");
+        log.sync().expect("sync");
+        for id in 1..=3 {
+            log.append(&[&message(id, &[id as u8; 1000], &[1], None)]).expect("append");
+        }
+        log.sync().expect("sync");
+        if further_on {
+            log.append(&[&message(4, &[4; 1000], &[1], None)]).expect("append");
+            log.sync().expect("sync");
+        }
+        drop(log);
+        let segment = disk.names().into_iter().find(|name| name.ends_with(".seg")).expect("one");
+        assert!(disk.flip(&segment, 4096 + 500, 3));
+        let (_, state, report) = open(&disk);
+        let left = if further_on { vec![2, 3, 4] } else { Vec::new() };
+        assert_eq!((queue(&state), report.damage.len()), (left, usize::from(further_on)));
+        assert_eq!(report.torn.is_some(), !further_on);
+    }
+}
+
 #[test]
 fn a_segment_whose_header_is_damaged_is_read_all_the_same() {
     let mut disk = filled(100);
