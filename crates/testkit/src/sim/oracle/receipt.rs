@@ -86,12 +86,12 @@ impl Oracle {
     fn judge_rules(&self, receipt: &Receipt<'_>) -> Result<(), &'static str> {
         let Some(rules) = &self.rules else { return Ok(()) };
         let message = self.messages.get(receipt.message);
-        let dealt = message.and_then(|message| message.dealt).unwrap_or(Time::ZERO);
+        let sent = message.map_or(Time::ZERO, |message| message.sent);
         // What has begun to be sent is sent, and sent again, whatever the rules say by then. With a store it
         // may have begun some time before: its packet identifier is stored first.
         let made_after = match (receipt.dup, self.keeps) {
             (true, _) => Time::ZERO,
-            (false, true) => dealt.min(receipt.made_after),
+            (false, true) => sent.min(receipt.made_after),
             (false, false) => receipt.made_after,
         };
         rules.judge(receipt.client, receipt.topic, made_after)
@@ -164,8 +164,12 @@ impl Oracle {
         if first && !message.is_will() && ways.ordered && !ways.shared && !dropped {
             let key = (message.session, message.topic.clone(), message.qos, receipt.qos);
             let last = session.last.insert(key, receipt.message);
+            // What was sent on an earlier connection may have been on its way for longer.
+            let dealt = |message: usize| self.messages[message].dealt;
+            let overtook =
+                |last: usize| last > receipt.message && dealt(last) >= dealt(receipt.message);
             // [MQTT-4.6.0-6]
-            if last.is_some_and(|last| last > receipt.message) {
+            if last.is_some_and(overtook) {
                 return Err("it came behind a later one of the same publisher, topic and QoS");
             }
         }
