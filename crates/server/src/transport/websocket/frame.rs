@@ -69,6 +69,26 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Header, usize)>, &'static st
     Ok(Some((Header { opcode, is_final, mask, length }, at + mask.len())))
 }
 
+/// A frame as most are: whole, binary and short. Its payload and mask, and what follows.
+#[inline]
+pub(super) fn short(bytes: &[u8]) -> Option<(&[u8], [u8; 4], &[u8])> {
+    let &[0x82, second @ 0x80..=0xFD, a, b, c, d, ref rest @ ..] = bytes else { return None };
+    let (payload, rest) = rest.split_at_checked(usize::from(second & 0x7F))?;
+    Some((payload, [a, b, c, d], rest))
+}
+
+/// The same as [`unmask`] for a short payload from its begin on: all in a few large steps.
+#[inline]
+pub(super) fn unmask_short(payload: &[u8], [a, b, c, d]: [u8; 4], into: &mut Vec<u8>) {
+    let mut clear = [0; CONTROL_LONGEST as usize + 3];
+    clear[..payload.len()].copy_from_slice(payload);
+    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    for word in clear.as_chunks_mut::<8>().0 {
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    }
+    into.extend_from_slice(&clear[..payload.len()]);
+}
+
 const fn opcode_of(nibble: u8) -> Option<Opcode> {
     Some(match nibble {
         0 => Opcode::Continuation,
@@ -156,6 +176,26 @@ mod tests {
             let header =
                 Header { opcode: Opcode::Binary, is_final: true, mask: [1, 2, 3, 4], length };
             assert_eq!(parse(&bytes), Ok(Some((header, bytes.len()))));
+        }
+    }
+
+    #[test]
+    fn short_frames_are_read_at_once_if_they_are_whole() {
+        let clear: Vec<u8> = (1..=126).collect();
+        for length in 0..126 {
+            let mut bytes = vec![0x82, 0x80 | length as u8, 9, 8, 7, 6];
+            unmask(&clear[..length], [9, 8, 7, 6], 0, &mut bytes);
+            for end in 0..bytes.len() {
+                assert_eq!(short(&bytes[..end]), None);
+            }
+            bytes.extend(*b"next");
+            let (payload, mask, rest) = short(&bytes).expect("it is whole");
+            let mut into = b"before".to_vec();
+            unmask_short(payload, mask, &mut into);
+            assert_eq!((&into[6..], rest), (&clear[..length], &b"next"[..]));
+        }
+        for header in [[0x02, 0x81], [0x82, 0x01], [0x81, 0x81], [0x82, 0xFE], [0xC2, 0x81]] {
+            assert_eq!(short(&[header.to_vec(), vec![0; 200]].concat()), None, "{header:02x?}");
         }
     }
 

@@ -78,7 +78,10 @@ impl WebSocket {
         while !bytes.is_empty() {
             let result = match self.state {
                 State::Request => self.take_request(&mut bytes, from, &mut heard, out),
-                State::Header => self.take_header(&mut bytes, out),
+                State::Header => {
+                    self.take_short(&mut bytes, into);
+                    self.take_header(&mut bytes, out)
+                }
                 State::Payload { header, left } => {
                     self.take_payload(&mut bytes, header, left, into, out);
                     Ok(())
@@ -151,6 +154,17 @@ impl WebSocket {
         self.state = State::Header;
         *bytes = bytes.get(end + 4 - known..).unwrap_or(&[]);
         Ok(())
+    }
+
+    /// Takes frames that need no second look, one after the other.
+    fn take_short(&self, bytes: &mut &[u8], into: &mut Vec<u8>) {
+        if self.in_message || !self.partial.is_empty() {
+            return;
+        }
+        while let Some((payload, mask, rest)) = frame::short(bytes) {
+            frame::unmask_short(payload, mask, into);
+            *bytes = rest;
+        }
     }
 
     fn take_header(&mut self, bytes: &mut &[u8], out: &mut Vec<u8>) -> Result<(), WebSocketFault> {
