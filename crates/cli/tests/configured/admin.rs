@@ -14,6 +14,14 @@ fn serve(place: &Place) -> Broker {
     place.write("d.toml", CONFIG);
     let mut broker = place.start("-c d.toml", &[place.port()]);
     broker.hears("shards, room for");
+    // Operators are served a moment after clients.
+    let socket = place.path("data/admin.sock");
+    for _ in 0..1000 {
+        if socket.exists() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     broker
 }
 

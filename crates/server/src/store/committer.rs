@@ -59,7 +59,7 @@ impl<'s, D: Disk> Committer<'s, D> {
         desk: &'s Desk,
         durability: Durability,
     ) -> Self {
-        let gauge = Gauge { condition: Condition::Ready, ..Gauge::default() };
+        let gauge = desk.gauge();
         let mut committer = Self {
             log,
             clock,

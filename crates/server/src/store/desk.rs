@@ -13,7 +13,7 @@ use std::time::Duration;
 use dunlin_broker::{Journal, Load, Storage, Time};
 use parking_lot::{Condvar, Mutex};
 
-use super::gauge::Gauge;
+use super::gauge::{Condition, Gauge};
 use crate::clock::Clock;
 
 /// Bytes handed in, but not written, from which on shards read no clients: what a slow disk may make
@@ -87,7 +87,8 @@ impl Desk {
             waiting_bytes: AtomicUsize::new(0),
             full: AtomicBool::new(false),
             seats: (0..shards).map(|_| Seat::default()).collect(),
-            gauge: Mutex::default(),
+            // Whoever looks before the store thread has begun sees what it will say.
+            gauge: Mutex::new(Gauge { condition: Condition::Ready, ..Gauge::default() }),
         }
     }
 
