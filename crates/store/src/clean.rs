@@ -75,6 +75,16 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
+    /// Gives the oldest segments up in which nothing lives any more: for that nothing has to be appended.
+    pub(crate) fn give_up_dead(&mut self) {
+        while self.cleaning.is_none()
+            && self.segments.len() - self.cleaned.len() > 1
+            && self.segments.get(self.cleaned.len()).is_some_and(|s| self.index.live.of(s.id) == 0)
+        {
+            self.cleaned.push_back(self.next);
+        }
+    }
+
     /// Whether the oldest segment should go. Nothing but the oldest ever does, and never the one that is written.
     fn wants_cleaning(&self) -> bool {
         let mut uncleaned = self.segments.iter().skip(self.cleaned.len());

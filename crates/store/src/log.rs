@@ -156,6 +156,7 @@ impl<D: Disk> Log<D> {
     /// The disk fails. That it is full is no error here, but told by [`Log::status`].
     pub fn prepare(&mut self) -> Result<(), WriteError> {
         self.index.sweep(SWEEP);
+        self.give_up_dead();
         // Without the header of the last segment the log would end before it, after a restart.
         if !self.active || self.group.start > 0 {
             let removed = self.pool.remove_discarded(&mut self.disk);

@@ -276,6 +276,22 @@ fn cleaned_past(mut log: Log<FaultyDisk>, disk: &FaultyDisk) {
     assert_eq!((queue(&state).len() as u64, report.damage.len()), (left, 0));
 }
 
+#[test]
+fn what_a_session_had_leaves_the_disk_when_it_ends_though_nothing_more_comes() {
+    let disk = filled(1000);
+    let (mut log, ..) = open(&disk);
+    assert!(log.status().disk_bytes > 12 * SEGMENT);
+    log.append(&[&written(&[Record::Ended { number: 1 }])]).expect("append");
+    log.sync().expect("sync");
+    log.prepare().expect("prepare");
+    while log.has_more() {
+        log.prepare().expect("prepare");
+    }
+    let status = log.status();
+    assert_eq!(status.messages, 0);
+    assert!(status.disk_bytes <= 9 * SEGMENT, "{status:?}");
+}
+
 /// A session is away, and has some messages waiting that nobody takes, while others come and go.
 #[test]
 fn the_log_stays_within_twice_of_what_lives() {
