@@ -150,9 +150,7 @@ impl World {
             let late = if self.scene.oracle.is_settled() { 0 } else { LATE };
             expect("messages in the store", status.messages, status.retained + late);
             let segment = self.scene.plan.segment;
-            // What died with its session behind something that lives stays until more is stored.
-            let spare = if self.scene.oracle.is_settled() { 6 } else { 12 };
-            let most = (2 * status.live_bytes).max(3 * segment) + spare * segment;
+            let most = (2 * status.live_bytes).max(3 * segment) + 6 * segment;
             expect("bytes of the store", status.disk_bytes, most);
         }
         if let Some(wrong) = wrong.into_iter().next() {
