@@ -75,14 +75,20 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
-    /// Gives the oldest segments up in which nothing lives any more: for that nothing has to be appended.
-    pub(crate) fn give_up_dead(&mut self) {
-        while self.cleaning.is_none()
-            && self.segments.len() - self.cleaned.len() > 1
-            && self.segments.get(self.cleaned.len()).is_some_and(|s| self.index.live.of(s.id) == 0)
-        {
-            self.cleaned.push_back(self.next);
+    /// Cleans a little of what sessions left that have ended, though nothing is appended.
+    pub(crate) fn clean_after_sweep(&mut self) {
+        if !self.owes_cleaning || !self.index.is_swept() {
+            return;
         }
+        self.owes_cleaning = false;
+        if self.broken || (self.cleaning.is_none() && !self.wants_cleaning()) {
+            return;
+        }
+        // Should this fail, it is tried again beside the next group.
+        let cleaned = self.clean(Budget { copy: COPY, read: READ });
+        self.counters.frames += u64::from(self.group.close(self.identity));
+        self.write();
+        self.owes_cleaning = cleaned.is_ok() && self.sync().is_ok();
     }
 
     /// Whether the oldest segment should go. Nothing but the oldest ever does, and never the one that is written.

@@ -43,6 +43,8 @@ pub struct Log<D: Disk> {
     /// below a number are durable.
     pub(crate) cleaned: VecDeque<u64>,
     pub(crate) cleaning: Option<Cleaning>,
+    /// Something died that no append has cleaned behind: it went with an ended session.
+    pub(crate) owes_cleaning: bool,
     pub(crate) room: Room,
     pub(crate) counters: Status,
 }
@@ -98,7 +100,7 @@ impl<D: Disk> Log<D> {
         self.counters.frames += u64::from(self.group.close(self.identity));
         self.write();
         self.clean_beside(total);
-        self.index.sweep(SWEEP);
+        self.sweep();
         if self.group.bytes.len() > UNFLUSHED_BYTES {
             // Should this fail, the next call says so.
             drop(self.sync());
@@ -155,12 +157,12 @@ impl<D: Disk> Log<D> {
     /// # Errors
     /// The disk fails. That it is full is no error here, but told by [`Log::status`].
     pub fn prepare(&mut self) -> Result<(), WriteError> {
-        self.index.sweep(SWEEP);
-        self.give_up_dead();
+        self.sweep();
         // Without the header of the last segment the log would end before it, after a restart.
         if !self.active || self.group.start > 0 {
             let removed = self.pool.remove_discarded(&mut self.disk);
             removed.inspect_err(|_| self.counters.failures += 1)?;
+            self.clean_after_sweep();
             self.free()?;
         }
         match self.pool.fill(&mut self.disk).map_err(WriteError::from) {
@@ -184,7 +186,7 @@ impl<D: Disk> Log<D> {
     /// Whether [`Log::prepare`] has more to do, so that it should be called again though nothing comes.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        !self.index.is_swept()
+        !self.index.is_swept() || self.owes_cleaning
     }
 
     /// How the store is.
@@ -206,6 +208,12 @@ impl<D: Disk> Log<D> {
     /// What a segment has room for, frames included.
     pub(crate) const fn capacity(&self) -> u64 {
         self.options.segment_bytes - SEGMENT_HEADER
+    }
+
+    fn sweep(&mut self) {
+        let before = self.index.live.total();
+        self.index.sweep(SWEEP);
+        self.owes_cleaning |= self.index.live.total() < before;
     }
 
     /// Frees segments that were cleaned.

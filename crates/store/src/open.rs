@@ -66,6 +66,7 @@ pub(crate) fn open<D: Disk>(
         durable: if uncertain { tail.durable } else { next },
         cleaned: VecDeque::new(),
         cleaning: None,
+        owes_cleaning: false,
         room: Room::Ready,
         counters: Status { damaged: report.damage.len() as u64, ..Status::default() },
     };
