@@ -6,6 +6,7 @@
 
 mod actions;
 mod commons;
+mod disk;
 mod operator;
 mod options;
 mod rules;
@@ -17,10 +18,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_broker::journal::{Record, Records, SessionState};
 use dunlin_broker::{
-    Admission, Broker, CloseCause, Commons as _, Entry, Event, Index, Message, Next, Peer,
-    Question, Reached, Settings, Stats, Storage, Time, Verdict, View,
+    Admission, Broker, CloseCause, Entry, Event, Index, Next, Peer, Question, Settings, Stats,
+    Time, Verdict, View,
 };
 use dunlin_proto::codec;
 use dunlin_proto::packet::Packet;
@@ -233,93 +233,6 @@ impl World {
         moved
     }
 
-    /// What there is to keep is handed over, and durable if there is a disk.
-    fn keep(&mut self) -> bool {
-        let mut moved = false;
-        for (broker, token) in self.brokers.iter_mut().zip(&mut self.tokens) {
-            let Some(journal) = broker.take_journal() else { continue };
-            self.records.extend_from_slice(&journal.records);
-            *token = journal.token;
-            if self.disk {
-                let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
-                broker.persisted(self.now, journal.token, &view);
-                moved = true;
-            }
-        }
-        moved
-    }
-
-    /// Stored messages are read for those who want them.
-    fn load(&mut self) -> bool {
-        let mut loads = Vec::new();
-        for broker in &mut self.brokers {
-            broker.take_loads(&mut loads);
-        }
-        for load in &loads {
-            let messages = load.ids.iter().map(|id| (*id, self.stored(*id))).collect();
-            let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
-            let broker = &mut self.brokers[usize::from(load.session.shard)];
-            broker.loaded(self.now, load.session, messages, &view);
-        }
-        !loads.is_empty()
-    }
-
-    fn stored(&self, wanted: u64) -> Option<Arc<Message>> {
-        Records::new(&self.records).find_map(|read| match read.expect("a record").1 {
-            Some(Record::Message { id, message, .. }) if id == wanted => {
-                Message::restored(id, &message).map(Arc::new)
-            }
-            _ => None,
-        })
-    }
-
-    /// A session that was kept comes back, on the first shard.
-    pub fn restore(&mut self, state: SessionState) {
-        self.commons.home(&state.client_id, 0);
-        self.brokers[0].restore(self.now, state, &mut self.index, &self.commons);
-        self.settle();
-    }
-
-    /// The process has as much memory as it may, or has less again.
-    pub fn set_memory(&mut self, reached: Option<Reached>) {
-        for broker in &mut self.brokers {
-            broker.set_memory(reached);
-        }
-        self.settle();
-    }
-
-    /// Goes on with other settings.
-    pub fn reconfigure(&mut self, settings: &Settings) {
-        for broker in &mut self.brokers {
-            broker.reconfigure(settings.clone());
-        }
-        self.settle();
-    }
-
-    /// The disk becomes full, or has room again.
-    pub fn set_storage(&mut self, storage: Storage) {
-        for broker in &mut self.brokers {
-            broker.set_storage(storage);
-        }
-        self.settle();
-    }
-
-    /// What was to be kept since this was asked the last time, in words.
-    pub fn records(&mut self) -> Vec<String> {
-        let new = &self.records[std::mem::replace(&mut self.told, self.records.len())..];
-        let read = Records::new(new).map(|read| read.expect("a record").1);
-        read.map(|record| format!("{:?}", record.expect("a known kind"))).collect()
-    }
-
-    /// The disk has done what it was given, if it is one that takes time.
-    pub fn persist(&mut self) {
-        for (broker, token) in self.brokers.iter_mut().zip(&self.tokens) {
-            let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
-            broker.persisted(self.now, *token, &view);
-        }
-        self.settle();
-    }
-
     fn carry_mail(&mut self) -> bool {
         let mut moved = false;
         for from in 0..self.brokers.len() {
@@ -480,22 +393,6 @@ impl World {
     pub fn answer(&mut self, client: Client, verdict: Verdict) {
         let side = &self.clients[client];
         self.brokers[side.shard].answer(side.id, verdict);
-        self.settle();
-    }
-
-    /// The broker stops.
-    pub fn shutdown(&mut self) {
-        let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
-        for broker in &mut self.brokers {
-            broker.shutdown(self.now, &view);
-        }
-        self.settle();
-    }
-
-    /// The broker publishes something of its own, on the first shard.
-    pub fn publish_system(&mut self, topic: &str, payload: &str) {
-        let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
-        self.brokers[0].publish_system(self.now, topic, payload.as_bytes(), &view);
         self.settle();
     }
 

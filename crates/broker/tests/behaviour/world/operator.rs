@@ -1,10 +1,42 @@
-//! What an operator does.
+//! What an operator does, or the process of the broker.
 
-use dunlin_broker::{Control, End, Present, View};
+use dunlin_broker::{Control, End, Present, Reached, Settings, View};
 
 use super::{Client, World};
 
 impl World {
+    /// Goes on with other settings.
+    pub fn reconfigure(&mut self, settings: &Settings) {
+        for broker in &mut self.brokers {
+            broker.reconfigure(settings.clone());
+        }
+        self.settle();
+    }
+
+    /// The process has as much memory as it may, or has less again.
+    pub fn set_memory(&mut self, reached: Option<Reached>) {
+        for broker in &mut self.brokers {
+            broker.set_memory(reached);
+        }
+        self.settle();
+    }
+
+    /// The broker stops.
+    pub fn shutdown(&mut self) {
+        let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
+        for broker in &mut self.brokers {
+            broker.shutdown(self.now, &view);
+        }
+        self.settle();
+    }
+
+    /// The broker publishes something of its own, on the first shard.
+    pub fn publish_system(&mut self, topic: &str, payload: &str) {
+        let view = View::new(&self.index, &self.commons).guarded(self.rules.guard());
+        self.brokers[0].publish_system(self.now, topic, payload.as_bytes(), &view);
+        self.settle();
+    }
+
     pub fn controls(&mut self) -> Vec<Control> {
         let mut controls = Vec::new();
         for broker in &mut self.brokers {
