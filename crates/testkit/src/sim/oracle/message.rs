@@ -1,6 +1,7 @@
 //! Messages from their publisher's side.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use dunlin_broker::Time;
 use dunlin_proto::qos::QoS;
@@ -38,6 +39,8 @@ pub(in super::super) struct Message {
     pub(super) read: Option<Time>,
     /// When the broker last read its PUBLISH or PUBREL.
     pub(super) dealt: Option<Time>,
+    /// The connections on which it did.
+    links: BTreeSet<usize>,
     /// PUBACK or PUBCOMP came.
     pub(super) done: Option<Time>,
     /// It was answered with an error.
@@ -69,11 +72,17 @@ impl Message {
             sends: 1,
             read: None,
             dealt: None,
+            links: BTreeSet::new(),
             done: None,
             refused: false,
             unsure: false,
             given: false,
         }
+    }
+
+    fn is_dealt_with(&mut self, now: Time, link: usize) {
+        self.dealt = Some(now);
+        self.links.insert(link);
     }
 
     pub(super) const fn is_will(&self) -> bool {
@@ -88,6 +97,12 @@ impl Message {
             }
             _ => Time::MAX,
         }
+    }
+
+    /// It was dealt with behind a later one, and on no connection together with it: what was sent on an earlier
+    /// connection may have been on its way for longer.
+    pub(super) fn was_overtaken_on_the_way(&self, by: &Self) -> bool {
+        self.dealt > by.dealt && self.links.is_disjoint(&by.links)
     }
 
     /// The broker has taken it over.
@@ -130,13 +145,13 @@ impl Oracle {
             Mark::Publish(number) => {
                 if let Some(message) = self.messages.get_mut(number) {
                     message.read = Some(now);
-                    message.dealt = Some(now);
+                    message.is_dealt_with(now, link);
                     message.unsure |= over || now <= self.troubled_until;
                 }
             }
             Mark::Release(number) => {
                 if let Some(message) = self.messages.get_mut(number) {
-                    message.dealt = Some(now);
+                    message.is_dealt_with(now, link);
                 }
             }
             Mark::Connect => {

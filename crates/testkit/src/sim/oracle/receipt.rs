@@ -164,12 +164,11 @@ impl Oracle {
         if first && !message.is_will() && ways.ordered && !ways.shared && !dropped {
             let key = (message.session, message.topic.clone(), message.qos, receipt.qos);
             let last = session.last.insert(key, receipt.message);
-            // What was sent on an earlier connection may have been on its way for longer.
-            let dealt = |message: usize| self.messages[message].dealt;
-            let overtook =
-                |last: usize| last > receipt.message && dealt(last) >= dealt(receipt.message);
+            let in_order = |last: usize| {
+                last <= receipt.message || message.was_overtaken_on_the_way(&self.messages[last])
+            };
             // [MQTT-4.6.0-6]
-            if last.is_some_and(overtook) {
+            if !last.is_none_or(in_order) {
                 return Err("it came behind a later one of the same publisher, topic and QoS");
             }
         }
