@@ -158,8 +158,7 @@ impl<D: Disk> Log<D> {
     /// The disk fails. That it is full is no error here, but told by [`Log::status`].
     pub fn prepare(&mut self) -> Result<(), WriteError> {
         self.sweep();
-        // Without the header of the last segment the log would end before it, after a restart.
-        if !self.active || self.group.start > 0 {
+        if self.may_free() {
             let removed = self.pool.remove_discarded(&mut self.disk);
             removed.inspect_err(|_| self.counters.failures += 1)?;
             self.clean_after_sweep();
@@ -186,7 +185,7 @@ impl<D: Disk> Log<D> {
     /// Whether [`Log::prepare`] has more to do, so that it should be called again though nothing comes.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        !self.index.is_swept() || self.owes_cleaning
+        !self.index.is_swept() || self.owes_cleaning && self.may_free()
     }
 
     /// How the store is.
@@ -208,6 +207,12 @@ impl<D: Disk> Log<D> {
     /// What a segment has room for, frames included.
     pub(crate) const fn capacity(&self) -> u64 {
         self.options.segment_bytes - SEGMENT_HEADER
+    }
+
+    /// Without the header of the last segment the log would end before it, after a restart: until that is
+    /// durable, nothing goes.
+    const fn may_free(&self) -> bool {
+        !self.active || self.group.start > 0
     }
 
     fn sweep(&mut self) {

@@ -80,7 +80,8 @@ impl<D: Disk> Log<D> {
         self.group.end() + Group::bound(bytes) <= self.options.segment_bytes
     }
 
-    /// Writes what of the group is in complete frames and was not written yet. A failure is remembered, and mended with the next flush.
+    /// Writes the complete frames of the group that were not written yet. A failure is remembered, and mended
+    /// with the next flush.
     pub(crate) fn write(&mut self) {
         let complete = self.group.complete();
         if self.broken || self.group.written >= complete {
