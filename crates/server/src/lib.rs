@@ -49,7 +49,7 @@ pub use entrance::{ListenerOptions, ListenerReport, Place, ProxyOptions, ProxyRe
 pub use error::{RunError, StartError};
 pub use log::{Logger, PreparedLog};
 pub use options::{Before, Durability, OnDamage, Preparation, ServerOptions, StoreOptions};
-pub use planted::{append_to, give, make_directory, write_file};
+pub use planted::{Spot, append_to, give, make_directory, write_file};
 pub use quic::QuicOptions;
 pub use reload::{Reloader, check};
 pub use signals::Signals;

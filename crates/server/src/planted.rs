@@ -15,8 +15,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, chownat, fstat, fstatfs, mkdirat,
-    openat, readlinkat, statat,
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, PROC_SUPER_MAGIC, Stat, Uid, chownat, fchmod,
+    fstat, fstatfs, fsync, mkdirat, openat, readlinkat, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -24,17 +24,15 @@ use rustix::process::geteuid;
 /// Links on the way to one file; the system itself follows no more.
 const LINKS: usize = 40;
 
-/// What `/proc` is among file systems. Its links are not made by anybody.
-const PROC: i64 = 0x9fa0;
-
 /// Bits of a mode by which others than the owner may write.
 const OTHERS: u32 = 0o022;
 
 /// The bit of a directory whose entries only their owners rename or remove.
 const STICKY: u32 = 0o1000;
 
-/// Where a path leads: a directory, and a name in it that is no link.
-struct Spot {
+/// Where a path leads: a directory, and a name in it that is no link. It stays this one, whatever becomes of the
+/// path.
+pub struct Spot {
     directory: OwnedFd,
     name: OsString,
     /// The name is one of `/proc`, which leads to what a process has open.
@@ -65,13 +63,7 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
 /// # Errors
 /// The system's, a link on the way may have been put there by others, or the file has a second name.
 pub fn write_file(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let mut file = open(path, OFlags::WRONLY | OFlags::CREATE, mode)?;
-    let stat = fstat(&file)?;
-    if is_shared(&stat) {
-        return Err(io::Error::other(
-            "it has a second name somewhere, and is not to be overwritten",
-        ));
-    }
+    let mut file = resolve(path, Missing::Told)?.open(OFlags::WRONLY | OFlags::CREATE, mode)?;
     file.set_len(0)?;
     file.write_all(text.as_bytes())
 }
@@ -79,9 +71,10 @@ pub fn write_file(path: &Path, text: &str, mode: u32) -> io::Result<()> {
 /// Opens a file to add to its end.
 ///
 /// # Errors
-/// The system's, or a link on the way may have been put there by others.
+/// The system's, a link on the way may have been put there by others, or the file has a second name.
 pub fn append_to(path: &Path, mode: u32) -> io::Result<File> {
-    open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND, mode)
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
+    resolve(path, Missing::Told)?.open(flags, mode)
 }
 
 /// Gives a user a file, or a directory with all that is in it. What is not there is not missed. Links are
@@ -166,12 +159,73 @@ fn is_shared(stat: &Stat) -> bool {
         && stat.st_nlink > 1
 }
 
-fn open(path: &Path, flags: OFlags, mode: u32) -> io::Result<File> {
-    let Spot { directory, name, is_magic } = resolve(path, Missing::Told)?;
-    // There may be one by now.
-    let nofollow = if is_magic { OFlags::empty() } else { OFlags::NOFOLLOW };
-    let flags = flags | nofollow | OFlags::CLOEXEC;
-    Ok(openat(&directory, &name, flags, Mode::from_raw_mode(mode))?.into())
+impl Spot {
+    /// Where a path leads.
+    ///
+    /// # Errors
+    /// The system's, or a link on the way may have been put there by others.
+    pub fn find(path: &Path) -> io::Result<Self> {
+        resolve(path, Missing::Told)
+    }
+
+    /// The same; directories on the way that are not there are made.
+    pub(crate) fn make_way(path: &Path) -> io::Result<Self> {
+        resolve(path, Missing::Made)
+    }
+
+    /// A path for whoever takes paths only, good for as long as this is there.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        Path::new("/proc/self/fd").join(self.directory.as_raw_fd().to_string()).join(&self.name)
+    }
+
+    /// The mode of what is there.
+    pub(crate) fn mode(&self) -> Option<u32> {
+        let stat = statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some(stat.st_mode & 0o777)
+    }
+
+    /// Opens the file. One with a second name is not written by root.
+    pub(crate) fn open(&self, flags: OFlags, mode: u32) -> io::Result<File> {
+        // There may be a link by now.
+        let nofollow = if self.is_magic { OFlags::empty() } else { OFlags::NOFOLLOW };
+        let flags = flags | nofollow | OFlags::CLOEXEC;
+        let file = openat(&self.directory, &self.name, flags, Mode::from_raw_mode(mode))?;
+        if is_shared(&fstat(&file)?) {
+            return Err(io::Error::other(
+                "it has a second name somewhere, and is not to be overwritten",
+            ));
+        }
+        Ok(file.into())
+    }
+
+    /// Puts a new file in its place, or leaves everything as it was. It is written under another name first,
+    /// beginning with this one, and returns when it is on the disk.
+    pub(crate) fn replace(&self, content: &[u8], mode: u32) -> io::Result<()> {
+        let mut other = self.name.clone();
+        other.push(".new");
+        // What a failure has left behind may be a second name of the file itself.
+        match unlinkat(&self.directory, &other, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(mode);
+        let file = openat(&self.directory, &other, flags, mode)?;
+        let written = fchmod(&file, mode).map_err(Into::into).and_then(|()| {
+            let mut file = File::from(file);
+            file.write_all(content).and_then(|()| file.sync_all())
+        });
+        let renamed = || renameat(&self.directory, &other, &self.directory, &self.name);
+        if let Err(cause) = written.and_then(|()| Ok(renamed()?)) {
+            if unlinkat(&self.directory, &other, AtFlags::empty()).is_err() {
+                tracing::debug!("{} is left behind", other.display());
+            }
+            return Err(cause);
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(fsync(openat(&self.directory, ".", flags, Mode::empty())?)?)
+    }
 }
 
 /// Goes a path, name by name.
@@ -192,7 +246,7 @@ fn resolve(path: &Path, missing: Missing) -> io::Result<Spot> {
             stat => stat?,
         };
         let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
-        if is_link && fstatfs(&directory)?.f_type == PROC {
+        if is_link && fstatfs(&directory)?.f_type == PROC_SUPER_MAGIC {
             if is_last {
                 return Ok(Spot { directory, name, is_magic: true });
             }
@@ -333,11 +387,27 @@ mod tests {
     }
 
     #[test]
-    fn a_second_name_is_not_overwritten() {
+    fn a_second_name_is_not_written() {
         let Some((_all, theirs, secret)) = scene() else { return };
         fs::hard_link(&secret, theirs.join("pid")).unwrap();
         assert!(write_file(&theirs.join("pid"), "7", 0o644).is_err());
+        assert!(append_to(&theirs.join("pid"), 0o644).is_err());
         assert_eq!(fs::read_to_string(&secret).unwrap(), "root's");
+    }
+
+    #[test]
+    fn a_place_stays_the_one_that_was_found() {
+        let Some((all, theirs, secret)) = scene() else { return };
+        let real = theirs.join("real");
+        fs::create_dir(&real).unwrap();
+        let spot = Spot::find(&real.join("secret")).unwrap();
+        // Meanwhile its owner puts a link in the place of the directory.
+        fs::rename(&real, theirs.join("moved")).unwrap();
+        plant(all.path(), &real);
+        fs::write(spot.path(), "theirs").unwrap();
+        spot.replace(b"replaced", 0o600).unwrap();
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "root's");
+        assert_eq!(fs::read_to_string(theirs.join("moved/secret")).unwrap(), "replaced");
     }
 
     #[test]

@@ -1,60 +1,46 @@
 //! Files that are replaced as a whole.
 
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use crate::planted::Spot;
 
 /// Replaces a file, so that whoever reads it, even after the power failed, finds the old content or the
 /// new one. Its mode stays; a new file is for its owner only. Returns when it is on the disk.
 ///
 /// Where the file may be written but not its directory, as below `/etc`, the content is written in place: then only
 /// a failure of the power in this moment can leave it half written.
+///
+/// A link stays one, and is followed as `planted.rs` says: the broker may be root.
 pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    // A link stays one.
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mode = fs::metadata(path).map_or(0o600, |known| known.permissions().mode() & 0o777);
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(directory)?;
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
-    // What a failure has left behind may be a second name of the file itself.
-    let cleared = match fs::remove_file(&new) {
-        Err(cause) if cause.kind() != ErrorKind::NotFound => Err(cause),
-        _ => Ok(()),
-    };
-    let written = cleared.and_then(|()| write(&new, content, mode));
-    match written.and_then(|()| fs::rename(&new, path)) {
-        Ok(()) => File::open(directory)?.sync_all(),
-        Err(cause) => {
-            if new.exists() && fs::remove_file(&new).is_err() {
-                tracing::debug!("{} is left behind", new.display());
-            }
-            let is_barred = matches!(
-                cause.kind(),
-                ErrorKind::PermissionDenied
-                    | ErrorKind::ReadOnlyFilesystem
-                    | ErrorKind::ResourceBusy
-            );
-            // The first cause says more than that of the second try.
-            if is_barred && overwrite(path, content).is_ok() { Ok(()) } else { Err(cause) }
-        }
+    let spot = Spot::make_way(path)?;
+    spot.replace(content, spot.mode().unwrap_or(0o600)).or_else(|cause| {
+        let is_barred = matches!(
+            cause.kind(),
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::ResourceBusy
+        );
+        // The first cause says more than that of the second try.
+        if is_barred && overwrite(&spot, content).is_ok() { Ok(()) } else { Err(cause) }
+    })
+}
+
+/// Writes a file in place; if that fails, what was in it is there again.
+fn overwrite(spot: &Spot, content: &[u8]) -> io::Result<()> {
+    let mut file = spot.open(OFlags::RDWR, 0)?;
+    let mut before = Vec::new();
+    file.read_to_end(&mut before)?;
+    let written = rewrite(&mut file, content);
+    if written.is_err() {
+        rewrite(&mut file, &before)?;
     }
+    written
 }
 
-fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    file.set_permissions(Permissions::from_mode(mode))?;
-    file.write_all(content)?;
-    file.sync_all()
-}
-
-fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).open(path)?;
+fn rewrite(file: &mut File, content: &[u8]) -> io::Result<()> {
+    file.rewind()?;
     file.write_all(content)?;
     file.set_len(content.len() as u64)?;
     file.sync_all()
@@ -62,6 +48,9 @@ fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+
     use super::*;
 
     #[test]
@@ -83,7 +72,7 @@ mod tests {
         let (path, new) = (directory.path().join("a.json"), directory.path().join("a.json.new"));
         let other = directory.path().join("other");
         fs::write(&path, "old").unwrap();
-        for left in [fs::hard_link, |from: &Path, to: &Path| std::os::unix::fs::symlink(from, to)] {
+        for left in [fs::hard_link, |from: &Path, to: &Path| symlink(from, to)] {
             fs::write(&other, "not ours").unwrap();
             left(&other, &new).unwrap();
             replace(&path, b"fresh").unwrap();
@@ -102,10 +91,29 @@ mod tests {
         // Root may write everywhere, and takes the first way.
         replace(&path, b"short").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"short");
-        overwrite(&path, b"2").unwrap();
+        let overwrite = |content: &[u8]| overwrite(&Spot::find(&path).unwrap(), content);
+        overwrite(b"2").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"2");
-        overwrite(&path, b"longer again").unwrap();
+        overwrite(b"longer again").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"longer again");
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// The user of the service may put a link where root will write at its next start.
+    #[test]
+    fn root_replaces_nothing_that_a_link_of_others_leads_to() {
+        if !rustix::process::geteuid().is_root() {
+            return eprintln!("not shown: this needs root");
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let (secret, link) = (directory.path().join("secret"), directory.path().join("made.pw"));
+        fs::write(&secret, "root's").unwrap();
+        symlink(&secret, &link).unwrap();
+        for path in [directory.path(), &link] {
+            lchown(path, Some(65_534), Some(65_534)).unwrap();
+        }
+        let told = replace(&link, b"a password").unwrap_err().to_string();
+        assert!(told.contains("others than root"), "{told}");
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "root's");
     }
 }
