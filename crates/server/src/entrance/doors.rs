@@ -124,8 +124,8 @@ impl Door {
             let socket = bound.into_socket();
             // Without it the port cannot be taken over, and that is told then.
             let second = Handhold::Datagrams(socket.try_clone().ok());
-            let plan = Plan { place: place.clone(), socket, entrance: Arc::clone(&entrance) };
-            opened.gateways.push(plan);
+            let plan = Plan::new(place.clone(), socket, Arc::clone(&entrance));
+            opened.gateways.push(plan.map_err(|cause| StartError::listener(&place, cause))?);
             return Ok(Open { place, entrance, socket: second });
         }
         let listener = bound.listen(Arc::clone(&entrance));

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use mio::{Events, Poll, Token, Waker};
+use mio::{Events, Poll, Token};
 use quinn_proto::{
     ConnectionHandle, DatagramEvent, Dir, Endpoint, EndpointConfig, Event, Incoming, StreamEvent,
 };
-use socket2::Socket;
 
 use super::close::{Close, fault};
+use super::gateways::{UDP, WAKER};
 use super::line::{Line, Stage};
 use super::pipe::Flow;
 use super::timers::Timers;
@@ -31,10 +31,6 @@ const LAST_CALL: Duration = Duration::from_secs(5);
 
 /// The same while the server stops: who does not answer now has gone.
 const LAST_CALL_AT_STOP: Duration = Duration::from_secs(1);
-
-/// Connections have the tokens from 0 on.
-const UDP: Token = Token(usize::MAX - 1);
-const WAKER: Token = Token(usize::MAX - 2);
 
 pub(super) struct Gateway {
     pub(super) shared: Arc<Shared>,
@@ -66,16 +62,12 @@ impl Gateway {
     pub(super) fn new(
         shared: Arc<Shared>,
         entrance: Arc<Entrance>,
-        socket: Socket,
+        (poll, udp): (Poll, Udp),
         retired: Arc<AtomicBool>,
-    ) -> io::Result<(Self, Waker)> {
-        let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
-        let udp = Udp::new(socket)?;
-        udp.register(poll.registry(), UDP)?;
+    ) -> Self {
         let config = Arc::new(EndpointConfig::default());
         let endpoint = Endpoint::new(config, entrance.rules().quic.clone(), true, None);
-        let gateway = Self {
+        Self {
             shared,
             entrance,
             endpoint,
@@ -91,8 +83,7 @@ impl Gateway {
             retired,
             stopping: None,
             more: false,
-        };
-        Ok((gateway, waker))
+        }
     }
 
     /// Serves until the server is stopped or the listener closed.

@@ -5,19 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use mio::Waker;
+use mio::{Poll, Token, Waker};
 use parking_lot::Mutex;
 use socket2::Socket;
 
 use super::gateway::Gateway;
+use super::udp::Udp;
 use crate::entrance::{Entrance, Place};
 use crate::shared::{Shared, Stop};
 
-/// A port that nobody answers on yet.
+/// Connections have the tokens from 0 on.
+pub(super) const UDP: Token = Token(usize::MAX - 1);
+pub(super) const WAKER: Token = Token(usize::MAX - 2);
+
+/// A port that nobody answers on yet, with all that it takes to: a reload that has come so far does not fail for it.
 pub(crate) struct Plan {
     pub(crate) place: Place,
-    pub(crate) socket: Socket,
     pub(crate) entrance: Arc<Entrance>,
+    poll: Poll,
+    udp: Udp,
+    waker: Waker,
 }
 
 /// Threads and how to wake them. A lock, since a reload, a stop and the end may come from several
@@ -32,14 +39,23 @@ struct Running {
     thread: JoinHandle<io::Result<()>>,
 }
 
+impl Plan {
+    pub(crate) fn new(place: Place, socket: Socket, entrance: Arc<Entrance>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let udp = Udp::new(socket)?;
+        udp.register(poll.registry(), UDP)?;
+        Ok(Self { place, entrance, poll, udp, waker })
+    }
+}
+
 impl Gateways {
     /// Begins to answer.
     pub(crate) fn open(&self, shared: &Arc<Shared>, plan: Plan) -> io::Result<()> {
-        let Plan { socket, entrance, .. } = plan;
+        let Plan { entrance, poll, udp, waker, .. } = plan;
         let retired = Arc::new(AtomicBool::new(false));
         let (shared, door) = (Arc::clone(shared), Arc::clone(&entrance));
-        let (gateway, waker) =
-            Gateway::new(Arc::clone(&shared), door, socket, Arc::clone(&retired))?;
+        let gateway = Gateway::new(Arc::clone(&shared), door, (poll, udp), Arc::clone(&retired));
         let thread = thread::Builder::new().name("quic".into()).spawn(move || {
             let _end = EndTogether(&shared);
             let ended = gateway.run();

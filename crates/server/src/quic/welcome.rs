@@ -105,11 +105,15 @@ impl Gateway {
     pub(super) fn open(&mut self, now: Instant, slot: usize, line: &mut Line, stream: StreamId) {
         let address = line.quic.remote_address();
         match line.turn(Stage::Closed, None) {
-            Stage::Opening(pass) => match self.hand_over(slot, line, stream, *pass) {
-                Ok(pipe) => line.stage = Stage::Serving(pipe),
+            Stage::Opening(pass) => match self.pair(slot, stream) {
+                Ok((pipe, theirs)) => {
+                    line.stage = Stage::Serving(pipe);
+                    self.hand_over(line, theirs, *pass);
+                }
                 Err(cause) => {
                     let text = format!("no way to a shard: {cause} (raise LimitNOFILE, ulimit -n)");
                     self.entrance.tell(self.shared.clock.now(), address, &text);
+                    self.release(Stage::Opening(pass));
                     line.stage = Stage::Ending;
                     line.close(now, Close::NoRoom);
                 }
@@ -123,23 +127,18 @@ impl Gateway {
         }
     }
 
-    /// Gives one end of a pair of sockets to a shard, which serves it as any other.
-    fn hand_over(
-        &mut self,
-        slot: usize,
-        line: &Line,
-        stream: StreamId,
-        mut pass: Pass,
-    ) -> io::Result<Pipe> {
-        let (ours, theirs) = UnixStream::pair().inspect_err(|_| {
-            if let Some(address) = pass.counted.take() {
-                self.shared.why.crowd.leave(self.shared.clock.now(), address);
-            }
-        })?;
+    /// A way to a shard: our end, and that for the shard.
+    fn pair(&self, slot: usize, stream: StreamId) -> io::Result<(Pipe, UnixStream)> {
+        let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         theirs.set_nonblocking(true)?;
         let ours = mio::net::UnixStream::from_std(ours);
         let pipe = Pipe::new(stream, ours, self.poll.registry(), Token(slot))?;
+        Ok((pipe, theirs))
+    }
+
+    /// Gives the other end to a shard, which serves it as any other.
+    fn hand_over(&mut self, line: &Line, theirs: UnixStream, mut pass: Pass) {
         pass.opened();
         pass.chain = Some(chain(line));
         self.entrance.counters.full.fetch_add(1, Ordering::Relaxed);
@@ -168,7 +167,6 @@ impl Gateway {
             mailbox.ring();
         }
         self.next_shard = self.next_shard.wrapping_add(1);
-        Ok(pipe)
     }
 }
 
