@@ -22,7 +22,7 @@ pub struct Limits {
     pub connect_rate: Limit,
     /// New connections in a second, from everywhere.
     pub connect_rate_total: Limit,
-    /// Connections that have not sent their CONNECT.
+    /// Connections of a listener that are in the handshakes of TLS, WebSocket or a proxy.
     pub half_open: Limit,
     /// Connections of a listener whose CONNECT is not there.
     pub before_connect: Limit,

@@ -50,11 +50,11 @@ impl Waiting {
     ) -> Result<(), TurnedAway> {
         let from = network(from);
         let mut places = self.places.lock();
-        let count = places.entry(from).or_default();
-        if *count >= rules.maximum_waiting_from_address {
-            return Err(TurnedAway::WaitingFromAddress(rules.maximum_waiting_from_address));
+        let most = rules.maximum_waiting_from_address;
+        if places.get(&from).copied().unwrap_or_default() >= most {
+            return Err(TurnedAway::WaitingFromAddress(most));
         }
-        *count += 1;
+        *places.entry(from).or_default() += 1;
         drop(places);
         if let Some(before) = counted.from.replace(from) {
             self.forget(before);
@@ -95,6 +95,32 @@ impl Waiting {
             if *count == 0 {
                 places.remove(&from);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entrance::ListenerOptions;
+    use crate::listener::HERE;
+
+    #[test]
+    fn of_who_is_turned_away_nothing_stays() {
+        let mut options = ListenerOptions::from(HERE);
+        let waiting = Waiting::default();
+        for most in [0, 1] {
+            options.maximum_waiting_from_address = most;
+            let rules = Rules::read(&options).expect("nothing is wrong with them");
+            for host in 1..=50 {
+                let from = Some(IpAddr::from([10, 0, 0, host]));
+                let first = waiting.enter(&rules, from);
+                assert_eq!(first.is_ok(), most > 0);
+                assert!(waiting.enter(&rules, from).is_err());
+                first.iter().for_each(|counted| waiting.leave(counted));
+            }
+            assert!(waiting.places.lock().is_empty());
+            assert_eq!(waiting.count.load(Ordering::Relaxed), 0);
         }
     }
 }

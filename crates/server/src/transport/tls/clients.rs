@@ -32,6 +32,7 @@ pub(super) fn verifier(
     for root in &authorities.roots {
         parts.push(root.subject.to_vec());
         parts.push(root.subject_public_key_info.to_vec());
+        parts.push(root.name_constraints.as_deref().unwrap_or_default().to_vec());
     }
     let mut builder =
         WebPkiClientVerifier::builder_with_provider(authorities, Arc::clone(provider));
