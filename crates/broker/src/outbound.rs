@@ -250,7 +250,7 @@ impl Hub {
                 continue;
             }
             if !outbound.has_room(connection.window, &self.settings) {
-                if self.settings.queue_qos0 {
+                if outbound.has_at_most_once {
                     self.pump_at_most_once(now, slot);
                 }
                 return;

@@ -75,6 +75,8 @@ pub(crate) struct Outbound {
     pub(crate) judged: u64,
     /// Whether some of it is denied by now: it is left out when its turn has come.
     pub(crate) has_denied: bool,
+    /// Whether some of it may be at QoS 0.
+    pub(crate) has_at_most_once: bool,
 }
 
 /// A message as it goes to one receiver.
@@ -250,6 +252,7 @@ impl Outbound {
     pub(crate) fn push(&mut self, copy: Copy) {
         self.queued_bytes += copy.message.bytes();
         self.unexpired_until = self.unexpired_until.min(copy.message.expires);
+        self.has_at_most_once |= copy.qos == QoS::AtMostOnce;
         self.queue.push_back(copy);
     }
 
@@ -265,6 +268,7 @@ impl Outbound {
             .into_iter()
             .partition::<Vec<_>, _>(|copy| copy.qos == QoS::AtMostOnce);
         self.queue = queue.into();
+        self.has_at_most_once = false;
         self.queued_bytes -= taken.iter().map(|copy| copy.message.bytes()).sum::<usize>();
         taken
     }

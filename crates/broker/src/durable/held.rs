@@ -93,7 +93,7 @@ impl Hub {
         count: u16,
         reason: ReasonCode,
     ) {
-        for packet_id in (first.get()..).take(count.into()).filter_map(PacketId::new) {
+        for packet_id in (0..count).filter_map(|n| PacketId::new(first.get() + n)) {
             if settles(kind, reason) {
                 self.settled(slot);
             }

@@ -62,6 +62,19 @@ fn qos_0_that_waited_is_not_overtaken_by_what_comes_live() {
 }
 
 #[test]
+fn qos_0_that_waits_is_sent_in_its_order_though_nothing_more_is_to_wait() {
+    let mut world = away(Settings { maximum_inflight: 1, ..waiting() }, 1);
+    let publisher = world.connect(Options::new("p"));
+    world.publish(publisher, "t/b", "1", QoS::AtLeastOnce, 1);
+    world.publish(publisher, "t/b", "2", QoS::AtLeastOnce, 2);
+    world.publish(publisher, "t/a", "3", QoS::AtMostOnce, 0);
+    world.reconfigure(&Settings { maximum_inflight: 1, ..Settings::default() });
+    let subscriber = world.connect(Options::new("away").persistent(1000));
+    world.publish(publisher, "t/a", "4", QoS::AtMostOnce, 0);
+    assert_eq!(world.take(subscriber), ["t/b 1 q1 #1", "t/a 3", "t/a 4"]);
+}
+
+#[test]
 fn qos_0_that_waits_counts_for_the_limits_of_the_queue_and_expires() {
     let limited =
         Settings { maximum_queued_messages: 2, queue_full: QueueFull::DropOldest, ..waiting() };

@@ -37,6 +37,18 @@ fn a_puback_waits_until_the_message_is_durable_if_somebody_keeps_it() {
 }
 
 #[test]
+fn acknowledgements_that_wait_are_those_of_the_packets_that_came_and_in_their_order() {
+    let (mut world, publisher) = slow(Version::V5_0, Options::new("p"));
+    let ids = [65_533, 65_534, 65_535, 1, 2, 4, 3];
+    for id in ids {
+        world.publish(publisher, "kept/1", "x", QoS::AtLeastOnce, id);
+    }
+    assert!(world.take(publisher).is_empty());
+    world.persist();
+    assert_eq!(world.take(publisher), ids.map(|id| format!("PubAck #{id}")));
+}
+
+#[test]
 fn an_acknowledgement_does_not_overtake_one_that_waits() {
     let (mut world, publisher) = slow(Version::V3_1_1, Options::new("p"));
     world.publish(publisher, "kept/1", "x", QoS::AtLeastOnce, 1);
