@@ -138,12 +138,12 @@ impl Broker {
     }
 
     /// Rules let a connection publish to the topic of a route: that is noted with the route, or with the
-    /// connection if the route has another one already.
+    /// connection if the route has many others already.
     fn remember_permit(&mut self, slot: u32, route: u32, view: &View<'_>) {
         let Some(guard) = view.guard else { return };
         let connections = &self.hub.connections;
-        let remains = |other: ConnId| connections.get(other.slot, other.epoch).is_some();
-        if self.routes.allow(route, self.hub.id(slot), remains) {
+        let remain = |other: ConnId| connections.get(other.slot, other.epoch).is_some();
+        if self.routes.allow(route, self.hub.id(slot), remain) {
             return;
         }
         let serial = self.routes.get(route).serial;

@@ -22,8 +22,11 @@ use crate::verdicts::{Readers, Refused};
 const MAXIMUM_ROUTES: usize = 65_536;
 /// Bytes of them. 32 MiB: 500 bytes for each.
 const MAXIMUM_TOPIC_BYTES: usize = 32 << 20;
-/// Subscribers and groups remembered over all topics. 1 M: about 20 MB.
+/// Subscribers, groups and further publishers remembered over all topics. 1 M: about 20 MB.
 const MAXIMUM_RECEIVERS: usize = 1 << 20;
+/// Publishers of one topic remembered besides the first. 7: of topics that have more, each connection
+/// remembers for itself that it may publish to them.
+const OTHER_WRITERS: usize = 7;
 
 /// The receivers of one topic at one version of the index.
 #[derive(Debug)]
@@ -46,6 +49,8 @@ pub(crate) struct Route {
     pub(crate) readers: Option<Box<Readers>>,
     /// A connection that rules let publish to it. Most topics have one publisher.
     writer: Option<ConnId>,
+    /// Others.
+    other_writers: Vec<ConnId>,
 }
 
 impl Route {
@@ -67,12 +72,13 @@ impl Route {
     /// Whether rules were asked before and let this connection publish to it.
     #[inline]
     pub(crate) fn may_be_written(&self, by: ConnId) -> bool {
-        self.writer == Some(by)
+        self.writer == Some(by) || self.other_writers.contains(&by)
     }
 
     fn receivers(&self) -> usize {
         let judged = self.readers.as_ref().map_or(0, |readers| readers.len());
-        self.local.len() + self.remote.len() + self.groups.len() + judged
+        let receivers = self.local.len() + self.remote.len() + self.groups.len();
+        receivers + judged + self.other_writers.len()
     }
 }
 
@@ -122,19 +128,30 @@ impl Routes {
         }
     }
 
-    /// Remembers that rules let a connection publish to it, if nobody else is remembered who `remains`.
+    /// Remembers that rules let a connection publish to it, unless too many are remembered who `remain`.
     pub(crate) fn allow(
         &mut self,
         route: u32,
         writer: ConnId,
-        remains: impl FnOnce(ConnId) -> bool,
+        remain: impl Fn(ConnId) -> bool,
     ) -> bool {
+        let full = self.receivers >= MAXIMUM_RECEIVERS;
         let route = &mut self.routes[route as usize];
-        let free = route.writer.is_none_or(|other| other == writer || !remains(other));
-        if free {
+        if route.writer.is_none_or(|first| !remain(first)) {
             route.writer = Some(writer);
+            return true;
         }
-        free
+        let others = &mut route.other_writers;
+        if others.len() == OTHER_WRITERS {
+            others.retain(|other| remain(*other));
+            self.receivers -= OTHER_WRITERS - others.len();
+        }
+        if full || others.len() == OTHER_WRITERS {
+            return false;
+        }
+        others.push(writer);
+        self.receivers += 1;
+        true
     }
 
     /// The route with this number, if it is there and up to date.
@@ -174,12 +191,18 @@ impl Routes {
         let route = &mut self.routes[number as usize];
         self.receivers -= route.receivers();
         match view.guard {
-            None => (route.readers, route.writer) = (None, None),
+            None => {
+                (route.readers, route.writer) = (None, None);
+                route.other_writers = Vec::new();
+            }
             Some(guard) => {
                 let readers = route.readers.get_or_insert_default();
                 let same = readers.judge(name, &self.scratch, guard, view, &mut self.refused);
-                // Other rules allowed it, or it was somebody else then.
-                route.writer = route.writer.filter(|_| same);
+                if !same {
+                    // Other rules allowed it, or it was somebody else then.
+                    route.writer = None;
+                    route.other_writers.clear();
+                }
                 if !readers.all() {
                     readers.sieve(&mut self.scratch, view.index);
                 }
@@ -218,6 +241,7 @@ impl Routes {
             serial: self.serial,
             readers: None,
             writer: None,
+            other_writers: Vec::new(),
             topic: name.into(),
             version: u64::MAX,
             hash,
@@ -279,6 +303,7 @@ impl Routes {
                 route.remote = Vec::new();
                 route.groups = Vec::new();
                 route.numbers = Vec::new();
+                route.other_writers = Vec::new();
                 (route.readers, route.writer) = (None, None);
             }
         }
