@@ -51,6 +51,31 @@ fn acknowledgements_come_in_any_order() {
 }
 
 #[test]
+fn an_identifier_can_be_left_out_and_that_never_stops_what_can_be_sent() {
+    let mut window = Outbound::starting_at(id(65_535));
+    window.skip();
+    let first = window.send(QoS::AtLeastOnce, 0);
+    window.skip();
+    let second = window.send(QoS::ExactlyOnce, 1);
+    assert_eq!([first, second], [id(1), id(3)]);
+    assert_eq!((window.in_flight(), window.acknowledge(id(2))), (2, None));
+    assert_eq!(resends(&window), [(1, Some(0)), (3, Some(1))]);
+    for _ in 0..100_000 {
+        window.skip();
+        assert!(window.can_send(3));
+    }
+    assert_eq!(window.acknowledge(first), Some(0));
+    assert_eq!(window.refused(second), Some(1));
+    assert!(window.is_empty());
+    // While it is sent again, nothing new has a place.
+    window.send(QoS::AtLeastOnce, 2);
+    window.restart();
+    let next = window.next_packet_id();
+    window.skip();
+    assert_eq!(window.next_packet_id(), next);
+}
+
+#[test]
 fn each_quality_ends_by_its_own_acknowledgements() {
     let mut window = Outbound::new();
     let once = window.send(QoS::ExactlyOnce, 7);

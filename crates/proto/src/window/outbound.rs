@@ -127,13 +127,13 @@ impl<T> Outbound<T> {
         self.push(Slot::Request(request))
     }
 
-    /// Leaves an identifier out, if there is room for the gap: for a message that is not sent after all. So those
-    /// behind it have the identifiers that they would have had with it, as clients know it from brokers that
-    /// number messages when they are queued.
+    /// Leaves an identifier out: for a message that is not sent after all. So those behind it have the
+    /// identifiers that they would have had with it, as clients know it from brokers that number messages when
+    /// they are queued. Gaps are not to stop what can be sent, so none is made in a ring that is long.
     pub fn skip(&mut self) {
         if self.slots.is_empty() {
             self.first = advance(self.first, 1);
-        } else if self.unsent == 0 && self.can_request() {
+        } else if self.unsent == 0 && self.slots.len() < MIN_SPAN / 2 {
             self.slots.push_back(Slot::Done);
         }
     }
