@@ -12,7 +12,7 @@ import time
 import traceback
 
 #: What a broker on this machine must manage in, though the machine be busy.
-PATIENCE_SECONDS = 15
+PATIENCE_SECONDS = 60
 
 _behaviours = []
 _numbers = itertools.count(1)

@@ -35,7 +35,7 @@ def messages_keep_their_order_and_come_once(host, port, version, qos):
         sent = [publisher.publish(topic, payload, qos, wait=False) for payload in expected]
         equal(subscriber.receive_payloads(len(expected)), expected, "payloads")
         for info in sent:
-            info.wait_for_publish(15)
+            info.wait_for_publish(60)
         subscriber.nothing_before(publisher, topic, qos)
 
 

@@ -149,8 +149,9 @@ def a_client_without_an_identifier_is_given_one(host, port, version):
 @behaviour(version=VERSIONS)
 def a_quiet_client_stays_connected_by_pings(host, port, version):
     topic = unique("ping")
-    with Client(host, port, version, keep_alive=1) as client:
+    with Client(host, port, version, keep_alive=3) as client:
         client.subscribe(topic, qos=1)
-        time.sleep(2.5)
+        # Longer than one and a half times that.
+        time.sleep(6)
         client.publish(topic, b"still here", 1)
         equal(client.receive().payload, b"still here", "payload")

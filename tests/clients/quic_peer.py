@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 import brokers
-from harness import PATIENCE_SECONDS
+from harness import PATIENCE_SECONDS, eventually
 
 HOST = brokers.HOST
 
@@ -144,6 +144,10 @@ class QuicBroker:
     def log(self):
         with open(self._path("log"), errors="replace") as log:
             return log.read()
+
+    def says(self, words):
+        """It tells its log a moment after it tells the client."""
+        eventually(lambda: words in self.log(), f"{words} in the log")
 
 
 class Closed(Exception):

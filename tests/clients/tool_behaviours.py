@@ -55,11 +55,15 @@ def verbose_output_names_the_topic(host, port, version):
 def retained_messages_are_set_filtered_and_removed(host, port, version):
     topic = unique("retained")
     pub(host, port, "-V", version, "-t", topic, "-m", "kept", "-r", "-q", 1)
-    equal(sub(host, port, "-V", version, "-t", topic, "-C", 1, "-W", 10).lines, ["kept"], "lines")
+    equal(sub(host, port, "-V", version, "-t", topic, "-C", 1, "-W", 60).lines, ["kept"], "lines")
     stale = sub(host, port, "-V", version, "-t", topic, "-R", "-W", 1, expect=27)
     equal(stale.lines, [], "lines with -R")
-    sub(host, port, "-V", version, "-t", topic, "--remove-retained", "-W", 1, expect=27)
-    empty = sub(host, port, "-V", version, "-t", topic, "-W", 1, expect=27)
+    # As long as it takes, on a machine that has other things to do.
+    for seconds in (1, 5, 25):
+        sub(host, port, "-V", version, "-t", topic, "--remove-retained", "-W", seconds, expect=27)
+        empty = sub(host, port, "-V", version, "-t", topic, "-W", seconds, expect=27)
+        if not empty.lines:
+            break
     equal(empty.lines, [], "lines after the removal")
 
 
@@ -90,7 +94,7 @@ def a_persistent_session_keeps_messages(host, port, version):
     sub(host, port, *session, "-E")
     for number in range(5):
         pub(host, port, "-V", version, "-q", 1, "-t", topic, "-m", f"m{number}")
-    found = sub(host, port, *session, "-C", 5, "-W", 10).lines
+    found = sub(host, port, *session, "-C", 5, "-W", 60).lines
     equal(found, [f"m{number}" for number in range(5)], "lines")
     sub(host, port, "-V", version, "-i", client_id, "-t", topic, "-E")
 
@@ -120,7 +124,7 @@ def a_file_is_one_message(host, port):
         file.write(content)
         file.flush()
         pub(host, port, "-q", 1, "-r", "-t", topic, "-f", file.name)
-    found = sub(host, port, "-t", topic, "-N", "-C", 1, "-W", 10).out
+    found = sub(host, port, "-t", topic, "-N", "-C", 1, "-W", 60).out
     assert found == content, f"{len(found)} bytes of {len(content)}, or others"
     pub(host, port, "-t", topic, "-n", "-r")
 
@@ -156,7 +160,7 @@ def a_retained_will_stays(host, port):
         "--will-qos", 1, "--will-retain",
     ) as victim:
         victim.kill()
-    found = sub(host, port, "-t", topic, "-C", 1, "-W", 10, "-F", "%r %p").lines
+    found = sub(host, port, "-t", topic, "-C", 1, "-W", 60, "-F", "%r %p").lines
     equal(found, ["1 stays"], "lines")
     pub(host, port, "-t", topic, "-n", "-r")
 
@@ -176,10 +180,15 @@ def an_interrupt_ends_the_subscriber_without_its_will(host, port):
 
 @behaviour
 def a_timeout_ends_the_subscriber_with_27(host, port):
-    began = time.monotonic()
-    sub(host, port, "-t", unique("nothing"), "-W", 1, expect=27)
-    took = time.monotonic() - began
-    assert 0.9 <= took <= 4, f"took {took:.2f} s"
+    # Others may hold the machine up, but not every time.
+    for _ in range(5):
+        began = time.monotonic()
+        sub(host, port, "-t", unique("nothing"), "-W", 1, expect=27)
+        took = time.monotonic() - began
+        assert took >= 0.9, f"took {took:.2f} s"
+        if took <= 4:
+            return
+    raise AssertionError(f"took {took:.2f} s")
 
 
 @behaviour
@@ -193,16 +202,24 @@ def filtered_topics_are_not_printed(host, port):
 
 @behaviour
 def a_session_is_unsubscribed_at_start(host, port):
+    found = [unsubscribed_at_start(host, port, 0.5)]
+    # UNSUBSCRIBE goes out after SUBSCRIBE: it is given time to be answered, more on a busy machine.
+    while found[-1] != b"new" and len(found) < 4:
+        found.append(unsubscribed_at_start(host, port, 4 ** len(found)))
+    equal(found[-1], b"new", "line")
+
+
+def unsubscribed_at_start(host, port, seconds):
     client_id, old, new = unique("keeper"), unique("old"), unique("new")
     session = ["-i", client_id, "-c", "-q", 1]
     sub(host, port, *session, "-t", old, "-E")
     with subscriber(host, port, *session, "-U", old, "-t", new) as waiting:
-        # UNSUBSCRIBE goes out after SUBSCRIBE: give it the time to be answered.
-        time.sleep(0.5)
+        time.sleep(seconds)
         pub(host, port, "-q", 1, "-t", old, "-m", "old")
         pub(host, port, "-q", 1, "-t", new, "-m", "new")
-        equal(waiting.line(), b"new", "line")
+        line = waiting.line()
     sub(host, port, "-i", client_id, "-t", new, "-E")
+    return line
 
 
 @behaviour
@@ -220,9 +237,9 @@ def a_format_prints_the_parts_of_a_message(host, port):
     topic = unique("format")
     pub(host, port, "-q", 1, "-r", "-t", topic, "-m", "abc")
     layout = r"%t|%p|%q|%r|%l|%x|%X|%%|@@|\t"
-    found = sub(host, port, "-q", 1, "-t", topic, "-C", 1, "-W", 10, "-F", layout).lines
+    found = sub(host, port, "-q", 1, "-t", topic, "-C", 1, "-W", 60, "-F", layout).lines
     equal(found, [f"{topic}|abc|1|1|3|616263|616263|%|@|\t"], "lines")
-    found = sub(host, port, "-q", 1, "-t", topic, "-C", 1, "-W", 10, "-F", "%j").lines
+    found = sub(host, port, "-q", 1, "-t", topic, "-C", 1, "-W", 60, "-F", "%j").lines
     parts = json.loads(found[0])
     kept = {name: parts[name] for name in ("topic", "qos", "retain", "payloadlen", "payload")}
     expected = {"topic": topic, "qos": 1, "retain": 1, "payloadlen": 3, "payload": "abc"}
@@ -235,7 +252,7 @@ def an_url_names_broker_and_topic(host, port):
     topic = unique("url/of")
     pub(host, port, "-r", "-q", 1, "-t", topic, "-m", "by url")
     url = f"mqtt://{host}:{port}/{topic}"
-    equal(tools.run(*tools.SUB, "-L", url, "-C", 1, "-W", 10).lines, ["by url"], "lines")
+    equal(tools.run(*tools.SUB, "-L", url, "-C", 1, "-W", 60).lines, ["by url"], "lines")
     tools.run(*tools.PUB, "-L", url, "-n", "-r")
 
 
@@ -284,7 +301,7 @@ def a_session_expiry_keeps_the_session_that_long(host, port):
     session = ["-V", 5, "-i", client_id, "-q", 1, "-t", topic]
     sub(host, port, *session, "-c", "-x", 60, "-E")
     pub(host, port, "-q", 1, "-t", topic, "-m", "kept")
-    equal(sub(host, port, *session, "-c", "-x", 1, "-C", 1, "-W", 10).lines, ["kept"], "lines")
+    equal(sub(host, port, *session, "-c", "-x", 1, "-C", 1, "-W", 60).lines, ["kept"], "lines")
     time.sleep(2.2)
     pub(host, port, "-q", 1, "-t", topic, "-m", "lost")
     sub(host, port, *session, "-c", "-x", 0, "-W", 1, expect=27)

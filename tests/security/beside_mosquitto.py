@@ -9,6 +9,7 @@ import subprocess
 from place import WHO, Place  # makes the modules of tests/clients known, too
 import configurations
 import harness
+import probes
 from differences import DIFFERENCES
 from harness import behaviour, equal
 from probes import until_quiet
@@ -29,8 +30,9 @@ def place_of(configuration):
 
 
 @functools.cache
-def answers(kind, name):
+def answers(kind, name, slowness):
     """What one broker answers to all probes of a configuration."""
+    probes.slowness = slowness
     configuration = configurations.ALL[name]
     with place_of(configuration) as place:
         ports = [getattr(place, port) for port in configuration.get("ports", ("port",))]
@@ -51,7 +53,13 @@ def answer(ask, place):
 
 @behaviour(name=list(configurations.ALL))
 def both_answer_alike(name):
-    theirs, ours = (answers(kind, name) for kind in BROKERS)
+    # On a machine that has other things to do, what comes late may be missed: then all are asked again, slowly.
+    trouble = differences(name, 1) and differences(name, 8)
+    assert not trouble, "; ".join(trouble)
+
+
+def differences(name, slowness):
+    theirs, ours = (answers(kind, name, slowness) for kind in BROKERS)
     trouble = []
     for probe in theirs:
         known = DIFFERENCES.get((name, probe))
@@ -59,7 +67,7 @@ def both_answer_alike(name):
             trouble.append(f"{probe}: mosquitto {theirs[probe]}, dunlin {ours[probe]}, known: {known}")
         elif not known and theirs[probe] != ours[probe]:
             trouble.append(f"{probe}: mosquitto {theirs[probe]}, dunlin {ours[probe]}")
-    assert not trouble, "; ".join(trouble)
+    return trouble
 
 
 KEPT = WHO + """listener PORT 127.0.0.1
@@ -87,10 +95,10 @@ def sessions_queues_and_retained_messages_outlive_a_restart(kind):
         assert (place.directory / "lib/kept.db").is_file(), "persistence_file"
         with place.start(kind), Client(place.port) as reader:
             equal(reader.connect("reader", clean=False), (True, 0), "CONNACK")
-            found = until_quiet(reader)
+            found = until_quiet(reader, due=10)
             equal([payload for _, payload, _, _ in found], [str(number) for number in range(10)], "payloads")
             equal(reader.subscribe("retained", qos=1), [1], "granted")
-            equal(until_quiet(reader), [("retained", "kept", 1, 1)], "retained")
+            equal(until_quiet(reader, due=1), [("retained", "kept", 1, 1)], "retained")
 
 
 @behaviour
@@ -106,9 +114,9 @@ def what_mosquitto_kept_dunlin_goes_on_with():
             writer.publish("retained", "kept", 1, True)
         with place.start("dunlin"), Client(place.port) as reader:
             equal(reader.connect("reader", clean=False), (True, 0), "CONNACK")
-            equal(until_quiet(reader), [("queue/1", "waits", 1, 0)], "queued")
+            equal(until_quiet(reader, due=1), [("queue/1", "waits", 1, 0)], "queued")
             reader.subscribe("retained", qos=1)
-            equal(until_quiet(reader), [("retained", "kept", 1, 1)], "retained")
+            equal(until_quiet(reader, due=1), [("retained", "kept", 1, 1)], "retained")
 
 
 @behaviour(line=["listner 1883", "allow_anonymous maybe", "listener 99999"])
@@ -117,7 +125,7 @@ def a_wrong_file_stops_both(line):
     for kind in BROKERS:
         with Place(**{"m.conf": WHO + "listener PORT 127.0.0.1\n" + line + "\n"}) as place:
             broker = place.start(kind, ports=[])
-            status = broker.process.wait(15)
+            status = broker.process.wait(60)
             assert status != 0, f"{kind} started: {broker.log()}"
             if kind == "dunlin":
                 equal(status, 3, "exit status")

@@ -21,22 +21,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
 import brokers  # noqa: E402  (found by the line above)
 from brokers import HOST, dunlin_binary  # noqa: E402
 
-START_SECONDS = 15
-STOP_SECONDS = 10
+START_SECONDS = 60
+STOP_SECONDS = 60
 
 #: What every configuration here begins with.
 WHO = "user USER\n"
-
-
-def free_ports(count):
-    """Ports that differ: all are held until the last is known."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind((HOST, 0))
-    found = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return found
 
 
 def environment(**more):
@@ -50,7 +39,7 @@ class Place:
 
     def __init__(self, **files):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="dunlin-security-"))
-        self.port, self.port2, self.port3 = free_ports(3)
+        self.port, self.port2, self.port3 = (brokers.free_port() for _ in range(3))
         for name, text in files.items():
             self.write(name, text)
 
@@ -89,7 +78,7 @@ class Place:
         """`dunlin ctl`, against the broker of this place."""
         done = subprocess.run(
             [dunlin_binary(), "ctl", *arguments, "--socket", self.path("admin.sock")],
-            capture_output=True, text=True, timeout=20, env=environment(),
+            capture_output=True, text=True, timeout=60, env=environment(),
         )
         assert expect is None or done.returncode == expect, f"ctl {arguments}: {done}"
         return done.stdout
@@ -139,7 +128,7 @@ class Running:
             log.seek(self._read_from)
             return log.read()
 
-    def says(self, pattern, seconds=10):
+    def says(self, pattern, seconds=60):
         """Waits until the log holds what the pattern asks for, and returns that."""
         deadline = time.monotonic() + seconds
         while True:
@@ -149,7 +138,7 @@ class Running:
             assert time.monotonic() < deadline, f"{pattern!r} is not in the log: {self.log()[-3000:]}"
             time.sleep(0.02)
 
-    def says_again(self, pattern, before, seconds=10):
+    def says_again(self, pattern, before, seconds=60):
         """Waits until the pattern is there more often than `before` times."""
         deadline = time.monotonic() + seconds
         while len(re.findall(pattern, self.log())) <= before:

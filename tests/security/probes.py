@@ -5,6 +5,10 @@ import time
 from raw import ANSWER_SECONDS, Client, Closed
 
 VERSIONS = (4, 5)
+#: After so many seconds, multiplied by `slowness`, nothing more comes; the last: a connection stays open.
+QUIET, LATE, OPEN = 0.1, 2, 8
+#: More than 1 for a machine that has other things to do.
+slowness = 1
 
 
 def enters(port="port", client_id="probe", versions=VERSIONS, **options):
@@ -66,14 +70,15 @@ def delivered(topic, filter_, to, by, qos=1, version=4, ports=("port", "port"), 
     return ask
 
 
-def until_quiet(client, pings=3):
-    """Messages until three pings in a row bring none: another thread may still be passing one on."""
-    found, quiet = [], 0
-    while quiet < pings:
+def until_quiet(client, pings=3, due=0):
+    """Messages until three pings in a row bring none: another thread may still be passing one on. So many that
+    are due are waited for longer."""
+    found, quiet, deadline = [], 0, time.monotonic() + ANSWER_SECONDS
+    while quiet < pings or len(found) < due and time.monotonic() < deadline:
         some = client.messages()
         quiet = 0 if some else quiet + 1
         found += some
-        client.silent(0.1)
+        client.silent(QUIET * slowness)
     return found
 
 
@@ -108,7 +113,7 @@ def will(topic, filter_, by=None, to=None, port="port"):
             if not entered or entered[1]:
                 return entered
             try:
-                return reader.message(2)
+                return reader.message(LATE * slowness)
             except TimeoutError:
                 return "nothing"
 
@@ -126,7 +131,7 @@ def told(data, connected=True, version=5, port="port", **options):
                 client.send(data)
             except Closed:
                 return "closed"
-            return client.end(ANSWER_SECONDS)
+            return client.end(OPEN * slowness)
 
     return ask
 
@@ -148,7 +153,7 @@ def at_once(count, port="port", version=4):
             for client in clients:
                 client.close()
             # The places of those that left are free when the broker has seen it.
-            time.sleep(0.5)
+            time.sleep(0.5 * slowness)
         return found
 
     return ask

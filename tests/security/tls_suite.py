@@ -34,7 +34,7 @@ def s_client(place, *arguments, first=connect("s-client"), host="localhost"):
                "-CAfile", certificates.authority().path("ca.pem"), "-verify_return_error",
                "-verify_hostname", host, "-ign_eof", *arguments]
     # DISCONNECT makes the broker close, which ends s_client.
-    done = subprocess.run(command, input=first + b"\xe0\x00", capture_output=True, timeout=20)
+    done = subprocess.run(command, input=first + b"\xe0\x00", capture_output=True, timeout=60)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -188,7 +188,7 @@ def mosquittos_clients_use_their_certificates(version):
         secure = ["-h", "localhost", "-p", place.port, "-V", version, "--cafile", own.path("ca.pem")]
         shown = ["--cert", own.path("client.pem"), "--key", own.path("client.key")]
         tools.run("mosquitto_pub", *secure, *shown, "-t", "own/kept", "-m", "sealed", "-r", "-q", 1)
-        found = tools.run("mosquitto_sub", *secure, *shown, "-t", "own/#", "-C", 1, "-W", 10)
+        found = tools.run("mosquitto_sub", *secure, *shown, "-t", "own/#", "-C", 1, "-W", 60)
         equal(found.lines, ["sealed"], "lines")
         tools.run("mosquitto_pub", *secure, "-t", "own/kept", "-m", "x", "-q", 1, expect=None)
         stolen = ["--cert", own.path("revoked.pem"), "--key", own.path("revoked.key")]
@@ -203,7 +203,7 @@ def mosquittos_clients_use_a_socket_of_this_machine():
     with Place(**{"m.conf": text}) as place, place.start():
         local = ["--unix", place.path("m.sock")]
         tools.run("mosquitto_pub", *local, "-t", "a", "-m", "near", "-r", "-q", 1)
-        equal(tools.run("mosquitto_sub", *local, "-t", "a", "-C", 1, "-W", 10).lines, ["near"], "lines")
+        equal(tools.run("mosquitto_sub", *local, "-t", "a", "-C", 1, "-W", 60).lines, ["near"], "lines")
 
 
 @behaviour(wrong=["missing", "garbage", "other key", "no such authority"])
@@ -218,7 +218,7 @@ def a_broker_does_not_start_with_what_it_cannot_use(wrong):
     text = f"{WHO}listener PORT 127.0.0.1\ncertfile {files[0]}\nkeyfile {files[1]}\n{files[2]}"
     with Place(**{"m.conf": text, "garbage": "no certificate\n"}) as place:
         running = place.start(ports=[])
-        status = running.process.wait(15)
+        status = running.process.wait(60)
         assert status != 0, running.log()
         running.says(r"none\.pem|garbage|client\.key does not belong")
         running.stop()

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import mqtt from "mqtt";
 
 /** What a broker on this machine must manage in, though the machine be busy. */
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000;
 
 /** The names of the versions and how mqtt.js is told. */
 export const VERSIONS = {

@@ -68,7 +68,7 @@ async function page(browser, address) {
 /** Runs inside the page: connects, subscribes, publishes; the payloads that came, or the reason. */
 function exchange(url, protocol, topic) {
   return new Promise((resolve) => {
-    const client = window.mqtt.connect(url, { ...protocol, reconnectPeriod: 0, connectTimeout: 8000 });
+    const client = window.mqtt.connect(url, { ...protocol, reconnectPeriod: 0, connectTimeout: 60_000 });
     const found = [];
     client.on("connect", async () => {
       await client.subscribeAsync(topic, { qos: 2 });

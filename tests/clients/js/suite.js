@@ -148,7 +148,7 @@ behaviour("a shared subscription gives each message to one member", V5, async (o
   for (const member of [one, two]) await member.subscribe(`$share/js/${topic}`, { qos: 1 });
   const sent = Array.from({ length: 40 }, (_, index) => String(index));
   for (const payload of sent) await publisher.publish(topic, payload, { qos: 1 });
-  for (let turns = 0; one.inbox.length + two.inbox.length < sent.length && turns < 500; turns += 1) {
+  for (let turns = 0; one.inbox.length + two.inbox.length < sent.length && turns < 3_000; turns += 1) {
     await sleep(20);
   }
   const shares = [one, two].map((member) => member.inbox.map(({ payload }) => Number(payload)));
