@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::shared::{Shared, Stop};
 
-/// The first signal that is free for programs, on Linux with glibc and on that with musl one more. Mosquitto
-/// writes a report for its developers then, if it was built to.
-const SIGRTMIN: i32 = 34;
+/// The first signal that is free for programs: musl keeps one more for itself. Mosquitto writes a report for its
+/// developers then, if it was built to.
+const SIGRTMIN: i32 = if cfg!(target_env = "musl") { 35 } else { 34 };
 
 /// What is done for SIGHUP.
 pub(crate) type Reload = Box<dyn FnMut() + Send>;
@@ -39,6 +40,26 @@ impl Signals {
         signal_hook::flag::register(SIGHUP, Arc::clone(&hung_up))?;
         Ok(Self { all: signal_hook::iterator::Signals::new(all)?, hung_up })
     }
+
+    /// Lets SIGHUP interrupt only the thread that accepts connections: on any other, the one that accepts could
+    /// be faster, and let somebody in by the rules that were. For the threads that this one starts from now on.
+    ///
+    /// # Errors
+    /// The system refuses it.
+    pub fn leave_reloads_to_who_accepts() -> io::Result<()> {
+        Ok(hangup().thread_block()?)
+    }
+}
+
+/// This is the thread that accepts connections. What it accepts after a SIGHUP, it has seen that first.
+pub(crate) fn take_reloads() {
+    if let Err(cause) = hangup().thread_unblock() {
+        tracing::warn!("SIGHUP cannot be heard: {cause}");
+    }
+}
+
+fn hangup() -> SigSet {
+    SigSet::from(Signal::SIGHUP)
 }
 
 /// Watches for signals on a thread of its own, which sleeps until one comes. (SIGPIPE needs no

@@ -78,7 +78,7 @@ pub fn start(mut options: ServerOptions) -> Result<Handle, StartError> {
     shared.accesses.begin(&shared);
     let mut brokers = brokers(&shared, seed);
     store::restore(&shared, &mut brokers, state);
-    let addresses = planned.addresses();
+    let (addresses, told) = (planned.addresses(), planned.told());
     let (doors, Opened { listeners, gateways }) = planned.listen()?;
     let mut handle = Handle { shared, addresses, doors, threads: Mutex::default() };
     if let (Some(log), Some(store)) = (log, &options.store) {
@@ -87,8 +87,8 @@ pub fn start(mut options: ServerOptions) -> Result<Handle, StartError> {
     }
     handle.serve(polls, brokers, listeners)?;
     handle.open_gateways(gateways)?;
-    for address in &handle.addresses {
-        tracing::info!("listening on {address}");
+    for place in told {
+        tracing::info!("listening on {place}");
     }
     let room = handle.shared.tuning.max_connections;
     tracing::info!("{count} shards, room for {room} connections");
@@ -347,6 +347,9 @@ fn spawn(
 ) -> io::Result<JoinHandle<io::Result<()>>> {
     thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
         let _end = EndTogether(&shared, shared.store.as_ref());
+        if number == 0 {
+            signals::take_reloads();
+        }
         Shard::new(&shared, number, poll, listeners, broker).run()
     })
 }

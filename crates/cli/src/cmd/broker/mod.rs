@@ -73,6 +73,9 @@ fn live(args: &BrokerArgs) -> Result<ExitCode, Failure> {
         return daemon::spawn()
             .map_err(|cause| Failure::Other(format!("cannot leave the terminal: {cause}")));
     }
+    // Before there are other threads.
+    Signals::leave_reloads_to_who_accepts()
+        .map_err(|cause| Failure::Other(format!("cannot watch for signals: {cause}")))?;
     let log = PreparedLog::open(&loaded.config.log)
         .map_err(|cause| Failure::Configuration(cause.to_string()))?;
     let logger = Logger::install(log).map_err(|cause| Failure::Other(cause.to_string()))?;
