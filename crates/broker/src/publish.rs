@@ -241,7 +241,7 @@ impl Hub {
     /// puts up with it once, as clients are not to repeat anything there [MQTT-4.4.0-1].
     fn note_repetition(&mut self, slot: u32, delivery: Delivery) -> Result<(), Violation> {
         let Delivery::ExactlyOnce { packet_id, dup: true } = delivery else { return Ok(()) };
-        if self.settings.refusal_codes == RefusalCodes::Telling {
+        if self.settings.refusal_codes != RefusalCodes::Mosquitto {
             return Ok(());
         }
         let Some(connection) = self.connections.at(slot) else { return Ok(()) };

@@ -164,11 +164,13 @@ impl Refusal {
             return Some(self.reason());
         }
         Some(match self {
-            Self::Limit(reached) => match reached.limit {
-                Limit::Connections | Limit::ListenerConnections => return None,
-                Limit::Sessions => ReasonCode::ServerBusy,
-                _ => self.reason(),
-            },
+            Self::Limit(reached) if matches!(codes, RefusalCodes::Mosquitto) => {
+                match reached.limit {
+                    Limit::Connections | Limit::ListenerConnections => return None,
+                    Limit::Sessions => ReasonCode::ServerBusy,
+                    _ => self.reason(),
+                }
+            }
             Self::ClientIdRequired if version.is_v5() => ReasonCode::UnspecifiedError,
             Self::IdentifierPolicy { .. } => ReasonCode::NotAuthorized,
             Self::WillTopic => return None,

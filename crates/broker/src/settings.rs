@@ -176,10 +176,13 @@ pub enum ReasonStrings {
 pub enum RefusalCodes {
     /// Those that say why.
     Telling,
-    /// Mosquitto's: connections beyond a limit, with a will to a topic of the broker's own, or with strings that
-    /// cannot be are closed without CONNACK, clients beyond one find the server busy, an empty client identifier
-    /// of 5.0 is an unspecified error, and a QoS 2 message that comes for the third time on one connection,
-    /// without PUBREL, is a protocol error.
+    /// Mosquitto's, where no limit is hidden by them and MQTT leaves the choice: connections with a will to a
+    /// topic of the broker's own, or with strings that cannot be, are closed without CONNACK, an empty client
+    /// identifier of 5.0 is an unspecified error, and one that is not for this client not authorised.
+    Familiar,
+    /// Mosquitto's: besides, connections beyond a limit are closed without CONNACK, clients beyond one find the
+    /// server busy, and a QoS 2 message that comes for the third time on one connection, without PUBREL, is a
+    /// protocol error.
     Mosquitto,
 }
 

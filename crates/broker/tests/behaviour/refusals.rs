@@ -75,18 +75,23 @@ fn every_refusal_has_its_code_in_every_version() {
 
 #[test]
 fn refusals_have_the_codes_of_mosquitto_where_they_are_asked_for() {
+    use RefusalCodes::{Familiar, Mosquitto};
     let by_listener = Reached { limit: Limit::ListenerConnections, ..FULL };
     let sessions = Reached { limit: Limit::Sessions, ..FULL };
-    for (refusal, v5, before) in [
-        (Refusal::Limit(FULL), None, None),
-        (Refusal::Limit(by_listener), None, None),
-        (Refusal::Limit(sessions), Some(0x89), Some(3)),
-        (Refusal::ClientIdRequired, Some(0x80), Some(2)),
-        (Refusal::IdentifierPolicy { by: None }, Some(0x87), Some(5)),
-        (Refusal::Anonymous, Some(0x87), Some(5)),
+    for (codes, refusal, v5, before) in [
+        (Mosquitto, Refusal::Limit(FULL), None, None),
+        (Mosquitto, Refusal::Limit(by_listener), None, None),
+        (Mosquitto, Refusal::Limit(sessions), Some(0x89), Some(3)),
+        (Familiar, Refusal::Limit(FULL), Some(0x97), Some(3)),
+        (Familiar, Refusal::Limit(by_listener), Some(0x97), Some(3)),
+        (Familiar, Refusal::Limit(sessions), Some(0x97), Some(3)),
+        (Mosquitto, Refusal::ClientIdRequired, Some(0x80), Some(2)),
+        (Familiar, Refusal::ClientIdRequired, Some(0x80), Some(2)),
+        (Mosquitto, Refusal::IdentifierPolicy { by: None }, Some(0x87), Some(5)),
+        (Familiar, Refusal::IdentifierPolicy { by: None }, Some(0x87), Some(5)),
+        (Familiar, Refusal::Anonymous, Some(0x87), Some(5)),
     ] {
         for version in [Version::V3_1_1, Version::V5_0] {
-            let codes = RefusalCodes::Mosquitto;
             let mut world =
                 World::with(Settings { refusal_codes: codes, ..Settings::default() }, 1);
             let client = world.open_as(Admission::Refuse(refusal.clone()));
@@ -102,6 +107,16 @@ fn refusals_have_the_codes_of_mosquitto_where_they_are_asked_for() {
             assert!(matches!(event, Some(Event::Refused { client: Some(_), .. })), "{event:?}");
         }
     }
+}
+
+#[test]
+fn a_refusal_of_a_client_without_an_identifier_says_so() {
+    let mut world = World::new();
+    let client = world.open_as(Admission::Refuse(Refusal::Anonymous));
+    world.send_connect(client, &Options::new(""));
+    let told = world.events().pop().unwrap().to_string();
+    assert!(told.starts_with("client without an identifier from 127.0.0.1:"), "{told}");
+    assert!(told.contains("(allow_anonymous)"), "{told}");
 }
 
 #[test]
@@ -150,10 +165,11 @@ fn a_will_to_a_topic_of_the_brokers_own_is_refused() {
         assert_eq!(answer(&mut world, &options), expected);
         world.assert_empty();
     }
-    let settings = Settings { refusal_codes: RefusalCodes::Mosquitto, ..Settings::default() };
-    let mut world = World::with(settings, 1);
-    let options = Options::new("c").will("$CONTROL/dynamic-security/v1", "mine");
-    assert!(answer(&mut world, &options).is_empty(), "closed without a word there");
+    for refusal_codes in [RefusalCodes::Familiar, RefusalCodes::Mosquitto] {
+        let mut world = World::with(Settings { refusal_codes, ..Settings::default() }, 1);
+        let options = Options::new("c").will("$CONTROL/dynamic-security/v1", "mine");
+        assert!(answer(&mut world, &options).is_empty(), "closed without a word there");
+    }
     let mut world = World::new();
     let bridge = "$SYS/broker/connection/b/state";
     world.connect(Options::new("bridge").will(bridge, "0").will_retain());
@@ -161,9 +177,11 @@ fn a_will_to_a_topic_of_the_brokers_own_is_refused() {
 
 #[test]
 fn a_broken_connect_of_5_0_is_answered_unless_mosquittos_codes_are_asked_for() {
-    for (refusal_codes, expected) in
-        [(RefusalCodes::Telling, vec![0x20, 3, 0, 0x81, 0]), (RefusalCodes::Mosquitto, vec![])]
-    {
+    for (refusal_codes, expected) in [
+        (RefusalCodes::Telling, vec![0x20, 3, 0, 0x81, 0]),
+        (RefusalCodes::Familiar, vec![]),
+        (RefusalCodes::Mosquitto, vec![]),
+    ] {
         let settings = Settings { refusal_codes, ..Settings::default() };
         let mut world = World::with(settings, 1);
         for body in [

@@ -237,6 +237,8 @@ words! {
     RefusalCodePolicy {
         /// With those that say why.
         Telling = "telling",
+        /// As Mosquitto does, but limits are told, and what MQTT demands is done.
+        Familiar = "familiar",
         /// As Mosquitto does.
         Mosquitto = "mosquitto",
     }

@@ -78,6 +78,7 @@ impl Config {
             },
             refusal_codes: match self.delivery.refusal_codes {
                 RefusalCodePolicy::Telling => RefusalCodes::Telling,
+                RefusalCodePolicy::Familiar => RefusalCodes::Familiar,
                 RefusalCodePolicy::Mosquitto => RefusalCodes::Mosquitto,
             },
             keep: self.persistence.enabled,

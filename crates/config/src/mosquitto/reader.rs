@@ -9,7 +9,8 @@ use super::phrase::{self, Stage};
 use super::plugin::Plugin;
 use super::{MosquittoKey, Outcome, Repeat, Scope, find, keys};
 use crate::model::{
-    Access, Bridge, Config, Identity, Listener, Log, LogTypes, Timestamps, Wording,
+    Access, Bridge, Config, Identity, Listener, Log, LogTypes, RefusalCodePolicy, Timestamps,
+    Wording,
 };
 use crate::nearest::{advice, shown};
 use crate::place::Place;
@@ -98,6 +99,7 @@ impl<'a> Reader<'a> {
         config.persistence.enabled = false;
         config.log.timestamps = Timestamps::Unix;
         config.log.wording = Wording::Mosquitto;
+        config.delivery.refusal_codes = RefusalCodePolicy::Familiar;
         config.limits.maximum_queued_bytes = Limit::Unlimited;
         Self {
             source,

@@ -17,7 +17,8 @@ use dunlin_config::{CommandLine, Config, Loaded};
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct BrokerArgs {
     /// Configuration: dunlin.toml, or Mosquitto's mosquitto.conf
-    #[arg(short, long = "config-file", value_name = "FILE")]
+    /// (of several the last)
+    #[arg(short, long = "config-file", value_name = "FILE", overrides_with = "config_file")]
     config_file: Option<String>,
     /// Port to listen on, unless the configuration has listeners; 0 picks a free one; may be repeated
     #[arg(short, long, value_name = "PORT")]
@@ -177,8 +178,14 @@ impl BrokerArgs {
         if as_mosquitto && configured.iter().all(|key| config.places.get(key).is_none()) {
             config.persistence.enabled = false;
         }
-        if self.name == Name::Mosquitto && config.places.get("delivery.refusal_codes").is_none() {
-            config.delivery.refusal_codes = RefusalCodePolicy::Mosquitto;
+        if config.places.get("delivery.refusal_codes").is_none() {
+            match self.name {
+                Name::Mosquitto => config.delivery.refusal_codes = RefusalCodePolicy::Mosquitto,
+                Name::Dunlin if as_mosquitto => {
+                    config.delivery.refusal_codes = RefusalCodePolicy::Familiar;
+                }
+                Name::Dunlin => {}
+            }
         }
         if self.name == Name::Mosquitto && config.places.get("delivery.will_delay").is_none() {
             config.delivery.will_delay = WillDelayPolicy::Mosquitto;
@@ -368,6 +375,8 @@ mod tests {
         let mut loaded = Loader::new(&Disk).load_command_line(&CommandLine::default()).unwrap();
         parse(&[]).apply(&mut loaded).unwrap();
         assert_eq!(loaded.config.delivery.refusal_codes, RefusalCodePolicy::Telling);
+        parse(&["-p", "1884", "-v"]).apply(&mut loaded).unwrap();
+        assert_eq!(loaded.config.delivery.refusal_codes, RefusalCodePolicy::Familiar);
         BrokerArgs::of_mosquitto(&CommandLine::default()).apply(&mut loaded).unwrap();
         assert_eq!(loaded.config.delivery.refusal_codes, RefusalCodePolicy::Mosquitto);
         assert_eq!(loaded.config.delivery.will_delay, WillDelayPolicy::Mosquitto);
