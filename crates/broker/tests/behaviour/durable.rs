@@ -1,9 +1,11 @@
 //! What is kept, what waits for that, and how sessions go on after a restart.
 
+use std::time::Duration;
+
 use dunlin_broker::journal::{
     HeldState, QueuedState, SessionState, StoredMessage, SubscriptionState, Target, WillState,
 };
-use dunlin_broker::{Action, Message, Settings, Storage, Time};
+use dunlin_broker::{Action, Message, Settings, Storage, Time, WillDelay};
 use dunlin_proto::qos::QoS;
 use dunlin_proto::version::Version;
 
@@ -269,15 +271,16 @@ fn a_session_is_judged_by_its_user_after_a_restart() {
     assert!(sessions.iter().any(named), "{sessions:?}");
 }
 
+/// A will whose delay has not begun.
+fn delayed_will() -> WillState {
+    let message = Message::restored(0, &stored("will")).unwrap();
+    WillState { message, expiry: None, delay: 30, due: None }
+}
+
 #[test]
 fn remaining_times_go_on_after_a_restart() {
     let mut world = World::new();
-    let will = WillState {
-        message: Message::restored(0, &stored("will")).unwrap(),
-        expiry: None,
-        delay: 30,
-        due: None,
-    };
+    let will = delayed_will();
     let state = SessionState { will: Some(will), ..session(world.now) };
     let watcher = world.connect(Options::new("w"));
     world.subscribe(watcher, "will", QoS::AtMostOnce);
@@ -304,12 +307,7 @@ fn remaining_times_go_on_after_a_restart() {
 #[test]
 fn a_will_of_a_client_without_a_session_is_published_after_a_restart() {
     let mut world = World::new();
-    let will = WillState {
-        message: Message::restored(0, &stored("will")).unwrap(),
-        expiry: None,
-        delay: 30,
-        due: None,
-    };
+    let will = delayed_will();
     let watcher = world.connect(Options::new("w"));
     world.subscribe(watcher, "will", QoS::AtMostOnce);
     let state = SessionState { will: Some(will), expiry: 0, ends_at: None, ..session(world.now) };
@@ -318,6 +316,37 @@ fn a_will_of_a_client_without_a_session_is_published_after_a_restart() {
     assert_eq!(world.take(watcher), ["will x"]);
     assert_eq!(world.sum(|stats| stats.sessions), 1);
     assert_eq!(world.records(), ["Ended { number: 7 }"]);
+}
+
+/// As in Mosquitto, where a delay may outlast the session.
+#[test]
+fn a_will_that_waits_without_a_session_waits_on_after_a_restart() {
+    for back in [false, true] {
+        let settings = Settings { will_delay: WillDelay::Mosquitto, ..Settings::default() };
+        let mut world = World::with(settings, 1);
+        let watcher = world.connect(Options::new("w"));
+        world.subscribe(watcher, "will", QoS::AtMostOnce);
+        let due = Some(world.now.saturating_add(Duration::from_secs(20)));
+        let state = SessionState {
+            will: Some(WillState { due, ..delayed_will() }),
+            expiry: 0,
+            ends_at: due,
+            subscriptions: Vec::new(),
+            ..session(world.now)
+        };
+        let client_id = state.client_id.clone();
+        world.restore(state);
+        world.wait_seconds(19);
+        if back {
+            let (_, connack) = world.try_connect(Options::new(&client_id).clean(false));
+            assert!(connack.starts_with("ConnAck Success") && !connack.contains("present"));
+        }
+        assert!(world.take(watcher).is_empty());
+        world.wait_seconds(2);
+        let told: &[&str] = if back { &[] } else { &["will x"] };
+        assert_eq!(world.take(watcher), told);
+        assert_eq!(world.records().last().map(String::as_str), Some("Ended { number: 7 }"));
+    }
 }
 
 #[test]

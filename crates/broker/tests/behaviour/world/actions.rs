@@ -81,15 +81,7 @@ impl World {
         id: u16,
         properties: &[Property<'_>],
     ) {
-        let buffer = buffer(properties);
-        let publish = Publish {
-            delivery: delivery(qos, id),
-            retain: true,
-            topic: TopicName::new(topic).ok(),
-            properties: buffer.as_properties(),
-            payload: payload.as_bytes(),
-        };
-        self.send(client, &Packet::Publish(publish));
+        self.publish_as(client, (topic, payload), delivery(qos, id), true, properties);
     }
 
     /// An empty topic stands for none, where an alias is given.
@@ -103,10 +95,21 @@ impl World {
         id: u16,
         properties: &[Property<'_>],
     ) {
+        self.publish_as(client, (topic, payload), delivery(qos, id), false, properties);
+    }
+
+    fn publish_as(
+        &mut self,
+        client: Client,
+        (topic, payload): (&str, &str),
+        delivery: Delivery,
+        retain: bool,
+        properties: &[Property<'_>],
+    ) {
         let buffer = buffer(properties);
         let publish = Publish {
-            delivery: delivery(qos, id),
-            retain: false,
+            delivery,
+            retain,
             topic: TopicName::new(topic).ok(),
             properties: buffer.as_properties(),
             payload: payload.as_bytes(),
