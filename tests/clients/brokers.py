@@ -42,6 +42,32 @@ def free_port():
                 continue
 
 
+def end(process):
+    """Ends it as an operator does, or by force if that does not help; its exit status."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    return process.returncode
+
+
+def wait_until_it_accepts(process, port, log):
+    """Waits for a broker to listen; `log` gives what it has said by then."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the broker ended at start with {process.returncode}: {log()}")
+        try:
+            socket.create_connection((HOST, port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.02)
+    raise RuntimeError(f"the broker does not accept on {HOST}:{port}: {log()}")
+
+
 class Broker:
     """A broker process that is there as long as the `with` block lasts."""
 
@@ -63,19 +89,14 @@ class Broker:
             cwd=self.directory,
         )
         try:
-            self._wait_until_it_accepts()
+            wait_until_it_accepts(self.process, self.port, self.output)
         except Exception:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_):
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
         self.log.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -94,18 +115,6 @@ class Broker:
         with open(path, "w", encoding="utf-8") as conf:
             conf.write(f"listener {self.port} {HOST}\nallow_anonymous true\npersistence false\n")
         return path
-
-    def _wait_until_it_accepts(self):
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise RuntimeError(f"{self.kind} ended at start: {self.output()}")
-            try:
-                socket.create_connection((HOST, self.port), 0.2).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise RuntimeError(f"{self.kind} does not accept on {self.address}: {self.output()}")
 
     def output(self):
         """The last lines of what the broker printed."""

@@ -6,11 +6,9 @@ import datetime
 import ipaddress
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
-import time
 
 from aioquic.asyncio.client import connect as quic_connect
 from aioquic.asyncio.protocol import QuicConnectionProtocol
@@ -93,19 +91,14 @@ class QuicBroker:
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, cwd=self.directory,
         )
         try:
-            self._wait_until_it_accepts()
+            brokers.wait_until_it_accepts(self.process, self.tcp, self.log)
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_):
-        self.process.terminate()
-        try:
-            self.process.wait(brokers.START_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        brokers.end(self.process)
         self._log.close()
         self._directory.cleanup()
 
@@ -129,17 +122,6 @@ class QuicBroker:
     def reload(self, more="", quic=True):
         self._configure(more, quic)
         self.process.send_signal(signal.SIGHUP)
-
-    def _wait_until_it_accepts(self):
-        deadline = time.monotonic() + brokers.START_SECONDS
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                break
-            with contextlib.suppress(OSError):
-                socket.create_connection((HOST, self.tcp), 0.2).close()
-                return
-            time.sleep(0.02)
-        raise RuntimeError(f"the broker does not accept: {self.log()}")
 
     def log(self):
         with open(self._path("log"), errors="replace") as log:

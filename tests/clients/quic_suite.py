@@ -297,6 +297,12 @@ async def a_reader_that_does_not_read_stops_nobody(broker):
             equal(await other.packet(), (0x30, b"\0\4pingx"), "message")
 
 
+async def stops(broker, began):
+    status = await asyncio.get_running_loop().run_in_executor(None, broker.process.wait, 120)
+    equal(status, 0, "exit status")
+    assert time.monotonic() - began < 30, "the stop took long"
+
+
 @behaviour
 @with_broker()
 async def a_stop_tells_clients_and_ends_in_time(broker):
@@ -322,9 +328,7 @@ async def a_stop_does_not_wait_for_who_has_vanished(broker):
         way.lost = True
         broker.process.send_signal(signal.SIGTERM)
         began = time.monotonic()
-        status = await asyncio.get_running_loop().run_in_executor(None, broker.process.wait, 120)
-        equal(status, 0, "exit status")
-        assert time.monotonic() - began < 30, "the stop took long"
+        await stops(broker, began)
 
 
 @behaviour

@@ -10,7 +10,6 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,9 +19,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
 
 import brokers  # noqa: E402  (found by the line above)
 from brokers import HOST, dunlin_binary  # noqa: E402
-
-START_SECONDS = 60
-STOP_SECONDS = 60
 
 #: What every configuration here begins with.
 WHO = "user USER\n"
@@ -100,7 +96,7 @@ class Running:
         )
         try:
             for port in ports:
-                self._wait_for(port)
+                brokers.wait_until_it_accepts(self.process, port, self.log)
         except Exception:
             self.stop()
             raise
@@ -110,18 +106,6 @@ class Running:
 
     def __exit__(self, *_):
         self.stop()
-
-    def _wait_for(self, port):
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise AssertionError(f"{self.kind} ended with {self.process.returncode}: {self.log()}")
-            try:
-                socket.create_connection((HOST, port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise AssertionError(f"{self.kind} does not accept on {port}: {self.log()}")
 
     def log(self):
         with open(self.place.path(f"{self.kind}.stderr"), errors="replace") as log:
@@ -150,12 +134,6 @@ class Running:
 
     def stop(self):
         """Ends it as an operator does; returns its exit status."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        status = brokers.end(self.process)
         self._log.close()
-        return self.process.returncode
+        return status
