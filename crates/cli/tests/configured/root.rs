@@ -105,6 +105,23 @@ fn a_log_is_not_written_through_a_planted_link() {
 }
 
 #[test]
+fn passwords_that_are_made_up_are_not_written_through_a_planted_link() {
+    let Some(place) = scene() else { return };
+    plant(&place.path("secret"), &place.path("data/users.json.pw"));
+    let plugin = "plugin dynamic_security.so\nplugin_opt_config_file DIR/data/users.json\n";
+    place.write("d.conf", &format!("{CONF}{plugin}"));
+    let outcome = place.run("dunlin", "-c d.conf");
+    let told = String::from_utf8_lossy(&outcome.stderr);
+    assert!(told.contains("users.json.pw") && told.contains("others than root"), "{told}");
+    assert_eq!(place.read("secret"), "root's");
+    // Without it the user has both files.
+    fs::remove_file(place.path("data/users.json.pw")).expect("it is there");
+    assert_eq!(place.start("-c d.conf", &[place.port()]).stop(), Some(0));
+    let both = ["data/users.json", "data/users.json.pw"].map(|name| owner(&place.path(name)));
+    assert_eq!(both, [NOBODY; 2]);
+}
+
+#[test]
 fn listeners_that_root_has_opened_can_be_changed_by_the_user() {
     let Some(place) = scene() else { return };
     let conf = |address: &str, mode: &str| {

@@ -82,7 +82,9 @@ impl Files {
     /// look for it or remove it.
     fn prepare_database(&self, store: &Path, database: &Path) -> io::Result<()> {
         if !is_there(database) {
-            return self.act(|| write_new(database, &stand_in(store)));
+            return self
+                .act(database, |path| write_new(path, &stand_in(store)))
+                .map_err(|cause| named("write", database, &cause));
         }
         if store.join(VERSION).exists() || !ctl::is_mosquitto_snapshot(database) {
             return Ok(());
@@ -90,7 +92,7 @@ impl Files {
         if let Some(owner) = &self.owner {
             owner.give(database).map_err(|cause| named("hand over", database, &cause))?;
         }
-        let taken = self.act(|| match ctl::take_over_mosquitto(store, database) {
+        let taken = self.act(store, |path| match ctl::take_over_mosquitto(path, database) {
             Ok(summary) => Ok(Ok(summary)),
             Err(cause) if is_denied(&cause) => Err(io::ErrorKind::PermissionDenied.into()),
             Err(cause) => Ok(Err(cause)),
@@ -109,7 +111,7 @@ impl Files {
     /// Whoever removes Mosquitto's database wants to begin anew. The store may still be of value.
     fn set_aside(&self, store: &Path, database: &Path) -> io::Result<()> {
         // Not under the feet of a broker that uses it.
-        let free = self.act(|| match RealDisk::open(store, false) {
+        let free = self.act(store, |path| match RealDisk::open(path, false) {
             Ok(disk) => {
                 drop(disk);
                 Ok(true)
@@ -123,12 +125,12 @@ impl Files {
         }
         let mut name = store.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{SET_ASIDE}"));
-        let aside = store.with_file_name(name);
+        let aside = store.with_file_name(&name);
         if aside.exists() {
-            self.act(|| fs::remove_dir_all(&aside))
+            self.act(&aside, |path| fs::remove_dir_all(path))
                 .map_err(|cause| named("remove", &aside, &cause))?;
         }
-        self.act(|| fs::rename(store, &aside))
+        self.act(store, |path| fs::rename(path, path.with_file_name(&name)))
             .map_err(|cause| named("set aside", store, &cause))?;
         tracing::warn!(
             "{} was removed, so the broker begins anew; what it had kept is in {} until that happens again",
@@ -139,10 +141,10 @@ impl Files {
     }
 
     /// Does something where the owner may have planted links: with its rights, if there is one.
-    fn act<T>(&self, mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    fn act<T>(&self, path: &Path, mut act: impl FnMut(&Path) -> io::Result<T>) -> io::Result<T> {
         match &self.owner {
-            Some(owner) => owner.act(act),
-            None => act(),
+            Some(owner) => owner.act(path, act),
+            None => act(path),
         }
     }
 
@@ -176,9 +178,8 @@ fn is_denied(cause: &anyhow::Error) -> bool {
 }
 
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create_new(true).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|cause| named("write", path, &cause))
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 fn stand_in(store: &Path) -> String {

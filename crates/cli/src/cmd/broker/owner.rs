@@ -7,6 +7,7 @@ use std::os::unix::fs::fchown;
 use std::path::Path;
 
 use dunlin_config::Config;
+use dunlin_server::Spot;
 use nix::unistd::{Gid, Uid, setegid, seteuid, setgid, setgroups, setuid};
 
 use super::accounts::User;
@@ -79,11 +80,18 @@ impl Owner {
         Ok(())
     }
 
-    /// Does something with its rights. Where these do not suffice it could not have planted a link either,
-    /// and root does it.
-    pub(super) fn act<T>(&self, mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-        match self.as_it(&mut act)? {
-            Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => act(),
+    /// Does something at a place with its rights. Where these do not suffice root does it, unless a link that
+    /// somebody may have planted is on the way there.
+    pub(super) fn act<T>(
+        &self,
+        path: &Path,
+        mut act: impl FnMut(&Path) -> io::Result<T>,
+    ) -> io::Result<T> {
+        match self.as_it(|| act(path))? {
+            Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
+                let spot = Spot::find(path)?;
+                act(&spot.path())
+            }
             done => done,
         }
     }
