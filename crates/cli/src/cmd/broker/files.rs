@@ -6,6 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use dunlin_config::Config;
+use dunlin_config::model::Listener;
 use dunlin_server::{make_directory, passwords_of, write_file};
 use dunlin_store::{OpenError, RealDisk};
 
@@ -29,6 +30,7 @@ pub(super) struct Files {
     store: Option<PathBuf>,
     /// Mosquitto's database.
     database: Option<PathBuf>,
+    listeners: Vec<Listener>,
     /// What dynamic security writes.
     dynamic: Vec<PathBuf>,
     /// The files of unix sockets.
@@ -44,6 +46,7 @@ impl Files {
             log_file: config.log.file.clone(),
             store: persistence.enabled.then(|| persistence.directory.clone()),
             database: persistence.mosquitto_file.clone(),
+            listeners: config.listeners.clone(),
             dynamic: dynamic(config),
             sockets: unix_sockets(config),
             owner: Owner::wanted(config, has_file)?,
@@ -92,7 +95,7 @@ impl Files {
         if let Some(owner) = &self.owner {
             owner.give(database).map_err(|cause| named("hand over", database, &cause))?;
         }
-        let taken = self.act(store, |path| match ctl::take_over_mosquitto(path, database) {
+        let taken = self.act(store, |path| match ctl::take_over_mosquitto(path, database, &self.listeners) {
             Ok(summary) => Ok(Ok(summary)),
             Err(cause) if is_denied(&cause) => Err(io::ErrorKind::PermissionDenied.into()),
             Err(cause) => Ok(Err(cause)),

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use super::Format;
 use super::dump::{Checker, Counts, Reader};
 use super::install::{Writer, install};
-use super::mosquitto::{self, Converted, LeftOut};
+use super::mosquitto::{self, Converted, LeftOut, Listeners};
 
 pub(super) fn run(directory: &Path, from: Format, file: &Path) -> Result<ExitCode> {
     let counts = match from {
@@ -53,7 +53,7 @@ fn read_dunlin(file: &Path, mut sink: impl FnMut(&mut Vec<u8>) -> Result<()>) ->
 }
 
 fn from_mosquitto(directory: &Path, file: &Path) -> Result<Counts> {
-    let (counts, left_out) = take_over(directory, file)?;
+    let (counts, left_out) = take_over(directory, file, Listeners::new())?;
     for (count, what) in left_out.told() {
         eprintln!("dunlin: left out: {count} {what}");
     }
@@ -61,9 +61,13 @@ fn from_mosquitto(directory: &Path, file: &Path) -> Result<Counts> {
 }
 
 /// Makes a store of what Mosquitto has kept; its file stays as it is. The directory is new or empty.
-pub(super) fn take_over(directory: &Path, file: &Path) -> Result<(Counts, LeftOut)> {
+pub(super) fn take_over(
+    directory: &Path,
+    file: &Path,
+    listeners: Listeners,
+) -> Result<(Counts, LeftOut)> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let converted = mosquitto::read(file, now.as_secs())?;
+    let converted = mosquitto::read(file, now.as_secs(), listeners)?;
     let name = || file.display().to_string();
     let counts = write_converted(&converted, |_| Ok(())).with_context(name)?;
     install(directory, counts, |writer: &mut Writer| {

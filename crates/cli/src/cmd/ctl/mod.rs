@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
+use dunlin_config::model::Listener;
 
 /// Exit status when something in a store cannot be read.
 const DAMAGED: u8 = 2;
@@ -108,9 +109,15 @@ pub(super) fn is_mosquitto_snapshot(file: &Path) -> bool {
     mosquitto::is_snapshot(file)
 }
 
-/// Makes a store of what Mosquitto has kept, and says in words what that is.
-pub(super) fn take_over_mosquitto(directory: &Path, file: &Path) -> Result<String> {
-    let (counts, left_out) = import::take_over(directory, file)?;
+/// Makes a store of what Mosquitto has kept, and says in words what that is. Who has published and whose sessions
+/// they are is judged by the rules of their listeners, so these have to be the ones of the configuration.
+pub(super) fn take_over_mosquitto(
+    directory: &Path,
+    file: &Path,
+    listeners: &[Listener],
+) -> Result<String> {
+    let ports = listeners.iter().map(|listener| listener.port);
+    let (counts, left_out) = import::take_over(directory, file, ports.zip(0..).collect())?;
     let mut summary = format!("{} sessions, {} messages", counts.sessions, counts.messages);
     for (count, what) in left_out.told() {
         summary.push_str(&format!("; left out: {count} {what}"));

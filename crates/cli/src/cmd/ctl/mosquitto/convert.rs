@@ -29,9 +29,13 @@ pub(crate) struct LeftOut {
     pub(crate) malformed: u64,
 }
 
+/// The numbers of listeners by their ports. Mosquitto knows listeners by port, dunlin by their place in the
+/// configuration. Without a configuration everybody came in by the first.
+pub(crate) type Listeners = HashMap<u16, u16>;
+
 /// `now` in seconds since 1970.
-pub(super) fn convert(snapshot: Snapshot, now: u64) -> Converted {
-    let mut builder = Builder::default();
+pub(super) fn convert(snapshot: Snapshot, now: u64, listeners: Listeners) -> Converted {
+    let mut builder = Builder { listeners, ..Builder::default() };
     let Snapshot { messages, clients, client_messages, subscriptions, retained, wills } = snapshot;
     for client in clients {
         builder.client(client, now);
@@ -61,6 +65,7 @@ type Place = (u64, u64, u64, u64);
 #[derive(Debug, Default)]
 struct Builder {
     converted: Converted,
+    listeners: Listeners,
     /// 0 for a client whose session is left out.
     numbers: HashMap<String, u64>,
     clients: HashMap<u64, Client>,
@@ -89,7 +94,11 @@ impl Builder {
             ends_at => ends_at,
         };
         let parted = Some(Parted { ends_at_us: ends_at.map(micros), will_due_us: None });
+        let listener = self.listener(client.port).unwrap_or_default();
         let number = self.add(&client.client_id, client.username.as_deref(), interval, parted);
+        if let Some(session) = self.converted.sessions.last_mut() {
+            session.listener = listener;
+        }
         self.numbers.insert(client.client_id.clone(), number);
         self.clients.insert(number, client);
     }
@@ -256,9 +265,24 @@ impl Builder {
         if message.topic.starts_with("$SYS/") || message.payload.is_empty() {
             return;
         }
+        let publisher = message.source.as_ref().and_then(|source| {
+            Some(dump::Publisher {
+                client_id: source.client_id.clone(),
+                username: source.username.clone(),
+                listener: self.listener(source.port)?,
+            })
+        });
         if let Some(line) = self.line((id, 0, 0, 0), message) {
             line.retained = Some(id.clamp(1, 1 << 62));
+            line.publisher = publisher;
         }
+    }
+
+    /// The number of a listener; none if it is not there any more.
+    fn listener(&self, port: u16) -> Option<u16> {
+        // A single one may have moved to another port.
+        let several = self.listeners.len() > 1;
+        if several { self.listeners.get(&port).copied() } else { Some(0) }
     }
 
     fn line(&mut self, place: Place, message: &BaseMessage) -> Option<&mut Message> {

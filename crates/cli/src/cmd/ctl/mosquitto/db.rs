@@ -12,7 +12,7 @@ use dunlin_proto::violation::PropertyContext;
 use dunlin_proto::{PacketType, property::Property};
 
 use super::super::dump::Properties;
-use super::snapshot::{BaseMessage, Client, ClientMessage, Snapshot, Subscription};
+use super::snapshot::{BaseMessage, Client, ClientMessage, Snapshot, Source, Subscription};
 
 const MAGIC: &[u8] = b"\x00\xB5\x00mosquitto db";
 /// Magic, a checksum that is always 0, and the version.
@@ -98,15 +98,16 @@ fn message(body: &[u8]) -> Option<Result<(u64, BaseMessage)>> {
     let _source_packet_id = fields.u16()?;
     let (source_length, user_length) = (fields.u16()?, fields.u16()?);
     let topic_length = fields.u16()?;
-    let _port = fields.u16()?;
+    let port = fields.u16()?;
     let (qos, retain) = (fields.byte()?, fields.byte()? != 0);
-    let _source = fields.bytes(source_length.into())?;
-    let _user = fields.bytes(user_length.into())?;
+    let source = fields.bytes(source_length.into())?;
+    let user = fields.bytes(user_length.into())?;
     let topic = fields.bytes(topic_length.into())?;
     let payload = fields.bytes(payload_length)?.to_vec();
     let finish = || {
         let (topic, (properties, _)) = (text(topic)?, properties(fields.0)?);
-        Ok((id, BaseMessage { topic, payload, properties, qos, retain, expiry_time }))
+        let source = Source::new(&text(source)?, Some(&text(user)?), port);
+        Ok((id, BaseMessage { topic, payload, properties, qos, retain, expiry_time, source }))
     };
     Some(finish())
 }
@@ -152,9 +153,9 @@ fn client(body: &[u8], version: u32) -> Option<Result<Client>> {
     let session_expiry_time = fields.native()?.cast_signed();
     let (session_expiry_interval, _last_packet_id) = (fields.u32()?, fields.u16()?);
     let id_length = fields.u16()?;
-    let mut user_length = 0;
+    let (mut port, mut user_length) = (0, 0);
     if version > 5 {
-        let _port = fields.u16()?;
+        port = fields.u16()?;
         user_length = fields.u16()?;
     }
     // The fixed part is filled up to a multiple that depends on the machine.
@@ -166,6 +167,7 @@ fn client(body: &[u8], version: u32) -> Option<Result<Client>> {
         Ok(Client {
             client_id: text(client_id)?,
             username: Some(text(username)?).filter(|name| !name.is_empty()),
+            port,
             session_expiry_time,
             session_expiry_interval,
             ..Client::default()

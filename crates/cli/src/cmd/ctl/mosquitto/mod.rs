@@ -16,7 +16,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-pub(super) use convert::{Converted, LeftOut};
+pub(super) use convert::{Converted, LeftOut, Listeners};
 
 /// Whether the file is a `mosquitto.db`.
 pub(super) fn is_snapshot(path: &Path) -> bool {
@@ -26,7 +26,7 @@ pub(super) fn is_snapshot(path: &Path) -> bool {
 }
 
 /// Reads a file of Mosquitto; `now` is in seconds since 1970.
-pub(super) fn read(path: &Path, now: u64) -> Result<Converted> {
+pub(super) fn read(path: &Path, now: u64, listeners: Listeners) -> Result<Converted> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let snapshot = if db::is_one(&bytes) {
         db::read(&bytes)
@@ -36,5 +36,5 @@ pub(super) fn read(path: &Path, now: u64) -> Result<Converted> {
     } else {
         bail!("{} is neither a mosquitto.db nor an SQLite database", path.display());
     };
-    Ok(convert::convert(snapshot.with_context(|| path.display().to_string())?, now))
+    Ok(convert::convert(snapshot.with_context(|| path.display().to_string())?, now, listeners))
 }

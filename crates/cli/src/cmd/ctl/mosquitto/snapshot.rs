@@ -26,12 +26,38 @@ pub(super) struct BaseMessage {
     pub(super) retain: bool,
     /// Seconds since 1970; 0 for never.
     pub(super) expiry_time: i64,
+    /// Unless it is the broker's own.
+    pub(super) source: Option<Source>,
+}
+
+/// Who published a message.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) client_id: String,
+    pub(super) username: Option<String>,
+    /// Of the listener.
+    pub(super) port: u16,
+}
+
+impl Source {
+    /// None for what has no name that could be judged.
+    pub(super) fn new(client_id: &str, username: Option<&str>, port: u16) -> Option<Self> {
+        let username = username.filter(|name| !name.is_empty());
+        let sound = |name: &str| !name.contains('\0') && name.len() <= usize::from(u16::MAX);
+        (!client_id.is_empty() && sound(client_id) && username.is_none_or(sound)).then(|| Self {
+            client_id: client_id.to_owned(),
+            username: username.map(str::to_owned),
+            port,
+        })
+    }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Client {
     pub(super) client_id: String,
     pub(super) username: Option<String>,
+    /// Of the listener; 0 if that is not known.
+    pub(super) port: u16,
     /// Seconds since 1970; 0 while it is connected, and for never.
     pub(super) session_expiry_time: i64,
     pub(super) session_expiry_interval: u32,

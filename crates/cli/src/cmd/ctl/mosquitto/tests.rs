@@ -4,7 +4,7 @@
 //! the file it was made of.
 
 use super::super::dump::{Checker, Line};
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, Source};
 use super::*;
 
 const DB: &[u8] = include_bytes!("../../../../tests/data/mosquitto-2.0.11.db");
@@ -12,7 +12,7 @@ const SQLITE: &[u8] = include_bytes!("../../../../tests/data/mosquitto-2.1.sqlit
 const NOW: u64 = 1_795_274_031;
 
 fn lines(snapshot: Snapshot) -> (Vec<String>, LeftOut) {
-    let Converted { sessions, messages, left_out } = convert::convert(snapshot, NOW);
+    let Converted { sessions, messages, left_out } = convert::convert(snapshot, NOW, Listeners::new());
     let sessions = sessions.into_iter().map(Line::Session);
     let lines = sessions.chain(messages.into_iter().map(Line::Message));
     (lines.map(|line| serde_json::to_string(&line).unwrap()).collect(), left_out)
@@ -31,8 +31,8 @@ fn everything_in_a_snapshot_is_found() {
         r#"{"kind":"message","id":1,"message":{"topic":"a/1","payload":"hello","qos":2,"properties":{"payload_format_indicator":1,"content_type":"text/plain","response_topic":"re","correlation_data_base64":"/wA=","user_properties":[["k","v"],["k","w"]]}},"receivers":[{"session":1,"qos":2,"subscription_identifier":7},{"session":2,"qos":1}]}"#,
         r#"{"kind":"message","id":2,"message":{"topic":"a/2","payload_base64":"//4=","qos":1},"receivers":[{"session":1,"qos":1,"subscription_identifier":7},{"session":2,"qos":1},{"session":3,"qos":1,"packet_id":2}]}"#,
         r#"{"kind":"message","id":3,"message":{"topic":"a/3","payload":"third","qos":2},"receivers":[{"session":1,"qos":2,"subscription_identifier":7},{"session":2,"qos":1},{"session":3,"qos":2,"packet_id":3}]}"#,
-        r#"{"kind":"message","id":4,"message":{"topic":"r/1","payload":"kept","qos":1,"retain":true},"retained":56}"#,
-        r#"{"kind":"message","id":5,"message":{"topic":"r/2","payload":"kept for a while","qos":1,"retain":true,"expires_us":1795374030000000},"retained":57}"#,
+        r#"{"kind":"message","id":4,"message":{"topic":"r/1","payload":"kept","qos":1,"retain":true},"retained":56,"publisher":{"client_id":"pub"}}"#,
+        r#"{"kind":"message","id":5,"message":{"topic":"r/2","payload":"kept for a while","qos":1,"retain":true,"expires_us":1795374030000000},"retained":57,"publisher":{"client_id":"pub"}}"#,
         r#"{"kind":"message","id":6,"message":{"topic":"a/held","payload":"not released","qos":2},"held":{"session":4,"packet_id":9}}"#,
     ];
     assert_eq!(lines, expected);
@@ -58,8 +58,8 @@ fn everything_in_a_database_is_found() {
         &old,
         r#"{"kind":"session","number":3,"client_id":"pub","session_expiry_interval":100000,"parted":{"ends_at_us":1795374029000000,"will_due_us":1795274060000000},"will":{"message":{"topic":"gone","payload":"bye","qos":1},"will_delay_interval":30,"message_expiry_interval":60}}"#,
         r#"{"kind":"session","number":4,"client_id":"brief","session_expiry_interval":0,"will":{"message":{"topic":"gone/2","payload":"bye","qos":0,"retain":true},"will_delay_interval":0}}"#,
-        r#"{"kind":"message","id":1,"message":{"topic":"r/1","payload":"kept","qos":1,"retain":true},"retained":7}"#,
-        r#"{"kind":"message","id":2,"message":{"topic":"1234","payload_base64":"//4=","qos":1,"retain":true,"expires_us":1795374030000000},"retained":8}"#,
+        r#"{"kind":"message","id":1,"message":{"topic":"r/1","payload":"kept","qos":1,"retain":true},"retained":7,"publisher":{"client_id":"pub"}}"#,
+        r#"{"kind":"message","id":2,"message":{"topic":"1234","payload_base64":"//4=","qos":1,"retain":true,"expires_us":1795374030000000},"retained":8,"publisher":{"client_id":"pub"}}"#,
         &long,
         r#"{"kind":"message","id":4,"message":{"topic":"a/2","payload":"2","qos":2},"receivers":[{"session":1,"qos":2,"subscription_identifier":7,"packet_id":5}]}"#,
         // Queued behind it, though it is older.
@@ -72,10 +72,35 @@ fn everything_in_a_database_is_found() {
     }
 }
 
+#[test]
+fn who_published_and_whose_a_session_is_keeps_the_listener() {
+    let listeners = |pairs: &[(u16, u16)]| pairs.iter().copied().collect::<Listeners>();
+    let told = |listeners| {
+        let mut snapshot = sqlite::read(SQLITE).unwrap();
+        for message in snapshot.messages.values_mut() {
+            message.source = Source::new("pub", Some("anna"), 1883);
+        }
+        let converted = convert::convert(snapshot, NOW, listeners);
+        let retained = converted.messages.into_iter().find(|message| message.retained.is_some());
+        let publisher = retained.unwrap().publisher;
+        let publisher = publisher.map(|who| (who.client_id, who.username, who.listener));
+        (converted.sessions[0].listener, publisher)
+    };
+    let anna = |listener| Some(("pub".to_owned(), Some("anna".to_owned()), listener));
+    assert_eq!(told(Listeners::new()), (0, anna(0)));
+    assert_eq!(told(listeners(&[(1884, 0)])), (0, anna(0)));
+    assert_eq!(told(listeners(&[(8883, 0), (1883, 1)])), (1, anna(1)));
+    // Nobody can say by which rules to judge who came by a listener that is gone.
+    assert_eq!(told(listeners(&[(8883, 0), (1884, 1)])), (0, None));
+    for (client_id, username) in [("", None), ("a\0", None), ("a", Some("b\0"))] {
+        assert!(Source::new(client_id, username, 1883).is_none(), "{client_id:?} {username:?}");
+    }
+}
+
 /// Whatever is in the file, it is refused or makes lines that an import takes.
 fn survives(snapshot: Result<Snapshot>) {
     let Ok(snapshot) = snapshot else { return };
-    let converted = convert::convert(snapshot, NOW);
+    let converted = convert::convert(snapshot, NOW, Listeners::new());
     let (mut checker, mut records) = (Checker::default(), Vec::new());
     for session in &converted.sessions {
         checker.session(session, &mut records).expect("a session that can be kept");
@@ -126,12 +151,12 @@ fn a_database_with_a_journal_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("mosquitto.sqlite3");
     fs::write(&path, SQLITE).unwrap();
-    assert!(read(&path, NOW).is_ok());
+    assert!(read(&path, NOW, Listeners::new()).is_ok());
     fs::write(directory.path().join("mosquitto.sqlite3-wal"), b"changes").unwrap();
-    let error = format!("{:#}", read(&path, NOW).unwrap_err());
+    let error = format!("{:#}", read(&path, NOW, Listeners::new()).unwrap_err());
     assert!(error.contains("mosquitto.sqlite3-wal holds changes"), "{error}");
     fs::write(&path, b"something else").unwrap();
-    let error = format!("{:#}", read(&path, NOW).unwrap_err());
+    let error = format!("{:#}", read(&path, NOW, Listeners::new()).unwrap_err());
     assert!(error.contains("neither"), "{error}");
 }
 

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use self::pages::Pages;
 use self::record::Value;
 use self::schema::{Row, Table, tables};
-use super::snapshot::{BaseMessage, Client, ClientMessage, Snapshot, Subscription, Will};
+use super::snapshot::{BaseMessage, Client, ClientMessage, Snapshot, Source, Subscription, Will};
 
 pub(super) use self::pages::is_one;
 
@@ -61,6 +61,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Snapshot> {
         snapshot.clients.push(Client {
             client_id: row.text("client_id")?,
             username: row.get("username").text().filter(|name| !name.is_empty()),
+            port: port(row, "listener_port"),
             session_expiry_time: row.get("session_expiry_time").integer(),
             session_expiry_interval: interval(row, "session_expiry_interval")?,
             will_delay_interval: interval(row, "will_delay_interval")?,
@@ -111,7 +112,15 @@ fn interval(row: Row<'_>, name: &str) -> Result<u32> {
     }
 }
 
+/// 0 if it is not known.
+fn port(row: Row<'_>, name: &str) -> u16 {
+    u16::try_from(row.get(name).integer()).unwrap_or_default()
+}
+
 fn message(row: Row<'_>) -> Result<BaseMessage> {
+    let (source, user) = (row.get("source_id").text(), row.get("source_username").text());
+    let source =
+        source.and_then(|source| Source::new(&source, user.as_deref(), port(row, "source_port")));
     let (properties, _) = properties::parse(row.get("properties"))?;
     Ok(BaseMessage {
         topic: row.text("topic")?,
@@ -120,6 +129,7 @@ fn message(row: Row<'_>) -> Result<BaseMessage> {
         qos: row.number("qos")?,
         retain: row.get("retain").integer() != 0,
         expiry_time: row.get("expiry_time").integer(),
+        source,
     })
 }
 
