@@ -190,6 +190,14 @@ impl Checker<'_> {
             (Some(_), Some(_)) => {}
         }
         let asks = tls.client_certificate != ClientCertificate::None;
+        if asks && tls.certfile.is_none() && listener.proxy == ProxyProtocol::None {
+            self.note(
+                place("client_certificate"),
+                "client_certificate",
+                "clients are not asked for certificates, since the listener is not encrypted: give it `certfile` and \
+                 `keyfile`",
+            );
+        }
         if asks && tls.certfile.is_some() && tls.cafile.is_none() && tls.capath.is_none() {
             let what = "to ask clients for certificates, `cafile` or `capath` must say whose count";
             self.say(place("client_certificate"), what);

@@ -41,9 +41,8 @@ pub(crate) fn apply(
             Err(Wrong::Key) => {
                 let known: Vec<_> = keys::general().map(|key| variable(key.name)).collect();
                 let advice = advice(name, known.iter().map(String::as_str));
-                let text = format!("no key belongs to this variable{advice}; it is not used");
-                let place = Some(place);
-                notes.push(Note { place, key: name.clone(), weight: Weight::Warning, text });
+                let text = format!("no key belongs to this variable, so it is not used{advice}");
+                notes.push(Note { place: None, key: name.clone(), weight: Weight::Warning, text });
             }
         }
     }

@@ -1,5 +1,7 @@
 //! From files, the environment and the command line to one configuration.
 
+use std::path::PathBuf;
+
 use crate::check;
 use crate::command_line::{CommandLine, Verbosity};
 use crate::environment;
@@ -95,7 +97,28 @@ impl<'a> Loader<'a> {
         self.load_with(line.config_file.as_deref(), line)
     }
 
+    /// Where operators reach the broker that runs by a file; none if there is no such place. The file may have
+    /// become wrong since: what is wrong with it comes along, for who asks wants to know.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or its form is wrong, so that it says nothing.
+    pub fn admin_socket(&self, file: &str) -> Result<(Option<PathBuf>, Vec<Problem>), Problems> {
+        let (loaded, problems) = self.gather(Some(file), &CommandLine::default())?;
+        Ok((loaded.config.admin_socket(), problems))
+    }
+
     fn load_with(&self, file: Option<&str>, line: &CommandLine) -> Result<Loaded, Problems> {
+        let (loaded, problems) = self.gather(file, line)?;
+        Problems::unless_any(problems, loaded)
+    }
+
+    /// All that could be read, and all that is wrong with the rest.
+    fn gather(
+        &self,
+        file: Option<&str>,
+        line: &CommandLine,
+    ) -> Result<(Loaded, Vec<Problem>), Problems> {
         let mut config = Config::default();
         let mut problems = Vec::new();
         let mut notes = Vec::new();
@@ -112,15 +135,17 @@ impl<'a> Loader<'a> {
                     }
                 }
             })?;
-            let found = Format::of(path, &text);
+            // Editors of other systems put a mark there.
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+            let found = Format::of(path, text);
             format = Some(found);
             match found {
                 Format::Toml => {
-                    toml_file::read(self.source, path, &text, &mut config, &mut problems);
+                    toml_file::read(self.source, path, text, &mut config, &mut problems)?;
                 }
                 Format::Mosquitto => {
                     let location = self.variable("MOSQUITTO_PERSISTENCE_LOCATION");
-                    let mut read = mosquitto::read(self.source, path, &text, location);
+                    let mut read = mosquitto::read(self.source, path, text, location);
                     config = read.config;
                     problems.append(&mut read.problems);
                     notes.append(&mut read.notes);
@@ -135,7 +160,7 @@ impl<'a> Loader<'a> {
         if format != Some(Format::Mosquitto) {
             problems.iter_mut().for_each(|problem| problem.mosquitto = None);
         }
-        Problems::unless_any(problems, Loaded { config, notes, format, files })
+        Ok((Loaded { config, notes, format, files }, problems))
     }
 
     fn variable(&self, name: &str) -> Option<&str> {

@@ -217,6 +217,65 @@ fn the_environment_wins_and_is_named() {
 }
 
 #[test]
+fn a_variable_that_no_key_belongs_to_is_told_once_with_the_nearest() {
+    let notes = load_with("", &[("DUNLIN_LIMIT_CONNECTIONS", "7")]).unwrap().notes;
+    let told: Vec<_> = notes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "DUNLIN_LIMIT_CONNECTIONS: no key belongs to this variable, so it is not used; did you mean `DUNLIN_LIMITS_CONNECTIONS`?"
+        ]
+    );
+}
+
+#[test]
+fn a_mark_of_byte_order_is_no_part_of_a_file() {
+    let source = Memory::new([
+        ("d.toml", "\u{feff}[[listener]]\nport = 1\n"),
+        ("m.conf", "\u{feff}listener 1\nallow_anonymous true\n"),
+    ]);
+    for file in ["d.toml", "m.conf"] {
+        let config = Loader::new(&source).load(Some(file)).unwrap().config;
+        assert_eq!(config.listeners[0].port, 1, "{file}");
+    }
+}
+
+#[test]
+fn a_listener_that_asks_for_certificates_without_tls_is_told() {
+    for asked in ["required", "optional"] {
+        let text = format!("[[listener]]\nport = 8883\nclient_certificate = \"{asked}\"\n");
+        let notes = load(&text).unwrap().notes;
+        let told: Vec<_> = notes.iter().map(ToString::to_string).collect();
+        assert!(
+            told[0].starts_with("d.toml:3: client_certificate: clients are not asked"),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn the_socket_of_operators_is_found_by_a_file_that_has_become_wrong() {
+    let find = |text: &str| {
+        Loader::new(&Memory::new([("d.toml", text)])).admin_socket("d.toml").map(
+            |(socket, problems)| {
+                let problems = problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+                (socket.map(|path| path.display().to_string()), problems)
+            },
+        )
+    };
+    let (socket, problems) =
+        find("[persistence]\ndirectory = \"/x\"\n[limits]\nconections = 1\n").unwrap();
+    assert_eq!(socket.as_deref(), Some("/x/admin.sock"));
+    assert!(
+        problems[0].starts_with("d.toml:4: there is no key `limits.conections`"),
+        "{problems:?}"
+    );
+    // What has no form says nothing of a place, and that of another broker must not be taken for it.
+    let problems = find("[persistence]\ndirectory = /x\n").unwrap_err().to_string();
+    assert!(problems.starts_with("d.toml:2: "), "{problems}");
+}
+
+#[test]
 fn secrets_do_not_show_in_changes() {
     let old = load("[security.jwt]\nsecret = \"first\"\n").unwrap().config;
     let new = load("[security.jwt]\nsecret = \"second\"\n").unwrap().config;

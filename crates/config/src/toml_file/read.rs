@@ -13,21 +13,25 @@ use crate::problem::Problem;
 use crate::source::Source;
 use crate::value::{Row, Secret, Value};
 
-/// Reads a file into a configuration that holds the defaults.
+/// Reads a file into a configuration that holds the defaults. An error is one of the form of the file, of which
+/// nothing is understood then.
 pub(crate) fn read(
     source: &dyn Source,
     name: &str,
     text: &str,
     config: &mut Config,
     problems: &mut Vec<Problem>,
-) {
+) -> Result<(), Problem> {
     let mut reader = Reader { source, file: name.into(), text, problems };
     match DeTable::parse(text) {
-        Ok(table) => reader.root(table.get_ref(), config),
+        Ok(table) => {
+            reader.root(table.get_ref(), config);
+            Ok(())
+        }
         Err(error) => {
             let start = error.span().map_or(0, |span| span.start);
             let what = error.message().replace('\n', ", ");
-            reader.problem(start, what);
+            Err(Problem::at(&reader.place(start), what))
         }
     }
 }
