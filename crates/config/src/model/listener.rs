@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use dunlin_broker::Versions;
 use dunlin_proto::Version;
 
 use super::Access;
@@ -371,37 +372,6 @@ pub struct Quic {
 impl Default for Quic {
     fn default() -> Self {
         Self { idle_timeout: Duration::from_secs(120), keep_alive: Duration::from_secs(25) }
-    }
-}
-
-/// A set of versions of MQTT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Versions(u8);
-
-impl Versions {
-    /// All.
-    pub const ALL: Self = Self(0b111);
-    /// None: the start of a list.
-    pub const NONE: Self = Self(0);
-
-    /// These and one more.
-    #[must_use]
-    pub const fn with(self, version: Version) -> Self {
-        Self(self.0 | Self::bit(version))
-    }
-
-    /// Whether it is among them.
-    #[must_use]
-    pub const fn has(self, version: Version) -> bool {
-        self.0 & Self::bit(version) != 0
-    }
-
-    const fn bit(version: Version) -> u8 {
-        match version {
-            Version::V3_1 => 1,
-            Version::V3_1_1 => 2,
-            Version::V5_0 => 4,
-        }
     }
 }
 

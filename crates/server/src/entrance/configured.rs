@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddr
 use std::path::PathBuf;
 
 use dunlin_access::ban::Network;
-use dunlin_broker::{Entry, Versions};
+use dunlin_broker::Entry;
 use dunlin_config::Config;
 use dunlin_config::model::{
     Address, CheckDates, ClientCertificate, IpVersion, Listener, OriginRefusal, Protocol,
@@ -12,7 +12,6 @@ use dunlin_config::model::{
 };
 use dunlin_config::value::Limit;
 use dunlin_proto::QoS;
-use dunlin_proto::version::Version;
 
 use super::{ListenerOptions, Place, ProxyOptions, ProxyRequires};
 use crate::error::StartError;
@@ -138,12 +137,9 @@ fn tls_options(tls: &Tls, config: &Config) -> TlsOptions {
 }
 
 fn entry(number: u16, listener: &Listener) -> Entry {
-    let spoken = [Version::V3_1, Version::V3_1_1, Version::V5_0]
-        .into_iter()
-        .filter(|version| listener.versions.has(*version));
     Entry {
         number,
-        versions: spoken.fold(Versions::NONE, Versions::with),
+        versions: listener.versions,
         maximum_qos: QoS::try_from(listener.maximum_qos).unwrap_or(QoS::ExactlyOnce),
         topic_alias_maximum: listener.topic_alias_maximum,
         topic_alias_maximum_out: listener.topic_alias_maximum_out,
