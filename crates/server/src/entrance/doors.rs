@@ -100,6 +100,15 @@ impl Planned {
         self.doors.iter().filter_map(|door| door.bound.address()).collect()
     }
 
+    /// The same in words, with the unix sockets.
+    pub(crate) fn told(&self) -> Vec<String> {
+        let told = |door: &Door| match door.bound.address() {
+            Some(address) => address.to_string(),
+            None => door.place.to_string(),
+        };
+        self.doors.iter().map(told).collect()
+    }
+
     /// Their sockets.
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.doors.iter().map(|door| door.bound.descriptor()).collect()
