@@ -6,8 +6,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::thread::sleep;
 use std::time::Duration;
 
+use crate::bytes::frame;
 use crate::process::{Broker, Place, publish as published};
-use crate::raw::{Connect, Raw, packet, publish};
+use crate::raw::{Connect, Raw, publish};
 
 /// A broker of these lines; what they say of everything comes before its listener.
 fn started(place: &Place, general: &str, listener: &str) -> Broker {
@@ -178,7 +179,7 @@ fn what_is_in_flight_is_bounded_by_keys() {
         }
         let (_, body) = reader.packet().expect("the first comes");
         assert!(reader.is_silent(), "{line}");
-        reader.send(&packet(0x40, &body[3..5]));
+        reader.send(&frame(0x40, &body[3..5]));
         let (_, body) = reader.packet().expect("the second comes");
         assert!(body.ends_with(b"1"), "{line}");
     }

@@ -1,6 +1,9 @@
 //! The broker as Mosquitto's users start it: with their files, their command lines, their signals.
 
 mod admin;
+#[allow(dead_code, unreachable_pub, reason = "shared with the conformance tests")]
+#[path = "../../../testkit/src/wire.rs"]
+mod bytes;
 mod command_line;
 mod files;
 mod keeping;

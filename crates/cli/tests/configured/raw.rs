@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
+use crate::bytes::frame;
+
 /// How long is waited for a packet that must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -47,7 +49,7 @@ impl<'a> Connect<'a> {
         }
         text(&mut body, self.id);
         self.username.iter().for_each(|name| text(&mut body, name));
-        packet(0x10, &body)
+        frame(0x10, &body)
     }
 }
 
@@ -117,7 +119,7 @@ impl Raw {
         let mut body = vec![0, 9];
         text(&mut body, filter);
         body.push(qos);
-        self.send(&packet(0x82, &body));
+        self.send(&frame(0x82, &body));
         assert_eq!(self.packet(), Some((0x90, vec![0, 9, qos])));
     }
 
@@ -148,22 +150,7 @@ pub(crate) fn publish(topic: &str, qos: u8, payload: &[u8]) -> Vec<u8> {
         body.extend([0, 7]);
     }
     body.extend(payload);
-    packet(0x30 | qos << 1, &body)
-}
-
-pub(crate) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![first];
-    let mut length = body.len();
-    loop {
-        let low = (length & 0x7F) as u8;
-        length >>= 7;
-        bytes.push(if length > 0 { low | 0x80 } else { low });
-        if length == 0 {
-            break;
-        }
-    }
-    bytes.extend(body);
-    bytes
+    frame(0x30 | qos << 1, &body)
 }
 
 fn text(body: &mut Vec<u8>, text: &str) {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
+use super::bytes::frame;
+
 /// Long enough for a loaded machine; only a failing test waits it out.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -56,7 +58,7 @@ impl<'a> Login<'a> {
         for given in [self.user, self.password].into_iter().flatten() {
             text(&mut body, given);
         }
-        packet(0x10, &body)
+        frame(0x10, &body)
     }
 }
 
@@ -165,7 +167,7 @@ impl Client {
         let mut body = vec![0, 1, 0];
         text(&mut body, filter);
         body.push(0);
-        self.send(&packet(0x82, &body));
+        self.send(&frame(0x82, &body));
         let (first, body) = self.packet();
         assert_eq!(first, 0x90);
         body[3]
@@ -177,7 +179,7 @@ impl Client {
         text(&mut body, topic);
         body.extend([0, 1, 0]);
         body.extend(payload.as_bytes());
-        self.send(&packet(0x32, &body));
+        self.send(&frame(0x32, &body));
         let (first, body) = self.packet();
         assert_eq!(first, 0x40);
         body.get(2).copied().unwrap_or(0)
@@ -205,7 +207,7 @@ impl Client {
     pub(crate) fn send_auth(&mut self, reason: u8, method: &str, data: &[u8]) {
         let mut body = vec![reason];
         exchange(&mut body, method, data);
-        self.send(&packet(0xF0, &body));
+        self.send(&frame(0xF0, &body));
     }
 
     /// The next packet is AUTH: its reason code and data.
@@ -260,19 +262,4 @@ fn exchange(body: &mut Vec<u8>, method: &str, data: &[u8]) {
 fn text(body: &mut Vec<u8>, text: &str) {
     body.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
     body.extend(text.as_bytes());
-}
-
-fn packet(first: u8, body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![first];
-    let mut length = body.len();
-    loop {
-        let low = (length & 0x7F) as u8;
-        length >>= 7;
-        bytes.push(if length > 0 { low | 0x80 } else { low });
-        if length == 0 {
-            break;
-        }
-    }
-    bytes.extend(body);
-    bytes
 }

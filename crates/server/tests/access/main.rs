@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod bans;
+#[allow(dead_code, unreachable_pub, reason = "shared with the conformance tests")]
+#[path = "../../../testkit/src/wire.rs"]
+mod bytes;
 mod certificates;
 mod client;
 mod delay;

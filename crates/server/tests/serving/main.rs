@@ -1,6 +1,9 @@
 //! The whole server over real sockets.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+#[allow(dead_code, unreachable_pub, reason = "shared with the conformance tests")]
+#[path = "../../../testkit/src/wire.rs"]
+mod bytes;
 mod churn;
 mod encrypted;
 mod exchange;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use dunlin_server::{Handle, ListenerOptions, ServerOptions, start};
 
+use super::bytes::frame;
+
 /// Long enough for a loaded machine; only a failing test waits it out.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -151,14 +153,14 @@ pub(crate) fn connect(level: u8, id: &str) -> Vec<u8> {
         body.push(0);
     }
     text(&mut body, id);
-    packet(0x10, &body)
+    frame(0x10, &body)
 }
 
 pub(crate) fn subscribe(packet_id: u16, filter: &str, qos: u8) -> Vec<u8> {
     let mut body = packet_id.to_be_bytes().to_vec();
     text(&mut body, filter);
     body.push(qos);
-    packet(0x82, &body)
+    frame(0x82, &body)
 }
 
 /// PUBLISH before 5.0; the packet identifier is for QoS 1 and 2.
@@ -169,30 +171,15 @@ pub(crate) fn publish(topic: &str, qos: u8, packet_id: u16, payload: &[u8]) -> V
         body.extend(packet_id.to_be_bytes());
     }
     body.extend(payload);
-    packet(0x30 | qos << 1, &body)
+    frame(0x30 | qos << 1, &body)
 }
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP.
 pub(crate) fn ack(first: u8, packet_id: u16) -> Vec<u8> {
-    packet(first, &packet_id.to_be_bytes())
+    frame(first, &packet_id.to_be_bytes())
 }
 
 fn text(body: &mut Vec<u8>, text: &str) {
     body.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
     body.extend(text.as_bytes());
-}
-
-fn packet(first: u8, body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![first];
-    let mut length = body.len();
-    loop {
-        let low = (length & 0x7F) as u8;
-        length >>= 7;
-        bytes.push(if length > 0 { low | 0x80 } else { low });
-        if length == 0 {
-            break;
-        }
-    }
-    bytes.extend(body);
-    bytes
 }
