@@ -39,6 +39,7 @@ SUITES = [
     ("tls", [sys.executable, SECURITY / "tls_suite.py"], "own"),
     ("lab4", [sys.executable, SECURITY / "lab4_suite.py"], "own"),
     ("dynsec", [sys.executable, SECURITY / "dynsec_suite.py"], "own"),
+    ("log-words", [sys.executable, SECURITY / "log_words.py"], "own"),
     ("beside-mosquitto", [sys.executable, SECURITY / "beside_mosquitto.py"], "own"),
 ]
 

@@ -13,7 +13,8 @@ use mio::net::TcpStream;
 
 use crate::connection::{Connection, Inbound, Moving, Socket};
 use crate::entrance::{Change, Entrance, Rules};
-use crate::listener::Listener;
+use crate::listener::{HERE, Listener};
+use crate::log::as_mosquitto;
 use crate::shard::{Shard, token_of};
 use crate::shared::{Parcel, Shared};
 use crate::transport::Transport;
@@ -148,6 +149,11 @@ impl Shard<'_> {
             }
             Err(reached) => Some(reached),
         };
+        if as_mosquitto() && !pass.is_announced && address != HERE {
+            // What it costs to ask the system is paid by those who want the line.
+            let port = stream.local_addr().map_or(0, |local| local.port());
+            self.arrivals.tell(now, address, port);
+        }
         let admission = admit(self.shared, &rules, before, crowded);
         let admission = banned.map_or(admission, Admission::Refuse);
         let peer = Peer { admission, entry: Arc::clone(&rules.entry), ..Peer::new(address) };

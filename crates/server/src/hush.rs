@@ -1,7 +1,8 @@
 //! Lines about those who are turned away: few enough that nobody fills a disk with them.
 //!
 //! The first of each cause from each network is told at once. For a minute then they are counted, and
-//! told by their number.
+//! told by their number. Where the log speaks like Mosquitto's, the first few are: tools that bar addresses count
+//! them.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,10 +11,14 @@ use std::time::Duration;
 use dunlin_broker::Time;
 use parking_lot::Mutex;
 
+use crate::log::as_mosquitto;
 use crate::why::network;
 
 /// How long others of the same kind are counted.
 const QUIET: Duration = Duration::from_secs(60);
+
+/// Lines in a minute for tools that count them. 20: whoever tries passwords is barred after less.
+const FOR_TOOLS: u32 = 20;
 
 /// Between two looks for those whose minute is over.
 const LOOK: Duration = Duration::from_secs(2);
@@ -41,6 +46,7 @@ struct Inner {
 #[derive(Debug)]
 struct Heard {
     until: Time,
+    told: u32,
     withheld: u64,
 }
 
@@ -55,6 +61,10 @@ pub(crate) struct Withheld {
 impl Hush {
     /// Whether a line may be written about somebody from there; if not, it is counted.
     pub(crate) fn admits(&self, now: Time, cause: &str, from: IpAddr) -> bool {
+        self.admits_some(now, cause, from, if as_mosquitto() { FOR_TOOLS } else { 1 })
+    }
+
+    fn admits_some(&self, now: Time, cause: &str, from: IpAddr, most: u32) -> bool {
         let cause: Box<str> = cause.chars().take(CAUSE).collect();
         let mut inner = self.0.lock();
         let mut kind = (cause, network(from));
@@ -67,11 +77,15 @@ impl Hush {
         let until = now.saturating_add(QUIET);
         match inner.heard.get_mut(&kind) {
             None => {
-                inner.heard.insert(kind, Heard { until, withheld: 0 });
+                inner.heard.insert(kind, Heard { until, told: 1, withheld: 0 });
                 true
             }
             Some(heard) if heard.until <= now && heard.withheld == 0 => {
-                heard.until = until;
+                *heard = Heard { until, told: 1, withheld: 0 };
+                true
+            }
+            Some(heard) if heard.told < most => {
+                heard.told += 1;
                 true
             }
             Some(heard) => {
@@ -98,7 +112,7 @@ impl Hush {
             }
             let from = if *from == ELSEWHERE { "elsewhere".to_owned() } else { from.to_string() };
             overdue.push(Withheld { cause: cause.clone(), from, count: heard.withheld });
-            *heard = Heard { until: now.saturating_add(QUIET), withheld: 0 };
+            *heard = Heard { until: now.saturating_add(QUIET), told: 1, withheld: 0 };
             true
         });
         overdue.sort_by(|one, other| (&one.cause, &one.from).cmp(&(&other.cause, &other.from)));
@@ -134,6 +148,17 @@ mod tests {
         assert_eq!(hush.overdue(at(122))[0].count, 1);
         assert!(hush.overdue(at(190)).is_empty());
         assert!(hush.admits(at(191), "bad-password", from));
+    }
+
+    #[test]
+    fn tools_that_count_lines_get_as_many_as_they_need() {
+        let (hush, from) = (Hush::default(), address("10.0.0.7"));
+        let at = |second: u64| Time::from_secs(1_000 + second);
+        let admits = |second| hush.admits_some(at(second), "bad-password", from, FOR_TOOLS);
+        assert_eq!((0..40).filter(|second| admits(*second)).count(), FOR_TOOLS as usize);
+        assert_eq!(hush.overdue(at(61))[0].count, 20);
+        // Whoever was barred for a while and goes on is told of again.
+        assert_eq!((62..102).filter(|second| admits(*second)).count(), FOR_TOOLS as usize - 1);
     }
 
     #[test]

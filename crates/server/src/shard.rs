@@ -19,6 +19,7 @@ use crate::connection::{Connections, Inbound, Outbound};
 use crate::layered::LayerBuffers;
 use crate::limits;
 use crate::listener::Listener;
+use crate::log::Arrivals;
 use crate::pacer::Pacer;
 use crate::read::BUFFER;
 use crate::report::Reporter;
@@ -67,6 +68,8 @@ pub(crate) struct Shard<'s> {
     /// Sockets kept for a moment after their end, so that the peer can read the last words.
     pub(crate) lingering: VecDeque<(Time, TcpStream)>,
     pub(crate) reporter: Reporter,
+    /// What the log was told of those who came, where it speaks like Mosquitto's.
+    pub(crate) arrivals: Arrivals,
     /// Until when who wants to connect waits for a reload.
     pub(crate) reload_awaited: Option<Time>,
     /// Connections are judged by new rules.
@@ -133,6 +136,7 @@ impl<'s> Shard<'s> {
             last_calls: VecDeque::new(),
             lingering: VecDeque::new(),
             reporter: Reporter::new(number, now, shared.tuning.sys_interval),
+            arrivals: Arrivals::default(),
             reload_awaited: None,
             reviewing: None,
             verified: 0,

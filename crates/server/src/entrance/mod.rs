@@ -320,7 +320,7 @@ impl Entrance {
         let cause = why.strip_prefix(OF_CLIENT).unwrap_or(&why);
         if self.hush.admits(now, cause, address.ip()) {
             match words.filter(|_| as_mosquitto()) {
-                Some(words) => tracing::warn!("{words} ({}, {address}: {why})", self.label),
+                Some(words) => tracing::info!("{words} ({}, {address}: {why})", self.label),
                 None => tracing::warn!("{}: connection from {address} closed: {why}", self.label),
             }
         }

@@ -4,13 +4,13 @@
 //! on the thread that tells it and written by a thread of its own, so a terminal or a disk that is slow delays
 //! no message. What does not fit into the queue between them is counted and told.
 
+mod arrivals;
 mod outlet;
 mod stamp;
 mod subscriber;
 mod words;
 mod writer;
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +24,7 @@ use parking_lot::RwLock;
 use tracing::callsite::rebuild_interest_cache;
 
 use crate::start::Handle;
+pub(crate) use arrivals::Arrivals;
 use outlet::Outlets;
 use subscriber::Subscriber;
 pub(crate) use words::{Endpoint, as_mosquitto};
@@ -176,13 +177,15 @@ impl Logger {
 /// One line about what the broker says has happened.
 pub(crate) fn tell(event: &Event) {
     match words::mosquittos(event) {
-        Some(told) => tell_as(event, &told),
-        None => tell_as(event, event),
+        // To Mosquitto nobody who goes is worth a warning, and where lines are looked for, nothing stands before.
+        Some(told) if matches!(event, Event::Refused { .. }) => tracing::info!("{told}"),
+        Some(told) => tracing::info!(target: CONNECTION, "{told}"),
+        None => tell_as(event),
     }
 }
 
-fn tell_as(event: &Event, told: &dyn fmt::Display) {
-    match (event.level(), event) {
+fn tell_as(told: &Event) {
+    match (told.level(), told) {
         (Level::Debug, _) => tracing::debug!("{told}"),
         (Level::Info, Event::Connected { .. } | Event::Disconnected { .. }) => {
             tracing::info!(target: CONNECTION, "{told}");
