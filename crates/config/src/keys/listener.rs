@@ -64,7 +64,7 @@ pub(super) const KEYS: &[Key<Listener>] = keys! { Listener;
     "websocket_path" websocket.path, "", NewConnections,
         "The path that a WebSocket client must ask for. Default: any, as Mosquitto.";
     "websocket_origins" websocket.origins, "", NewConnections,
-        "Web pages that may connect, as `https://example.com`. Default: all.";
+        "Web pages that may connect, as `https://example.com`; clients that are no pages send no origin, and are not asked for one. Default: all.";
     "websocket_refusal" websocket.refusal, "", NewConnections,
         "What other pages are told: HTTP status 403, as RFC 6455 has it, or nothing, as by Mosquitto. `\"close\"` where `websockets_origin` of a `mosquitto.conf` names them.";
     "trusted_proxies" websocket.trusted_proxies, "networks", NewConnections,

@@ -89,11 +89,12 @@ pub(super) fn answer(
     if options.path.is_some() && options.path.as_deref() != path {
         return Err(RequestFault::Path);
     }
-    if !options.origins.is_empty() {
-        let origin = request.value("origin").ok_or(RequestFault::Origin)?;
-        if !options.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
-            return Err(RequestFault::Origin);
-        }
+    // Browsers always say which page connects. Who says nothing is no page, and could say anything.
+    if let Some(origin) = request.value("origin")
+        && !options.origins.is_empty()
+        && !options.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+    {
+        return Err(RequestFault::Origin);
     }
     let key = request.value("sec-websocket-key").ok_or(RequestFault::Key)?;
     if STANDARD.decode(key).map(|key| key.len()) != Ok(16) {
@@ -258,12 +259,20 @@ mod tests {
             (good.replace("other, mqtt", "other, mqttx"), RequestFault::Protocol),
             (good.replace("/mqtt?", "/other?"), RequestFault::Path),
             (good.replace("//example", "//evil"), RequestFault::Origin),
-            (PLAIN.to_owned(), RequestFault::Origin),
         ];
         for (head, fault) in table {
             assert_eq!(ask(&head, &options).unwrap_err(), fault, "{head}");
             assert!(fault.answer().starts_with("HTTP/1.1 4"));
         }
+    }
+
+    #[test]
+    fn clients_that_are_no_pages_need_no_origin() {
+        let origins = vec!["https://example.com".into()];
+        let options = WebSocketOptions { origins, ..WebSocketOptions::default() };
+        ask(PLAIN, &options).unwrap();
+        let none = ask(&format!("{PLAIN}\r\nOrigin: null"), &options).unwrap_err();
+        assert_eq!(none, RequestFault::Origin);
     }
 
     #[test]
