@@ -72,7 +72,10 @@ fn explain(error: &rustls::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             "the client speaks TLS 1.2 at most, and this listener asks for 1.3 (tls_version)",
         ),
         Error::PeerIncompatible(
-            PeerIncompatible::Tls12NotOffered | PeerIncompatible::Tls12NotOfferedOrEnabled,
+            PeerIncompatible::Tls12NotOffered
+            | PeerIncompatible::Tls12NotOfferedOrEnabled
+            // Which 1.1 did not have, and everything that speaks 1.2 sends.
+            | PeerIncompatible::SignatureAlgorithmsExtensionRequired,
         ) => f.write_str("the client speaks no version of TLS from 1.2 on"),
         Error::PeerIncompatible(cause) => {
             write!(f, "the client and this listener have no way of TLS in common: {cause:?}")
@@ -138,6 +141,10 @@ fn explain_alert(alert: AlertDescription, f: &mut fmt::Formatter<'_>) -> fmt::Re
             "the client has no cipher suite in common with us"
         }
         AlertDescription::ProtocolVersion => "the client does not speak this version of TLS",
+        // What OpenSSL sends where the program's own check of names fails, as in mosquitto_pub.
+        AlertDescription::InternalError => {
+            "the client gave up (internal error): is the name it connects to among the alternative names of our certificate?"
+        }
         AlertDescription::UserCanceled => "the client gave up the handshake",
         other => return write!(f, "the client ended TLS: {other:?}"),
     };
@@ -159,6 +166,11 @@ mod tests {
             (Error::InvalidCertificate(CertificateError::Revoked), "crlfile"),
             (Error::AlertReceived(AlertDescription::UnknownCA), "--cafile"),
             (Error::AlertReceived(AlertDescription::BadCertificate), "alternative names"),
+            (Error::AlertReceived(AlertDescription::InternalError), "alternative names"),
+            (
+                PeerIncompatible::SignatureAlgorithmsExtensionRequired.into(),
+                "no version of TLS from 1.2 on",
+            ),
             (Error::NoApplicationProtocol, "ALPN"),
         ];
         for (error, part) in table {

@@ -15,6 +15,14 @@ pub enum TlsError {
         /// What the system said.
         cause: io::Error,
     },
+    /// A file cannot be written.
+    #[error("cannot write {}: {cause}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
     /// A file is not what it should be.
     #[error("{}: {what}", path.display())]
     Unusable {

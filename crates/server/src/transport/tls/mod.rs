@@ -74,7 +74,7 @@ impl TlsSetup {
         // What a list of suites says about their order is meant.
         config.ignore_client_order = !options.ciphers.is_empty();
         if let Some(path) = &options.key_log {
-            config.key_log = Arc::new(key_log::KeyLogFile::open(path)?);
+            config.key_log = key_log::KeyLogFile::open(path)?;
         }
         let all = || [&default].into_iter().chain(&others);
         Ok(Self {
