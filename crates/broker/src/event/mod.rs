@@ -291,6 +291,18 @@ impl Event {
     }
 }
 
+/// Where a client is. One that came by a unix socket has no address, and stands with the port 0.
+struct Origin(SocketAddr);
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.port() == 0 && self.0.ip().is_loopback() {
+            return f.write_str("this machine");
+        }
+        self.0.fmt(f)
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -301,21 +313,32 @@ impl fmt::Display for Event {
                 keep_alive,
                 clean_start,
                 session_present,
-                user: _,
-            } => write!(
-                f,
-                "client {client:?} connected from {address} with {version}, keep alive {keep_alive} s, {} start, {}",
-                if *clean_start { "clean" } else { "resuming" },
-                if *session_present { "session present" } else { "new session" },
-            ),
+                user,
+            } => {
+                write!(
+                    f,
+                    "client {client:?} connected from {} with {version}, keep alive {keep_alive} s, {} start, {}",
+                    Origin(*address),
+                    if *clean_start { "clean" } else { "resuming" },
+                    if *session_present { "session present" } else { "new session" },
+                )?;
+                user.as_ref().map_or(Ok(()), |user| write!(f, ", user {user:?}"))
+            }
             Self::Refused { client: Some(client), address, end } => {
-                write!(f, "client {client:?} from {address} refused: {end}")
+                write!(f, "client {client:?} from {} refused: {end}", Origin(*address))
+            }
+            Self::Refused { client: None, address, end: end @ End::Refused(_) } => {
+                write!(f, "client without an identifier from {} refused: {end}", Origin(*address))
             }
             Self::Refused { client: None, address, end } => {
-                write!(f, "connection from {address} closed before a valid CONNECT: {end}")
+                write!(
+                    f,
+                    "connection from {} closed before a valid CONNECT: {end}",
+                    Origin(*address)
+                )
             }
             Self::Disconnected { client, address, end } => {
-                write!(f, "client {client:?} from {address} disconnected: {end}")
+                write!(f, "client {client:?} from {} disconnected: {end}", Origin(*address))
             }
             Self::Dropping { client, topic, cause, count } => write!(
                 f,
@@ -343,7 +366,9 @@ impl fmt::Display for Event {
             Self::Fight { client, one, other, times, within } => write!(
                 f,
                 "client identifier {client:?} is used by two clients that take it from each other: \
-                 {one} and {other}, {times} times in {} s; each client needs its own",
+                 {} and {}, {times} times in {} s; each client needs its own",
+                Origin(*one),
+                Origin(*other),
                 within.as_secs()
             ),
             Self::RetainedFull { client, topic, reached } => {

@@ -111,9 +111,10 @@ fn refusals_have_the_codes_of_mosquitto_where_they_are_asked_for() {
 
 #[test]
 fn a_refusal_of_a_client_without_an_identifier_says_so() {
-    let mut world = World::new();
-    let client = world.open_as(Admission::Refuse(Refusal::Anonymous));
+    let mut world = authenticating(2);
+    let client = world.open();
     world.send_connect(client, &Options::new(""));
+    world.answer(client, Verdict::Deny(Refusal::Anonymous));
     let told = world.events().pop().unwrap().to_string();
     assert!(told.starts_with("client without an identifier from 127.0.0.1:"), "{told}");
     assert!(told.contains("(allow_anonymous)"), "{told}");

@@ -342,7 +342,11 @@ fn events_tell_who_came_and_went_and_why() {
             "client \"c\" from 127.0.0.1:40000 disconnected: it disconnected with 0x04 (disconnect with will message)",
         ]
     );
-    let client = world.connect(Options::new("c"));
+    let mut options = Options::new("c");
+    options.username = Some("anna");
+    let client = world.connect(options);
+    let came = world.events().pop().unwrap().to_string();
+    assert!(came.ends_with("new session, user \"anna\""), "{came}");
     world.cut(client);
     let gone = world.events().pop();
     assert!(matches!(gone, Some(Event::Disconnected { end: End::PeerClosed, .. })), "{gone:?}");
