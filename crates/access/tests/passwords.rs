@@ -239,13 +239,14 @@ fn weak_passwords_are_told_from_strong_ones() {
         ("correct horse battery staple", &[]),
         ("xK9#mQ2$vL5p", &[]),
         ("short1!x", &[Weakness::Short]),
+        ("xK9#mQ2$vL5", &[Weakness::Short]),
         ("password123!", &[Weakness::Common]),
         ("Mosquitto2024", &[Weakness::Common]),
         ("anna-is-great", &[Weakness::UserName]),
         ("aaaaaaaaaaaa", &[Weakness::Repetition]),
         ("abababababab", &[Weakness::Repetition]),
         ("123456789012", &[Weakness::Sequence]),
-        ("abcdefghij", &[Weakness::Sequence]),
+        ("abcdefghijkl", &[Weakness::Sequence]),
     ];
     for (password, expected) in table {
         assert_eq!(weaknesses("anna", password), *expected, "{password}");

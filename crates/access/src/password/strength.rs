@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Fewer characters than this are found by trying all within hours, given the hash.
-const SHORT: usize = 10;
+const SHORT: usize = 12;
 /// Fewer different characters than this make a pattern of any length.
 const FEW_DIFFERENT: usize = 5;
 /// Runs such as `abcd` or `4321` of this length are tried first.
@@ -51,7 +51,7 @@ const COMMON: &[&str] = &[
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Weakness {
-    /// There are fewer than ten characters.
+    /// There are fewer than twelve characters.
     Short,
     /// It is, but for digits and signs around it, a word that everyone tries.
     Common,
@@ -67,7 +67,7 @@ impl fmt::Display for Weakness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Short => {
-                "it is short: use at least ten characters, four random words are easy to type"
+                "it is short: use at least twelve characters, four random words are easy to type"
             }
             Self::Common => {
                 "it is among the first that are tried: use random words or a generated password"
