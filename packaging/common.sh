@@ -28,8 +28,9 @@ find_binary() {
 }
 
 # Pages that are of use without the source.
-pages=(README.md SECURITY.md CHANGELOG.md docs/access.md docs/configuration.md docs/ctl-store.md
-    docs/durability.md docs/install.md docs/mosquitto-keys.md docs/security-kit.md)
+pages=(README.md SECURITY.md CHANGELOG.md docs/access.md docs/configuration.md docs/ctl.md docs/ctl-store.md
+    docs/durability.md docs/install.md docs/mosquitto-keys.md docs/moving-from-mosquitto.md docs/quic.md
+    docs/security-kit.md docs/why.md)
 
 # Copies the pages that there are into a directory.
 copy_pages() {

@@ -15,6 +15,9 @@ deb=$(echo "$work"/*.deb)
 dpkg-deb -x "$deb" "$work/tree"
 expect "mode of the binary" "$(stat -c %a "$work/tree/usr/bin/dunlin")" 755
 expect "mode of the configuration" "$(stat -c %a "$work/tree/etc/dunlin/dunlin.toml")" 640
+for page in moving-from-mosquitto why; do
+    expect "page $page" "$(ls "$work/tree/usr/share/doc/dunlin/" | grep -cx "$page.md")" 1
+done
 "$work/tree/usr/bin/dunlin" --version
 "$work/tree/usr/bin/dunlin" -c "$work/tree/etc/dunlin/dunlin.toml" --test-config
 dpkg-deb -f "$deb" Package Version Architecture Depends
