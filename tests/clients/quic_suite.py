@@ -2,14 +2,17 @@
 
 import asyncio
 import random
+import shutil
 import signal
 import socket
+import tempfile
 import time
 
+import brokers
 import harness
 from harness import behaviour, equal, unique
 from quic_peer import (
-    DISCONNECT, HOST, Closed, QuicBroker, Way, connect, frame, peer, publish,
+    DISCONNECT, HOST, Authority, Closed, QuicBroker, Way, connect, frame, peer, publish,
 )
 
 VERSIONS = [4, 5]
@@ -357,6 +360,64 @@ async def a_reload_changes_the_rules_and_ends_who_could_not_come_in_now(broker):
         harness.eventually(lambda: "certificate" in lines()[-1], "why the early one was ended")
 
 
+async def eventually_in(broker, **options):
+    """Connects once the broker lets it; why it did not before is in the log."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            async with asyncio.timeout(5), peer(broker, **options) as client:
+                await client.connect_mqtt("late")
+                return
+        except (TimeoutError, Closed, OSError):
+            assert time.monotonic() < deadline, broker.log()
+
+
+@behaviour
+@with_broker()
+async def a_reload_takes_another_authority_of_clients_and_ends_those_of_the_first(broker):
+    anna = broker.authority.client("anna")
+    shutil.copy(broker.authority.path("authority.pem"), broker.authority.path("clients.pem"))
+    with tempfile.TemporaryDirectory(prefix="dunlin-quic-") as directory:
+        other = Authority(directory)
+        broker.reload(REQUIRE.replace("authority.pem", "clients.pem"))
+        broker.says("client_certificate")
+        async with peer(broker, certificate=anna) as early:
+            await early.connect_mqtt("early")
+            # The configuration stays as it is, and the file says something else.
+            shutil.copy(other.path("authority.pem"), broker.authority.path("clients.pem"))
+            broker.reload(REQUIRE.replace("authority.pem", "clients.pem"))
+            await early.closing()
+        await eventually_in(broker, certificate=other.client("berta"))
+        try:
+            async with peer(broker, certificate=anna) as late:
+                late.send(connect("late"))
+                code, reason = await late.closing()
+        except Closed as error:
+            code, reason = error.args
+        assert ALERT <= code < 2 * ALERT, (code, reason)
+    broker.says("certificate of the client")
+
+
+@behaviour
+@with_broker()
+async def a_reload_moves_a_listener_to_another_port(broker):
+    before = broker.port
+    async with peer(broker) as early:
+        await early.connect_mqtt("early")
+        broker.port = brokers.free_port()
+        broker.reload()
+        await eventually_in(broker)
+        code, reason = await early.closing()
+        equal(code, 0x98, "code")
+        assert "listener" in reason, reason
+    try:
+        async with asyncio.timeout(1), peer(broker, port=before):
+            raise AssertionError("somebody still listens there")
+    except (TimeoutError, Closed, OSError):
+        pass
+    await eventually_in(broker)
+
+
 @behaviour
 @with_broker()
 async def a_listener_that_is_taken_away_ends_and_may_come_back(broker):
@@ -367,14 +428,7 @@ async def a_listener_that_is_taken_away_ends_and_may_come_back(broker):
         equal(code, 0x98, "code")
         assert "listener" in reason, reason
     broker.reload()
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            async with asyncio.timeout(5), peer(broker) as client:
-                await client.connect_mqtt("late")
-                return
-        except (TimeoutError, Closed, OSError):
-            assert time.monotonic() < deadline, broker.log()
+    await eventually_in(broker)
 
 
 @behaviour
