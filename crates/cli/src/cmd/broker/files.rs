@@ -95,10 +95,12 @@ impl Files {
         if let Some(owner) = &self.owner {
             owner.give(database).map_err(|cause| named("hand over", database, &cause))?;
         }
-        let taken = self.act(store, |path| match ctl::take_over_mosquitto(path, database, &self.listeners) {
-            Ok(summary) => Ok(Ok(summary)),
-            Err(cause) if is_denied(&cause) => Err(io::ErrorKind::PermissionDenied.into()),
-            Err(cause) => Ok(Err(cause)),
+        let taken = self.act(store, |path| {
+            match ctl::take_over_mosquitto(path, database, &self.listeners) {
+                Ok(summary) => Ok(Ok(summary)),
+                Err(cause) if is_denied(&cause) => Err(io::ErrorKind::PermissionDenied.into()),
+                Err(cause) => Ok(Err(cause)),
+            }
         })?;
         let summary = taken.map_err(|cause| {
             let text = format!(

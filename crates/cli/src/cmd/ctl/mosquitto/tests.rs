@@ -12,7 +12,8 @@ const SQLITE: &[u8] = include_bytes!("../../../../tests/data/mosquitto-2.1.sqlit
 const NOW: u64 = 1_795_274_031;
 
 fn lines(snapshot: Snapshot) -> (Vec<String>, LeftOut) {
-    let Converted { sessions, messages, left_out } = convert::convert(snapshot, NOW, Listeners::new());
+    let Converted { sessions, messages, left_out } =
+        convert::convert(snapshot, NOW, Listeners::new());
     let sessions = sessions.into_iter().map(Line::Session);
     let lines = sessions.chain(messages.into_iter().map(Line::Message));
     (lines.map(|line| serde_json::to_string(&line).unwrap()).collect(), left_out)
