@@ -273,7 +273,7 @@ fn a_session_is_judged_by_its_user_after_a_restart() {
 
 /// A will whose delay has not begun.
 fn delayed_will() -> WillState {
-    let message = Message::restored(0, &stored("will")).unwrap();
+    let message = Message::restored(0, &stored("will")).expect("a message");
     WillState { message, expiry: None, delay: 30, due: None }
 }
 
