@@ -1,10 +1,13 @@
 //! Why a server could not be started or went down.
 
+use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
 
 use dunlin_access::Fault;
 use dunlin_store::{OpenError, WriteError};
+use rustix::io::Errno;
 
 use crate::entrance::Place;
 use crate::transport::TlsError;
@@ -57,6 +60,12 @@ pub enum StartError {
         /// The listener that failed.
         place: Place,
     },
+    /// The interface is not there.
+    #[error("cannot listen on {place}: there is no interface of this name (see `ip link`)")]
+    NoSuchInterface {
+        /// The listener that failed.
+        place: Place,
+    },
     /// Any other failure of a listener.
     #[error("cannot listen on {place}: {cause}")]
     Listener {
@@ -88,8 +97,13 @@ pub enum StartError {
     #[error("{}", lines(.0))]
     Access(Vec<Fault>),
     /// The store cannot be used.
-    #[error(transparent)]
-    Store(#[from] OpenError),
+    #[error("store {}: {source}", directory.display())]
+    Store {
+        /// Its directory.
+        directory: PathBuf,
+        /// What is wrong with it.
+        source: OpenError,
+    },
     /// There is no thread for the store.
     #[error("cannot start the thread of the store: {0}")]
     StoreThread(io::Error),
@@ -118,6 +132,9 @@ impl StartError {
             io::ErrorKind::AddrInUse => Self::PortInUse { place },
             io::ErrorKind::PermissionDenied => Self::NotPermitted { place },
             io::ErrorKind::AddrNotAvailable => Self::NoSuchAddress { place },
+            _ if cause.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => {
+                Self::NoSuchInterface { place }
+            }
             _ => Self::Listener { place, cause },
         }
     }
@@ -139,8 +156,15 @@ fn in_use(place: &Place) -> String {
             "the port of UDP is in use (see who has it with `ss -lunp 'sport = :{}'`, or choose another port)",
             address.port()
         ),
+        Place::Unix { path, .. } if !is_socket(path) => {
+            "there is a file that is no socket; take it away, or choose another path".into()
+        }
         Place::Unix { .. } | Place::Inherited { .. } => "another process serves it".into(),
     }
+}
+
+fn is_socket(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket())
 }
 
 /// A server that went down on its own.

@@ -401,8 +401,20 @@ mod tests {
         let place = Place::Unix { path: path.clone(), mode: None };
         drop(try_listen(&place).unwrap());
         fs::write(&path, "precious").unwrap();
-        assert!(try_listen(&place).is_err());
+        let told = try_listen(&place).err().unwrap().to_string();
+        assert!(told.contains("there is a file that is no socket"), "{told}");
         assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn an_interface_that_is_not_there_is_named() {
+        let place = Place::Tcp { address: HERE, interface: Some("nowhere7".into()) };
+        let told = try_listen(&place).err().unwrap().to_string();
+        // Before 5.7 Linux lets only root choose an interface.
+        assert!(
+            told.contains("no interface of this name") || told.contains("not permitted"),
+            "{told}"
+        );
     }
 
     #[test]

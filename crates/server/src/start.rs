@@ -61,7 +61,13 @@ pub fn start(mut options: ServerOptions) -> Result<Handle, StartError> {
         prepare(&planned.descriptors()).map_err(StartError::Prepare)?;
     }
     let clock = Clock::start();
-    let kept = options.store.as_ref().map(|store| store::open(store, clock)).transpose()?;
+    let kept = options.store.as_ref().map(|store| {
+        store::open(store, clock).map_err(|source| {
+            let directory = store.directory.clone();
+            StartError::Store { directory, source }
+        })
+    });
+    let kept = kept.transpose()?;
     let (log, state) = kept.map_or_else(Default::default, |(log, state)| (Some(log), state));
     let tuning = tune(&options);
     let room = tuning.max_connections;

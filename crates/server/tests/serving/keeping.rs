@@ -150,7 +150,7 @@ fn a_directory_is_one_servers_alone() {
     let directory = directory();
     let first = server(&directory, 1);
     let refused = start(options(directory.path(), 1)).err().unwrap();
-    assert!(matches!(refused, StartError::Store(_)), "{refused:?}");
+    assert!(matches!(refused, StartError::Store { .. }), "{refused:?}");
     assert!(refused.to_string().contains("in use by another process"), "{refused}");
     stop(first);
     stop(server(&directory, 1));
