@@ -55,14 +55,14 @@ impl Hook {
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {}", token.expose()));
         }
-        let mut response = request.send(body).map_err(|cause| cause.to_string())?;
+        let mut response = request.send(body).map_err(|cause| told(&cause))?;
         match response.status().as_u16() {
             200 => {}
             401 | 403 => return Ok(Answer::Deny),
             status => return Err(format!("it answered with the status {status}")),
         }
         let body = response.body_mut().with_config().limit(LARGEST_ANSWER).read_to_string();
-        let body = body.map_err(|cause| cause.to_string())?;
+        let body = body.map_err(|cause| told(&cause))?;
         understand(&body).map_err(Into::into)
     }
 }
@@ -75,6 +75,14 @@ pub(super) fn get(url: &str, timeout: Duration, largest: u64) -> Result<String, 
     }
     let body = response.body_mut().with_config().limit(largest).read_to_string();
     body.map_err(|cause| cause.to_string())
+}
+
+/// Why a service that decides about logins gave no answer.
+fn told(cause: &ureq::Error) -> String {
+    match cause {
+        ureq::Error::Timeout(_) => "no answer in time (security.http.timeout)".into(),
+        cause => cause.to_string(),
+    }
 }
 
 /// Whether it is a URL of a kind that can be asked. One with a password in it is not: the log names who decided

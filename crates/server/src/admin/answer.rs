@@ -126,8 +126,11 @@ impl Desk {
             (*present.who.client_id == *wanted).then_some(End::Administrative)
         });
         self.server.shared.accesses.expel(&whom);
-        tracing::info!("an operator has disconnected client {client:?}");
-        found.into_iter().sum()
+        let count = found.into_iter().sum();
+        if count > 0 {
+            tracing::info!("an operator has disconnected client {client:?}");
+        }
+        count
     }
 
     fn log_level(&self, types: Option<Vec<String>>) -> Result<Value, String> {
