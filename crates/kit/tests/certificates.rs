@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use dunlin_kit::cert::{
@@ -108,6 +109,17 @@ fn an_authority_is_not_replaced_by_mistake() {
     let again = Authority::create(workshop.directory.path(), &new, NOW).unwrap_err();
     assert!(again.to_string().contains("--force"), "{again}");
     assert_eq!(facts(&workshop.ca()).subject, "CN=one");
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_made_so_that_a_service_comes_to_its_key() {
+    let workshop = Workshop::new("Shore CA");
+    let request = Request::client("boat", &[], 825).unwrap();
+    let directory = workshop.path("clients");
+    workshop.authority.issue_files(&request, &directory, "boat", Replace::Never, NOW).unwrap();
+    assert!(directory.join("boat.crt").exists());
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&directory), mode(&directory.join("boat.key"))), (0o755, 0o600));
 }
 
 #[test]

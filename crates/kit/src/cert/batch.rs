@@ -38,6 +38,10 @@ impl Authority {
         }
         let pair = PrivateKey::generate()?;
         let issued = self.issue(request, &pair, now)?;
+        if !directory.is_dir() {
+            // The service has to come through to its key, which has a mode of its own.
+            files::make_directory(directory, 0o755)?;
+        }
         files::write(&key, pair.to_pem().as_bytes(), SECRET, replace)?;
         files::write(&certificate, issued.pem.as_bytes(), PUBLIC, replace)?;
         Ok(Written { certificate, key, issued })
