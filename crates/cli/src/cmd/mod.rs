@@ -12,6 +12,8 @@ mod mosquitto;
 mod passwd;
 mod pub_;
 mod sub;
+#[cfg(test)]
+mod typed;
 
 use std::process::ExitCode;
 

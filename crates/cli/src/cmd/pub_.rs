@@ -260,19 +260,11 @@ fn explain(not_sent: NotSent) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        options: PubOptions,
-    }
+    use crate::cmd::typed::typed;
 
     fn parsed(line: &str) -> Result<PubOptions, clap::Error> {
-        let words = std::iter::once("pub").chain(line.split_whitespace());
-        Line::try_parse_from(words).map(|line| line.options)
+        typed(line.split_whitespace())
     }
 
     #[test]

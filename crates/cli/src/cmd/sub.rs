@@ -368,19 +368,11 @@ impl Printer {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        options: SubOptions,
-    }
+    use crate::cmd::typed::typed;
 
     fn parsed(line: &str) -> Result<SubOptions, clap::Error> {
-        let words = std::iter::once("sub").chain(line.split_whitespace());
-        Line::try_parse_from(words).map(|line| line.options)
+        typed(line.split_whitespace())
     }
 
     #[test]

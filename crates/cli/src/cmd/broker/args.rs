@@ -314,19 +314,13 @@ fn keeping(text: &str) -> Result<Keeping, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
     use dunlin_config::{Disk, Loader};
 
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: BrokerArgs,
-    }
+    use crate::cmd::typed::typed;
 
     fn parse(line: &[&str]) -> BrokerArgs {
-        Line::try_parse_from([&["dunlin"], line].concat()).unwrap().args
+        typed(line.iter().copied()).unwrap()
     }
 
     fn config(line: &[&str]) -> Config {
@@ -391,7 +385,7 @@ mod tests {
         assert_eq!(durability("interval=20ms"), Keeping::Interval(Duration::from_millis(20)));
         assert_eq!(durability("interval=2s"), Keeping::Interval(Duration::from_secs(2)));
         for wrong in ["", "never", "interval=", "interval=0ms", "interval=5", "always=1s"] {
-            let parsed = Line::try_parse_from(["dunlin", "--durability", wrong]);
+            let parsed = typed::<BrokerArgs>(["--durability", wrong]);
             assert!(parsed.is_err(), "{wrong}");
         }
     }

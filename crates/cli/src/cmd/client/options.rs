@@ -228,20 +228,11 @@ impl fmt::Display for Login {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Debug, Parser)]
-    #[command(disable_help_flag = true)]
-    struct Line {
-        #[command(flatten)]
-        options: ClientOptions,
-    }
+    use crate::cmd::typed::typed;
 
     fn resolve(line: &str) -> Result<Login> {
-        let words = std::iter::once("client").chain(line.split_whitespace());
-        Line::try_parse_from(words)?.options.resolve("test")
+        typed::<ClientOptions>(line.split_whitespace())?.resolve("test")
     }
 
     #[test]

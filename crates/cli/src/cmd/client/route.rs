@@ -168,20 +168,11 @@ fn split_port(address: &str) -> Result<(&str, Option<u16>)> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Debug, Parser)]
-    #[command(disable_help_flag = true)]
-    struct Line {
-        #[command(flatten)]
-        route: RouteArgs,
-    }
+    use crate::cmd::typed::typed;
 
     fn resolve(line: &str) -> Result<(Route, BrokerUrl)> {
-        let words = std::iter::once("client").chain(line.split_whitespace());
-        Line::try_parse_from(words)?.route.resolve()
+        typed::<RouteArgs>(line.split_whitespace())?.resolve()
     }
 
     #[test]
