@@ -5,6 +5,7 @@ mod admin;
 #[path = "../../../testkit/src/wire.rs"]
 mod bytes;
 mod command_line;
+mod container;
 mod files;
 mod keeping;
 mod keys;

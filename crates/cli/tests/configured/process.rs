@@ -15,7 +15,7 @@ use tempfile::TempDir;
 pub(crate) const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
 
 /// How long anything may take on a machine that has other things to do.
-const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// A directory with files, in which brokers run.
 pub(crate) struct Place {
@@ -106,8 +106,13 @@ impl Broker {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.process.id().to_string();
+        let pid = self.id().to_string();
         let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status();
         assert!(sent.expect("there is kill").success());
     }
@@ -156,6 +161,15 @@ impl Drop for Broker {
     }
 }
 
+/// Waits until it is so.
+pub(crate) fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !so() {
+        assert!(Instant::now().duration_since(begun) < LIMIT, "{what}");
+        sleep(Duration::from_millis(10));
+    }
+}
+
 pub(crate) fn is_open(port: u16) -> bool {
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
@@ -197,6 +211,12 @@ pub(crate) fn subscribe(port: u16, line: &str) -> String {
     command.args(["-h", "127.0.0.1", "-p", &port.to_string()]).args(line.split_whitespace());
     let output = command.stdin(Stdio::null()).output().expect("the client runs");
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The same for all that comes in a while: longer and longer, until anything does.
+pub(crate) fn subscribe_for_a_while(port: u16, line: &str) -> String {
+    let within = |seconds: u32| subscribe(port, &format!("{line} -W {seconds}"));
+    [1, 4, 16, 60].into_iter().map(within).find(|output| !output.is_empty()).unwrap_or_default()
 }
 
 /// All of a pipe.
