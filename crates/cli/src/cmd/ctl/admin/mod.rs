@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
+use dunlin_config::Problems;
 use serde_json::{Value, json};
 
 /// Exit status when what was asked for is not there, or there is an alarm.
@@ -106,7 +107,14 @@ pub(super) struct Reach {
 /// Asks the broker, and prints what it says.
 pub(super) fn run(command: &AdminCommand) -> Result<ExitCode> {
     let (reach, request) = command.request();
-    let answer = match reach.ask(&request)? {
+    let answer = match reach.ask(&request) {
+        Err(wrong) if wrong.is::<Problems>() => {
+            eprintln!("Error: {wrong}");
+            return Ok(ExitCode::from(dunlin_config::command_line::WRONG_CONFIGURATION));
+        }
+        answer => answer?,
+    };
+    let answer = match answer {
         Ok(answer) => answer,
         Err(what) if matches!(command, AdminCommand::Reload(_)) => {
             for line in what.lines() {

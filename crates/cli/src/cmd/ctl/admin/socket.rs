@@ -50,13 +50,22 @@ impl Reach {
             return Ok(path.clone());
         }
         if let Some(file) = &self.config_file {
-            let loaded = Loader::new(&Disk).load(Some(file)).map_err(|wrong| anyhow!(wrong))?;
+            let (socket, problems) = Loader::new(&Disk)
+                .with_environment(std::env::vars_os().filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                }))
+                .admin_socket(file)?;
             let none = || {
                 anyhow!(
-                    "{file} names no admin socket and keeps nothing: set `admin_socket` in [server], or persistence"
+                    "{file} names no admin socket and keeps nothing: set persistence, or `admin_socket` in [server] (beside a mosquitto.conf: DUNLIN_SERVER_ADMIN_SOCKET=PATH for the broker, and --socket PATH here)"
                 )
             };
-            return loaded.config.admin_socket().ok_or_else(none);
+            let socket = socket.ok_or_else(none)?;
+            // Whoever has broken the file asks the broker what it says of it.
+            for problem in &problems {
+                eprintln!("Warning: {problem}");
+            }
+            return Ok(socket);
         }
         let directory = self.data_dir.as_deref().unwrap_or_else(|| Path::new("dunlin-data"));
         Ok(directory.join("admin.sock"))
