@@ -1,12 +1,13 @@
 //! The files of the process: its number, its store, and what takes the place of Mosquitto's database.
 
-use std::fs::{self, OpenOptions};
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
-use dunlin_config::Config;
 use dunlin_config::model::Listener;
+use dunlin_config::{Config, Loaded};
 use dunlin_server::{make_directory, passwords_of, write_file};
 use dunlin_store::{OpenError, RealDisk};
 
@@ -35,11 +36,14 @@ pub(super) struct Files {
     dynamic: Vec<PathBuf>,
     /// The files of unix sockets.
     sockets: Vec<PathBuf>,
+    /// What a reload reads again.
+    read_again: BTreeSet<PathBuf>,
     owner: Option<Owner>,
 }
 
 impl Files {
-    pub(super) fn new(config: &Config, has_file: bool) -> Result<Self, String> {
+    pub(super) fn new(loaded: &Loaded, has_file: bool) -> Result<Self, String> {
+        let config = &loaded.config;
         let persistence = &config.persistence;
         Ok(Self {
             pid_file: config.server.pid_file.clone(),
@@ -49,6 +53,7 @@ impl Files {
             listeners: config.listeners.clone(),
             dynamic: dynamic(config),
             sockets: unix_sockets(config),
+            read_again: read_again(loaded),
             owner: Owner::wanted(config, has_file)?,
         })
     }
@@ -78,7 +83,23 @@ impl Files {
             owner.give(path).map_err(|cause| named("hand over", path, &cause))?;
         }
         sockets.iter().try_for_each(|socket| owner.give_socket(*socket))?;
-        owner.become_it(self.store.as_deref())
+        owner.become_it(self.store.as_deref())?;
+        self.warn_of_what_only_root_reads();
+        Ok(())
+    }
+
+    /// Better now than when somebody waits for a reload.
+    fn warn_of_what_only_root_reads(&self) {
+        let denied = |path: &&PathBuf| {
+            File::open(path).is_err_and(|cause| cause.kind() == io::ErrorKind::PermissionDenied)
+        };
+        for path in self.read_again.iter().filter(denied) {
+            tracing::warn!(
+                "{}: root has read it, and the user of the broker cannot: every reload will be refused until `chown` or \
+                 `chgrp` gives it to that user (mode 0640 or 0600)",
+                path.display()
+            );
+        }
     }
 
     /// Takes over what Mosquitto has kept, once; and has a file where its database would be, for scripts that
@@ -203,6 +224,19 @@ fn dynamic(config: &Config) -> Vec<PathBuf> {
             files.push(passwords_of(&file));
             files.push(file);
         }
+    }
+    files
+}
+
+fn read_again(loaded: &Loaded) -> BTreeSet<PathBuf> {
+    let config = &loaded.config;
+    let mut files: BTreeSet<PathBuf> = loaded.files.iter().map(PathBuf::from).collect();
+    for listener in &config.listeners {
+        let (tls, access) = (&listener.tls, config.access_of(listener));
+        files.extend(
+            [&tls.certfile, &tls.keyfile, &tls.cafile, &tls.crlfile].into_iter().flatten().cloned(),
+        );
+        files.extend([access.password_file, access.acl_file].into_iter().flatten());
     }
     files
 }

@@ -114,7 +114,7 @@ fn check(loaded: &Loaded) -> Result<ExitCode, Failure> {
 fn serve(args: &BrokerArgs, loaded: Loaded, logger: &Logger) -> Result<ExitCode, Failure> {
     tracing::info!("dunlin {} starts", env!("CARGO_PKG_VERSION"));
     tell_about(&loaded, args);
-    let files = Arc::new(Files::new(&loaded.config, args.has_file())?);
+    let files = Arc::new(Files::new(&loaded, args.has_file())?);
     let mut options = ServerOptions::from_config(&loaded.config)?;
     let prepared = Arc::clone(&files);
     // From here on a signal waits until there is a server.
