@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use dunlin_kit::cert::Authority;
 use dunlin_kit::files::Replace;
@@ -51,6 +51,13 @@ struct Signer {
 
 impl Signer {
     fn open(&self, now: u64) -> Result<Authority> {
+        if !self.ca.exists() {
+            bail!(
+                "there is no authority at `{}`: name the directory of its ca.crt and ca.key with --ca, or make one with \
+                 `dunlin cert ca`",
+                self.ca.display()
+            );
+        }
         let (certificate, key) = if self.ca.is_dir() {
             Authority::files(&self.ca)
         } else {

@@ -242,7 +242,7 @@ fn explain_certificate(cause: &CertificateError) -> String {
         CertificateError::NotValidForNameContext { expected, presented } => format!(
             "the certificate of the broker is not for {}, but for {}: connect to one of these names, or give one with --servername",
             expected.to_str(),
-            if presented.is_empty() { "no name at all".to_owned() } else { presented.join(", ") }
+            if presented.is_empty() { "no name at all".to_owned() } else { names(presented) }
         ),
         CertificateError::NotValidForName => {
             "the certificate of the broker is not for the name that it was asked for by".into()
@@ -253,8 +253,20 @@ fn explain_certificate(cause: &CertificateError) -> String {
         CertificateError::Other(OtherError(cause)) if cause.to_string().contains("CaUsedAsEndEntity") => {
             "the broker shows the certificate of an authority as its own: it needs one that this authority signed".into()
         }
+        CertificateError::Other(OtherError(cause)) if cause.to_string().contains("UnsupportedCertVersion") => {
+            "the certificate of the broker is of version 1, which names no host: sign it again with alternative names (`dunlin cert renew --name HOST`)".into()
+        }
         other => format!("the certificate of the broker cannot be used: {other}"),
     }
+}
+
+/// Names as people write them; they come as `DnsName("localhost")`.
+fn names(presented: &[String]) -> String {
+    let plain = |name: &String| {
+        let inside = name.split_once('(').map_or(name.as_str(), |(_, inside)| inside);
+        inside.trim_end_matches(')').trim_matches('"').to_owned()
+    };
+    presented.iter().map(plain).collect::<Vec<_>>().join(", ")
 }
 
 /// What the broker says is wrong with us.
@@ -312,5 +324,7 @@ mod tests {
             assert!(told.contains(part), "{told}");
         }
         assert_eq!(explain_dial(&io::ErrorKind::BrokenPipe.into()), None);
+        let presented = ["DnsName(\"localhost\")".to_owned(), "IpAddress(127.0.0.1)".to_owned()];
+        assert_eq!(names(&presented), "localhost, 127.0.0.1");
     }
 }
