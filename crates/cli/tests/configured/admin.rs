@@ -34,6 +34,23 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
+fn a_broker_is_reached_by_a_file_that_has_become_wrong() {
+    let place = Place::new();
+    let broker = serve(&place);
+    place.write("d.toml", &CONFIG.replace("allow_anonymous", "allow_anonymus"));
+    assert_eq!(ctl(&place, "reload").status.code(), Some(3));
+    let alarms = ctl(&place, "alarms");
+    assert_eq!(alarms.status.code(), Some(2));
+    let told = said(&alarms);
+    assert!(told.contains("Warning: d.toml:5: there is no key `allow_anonymus`"), "{told}");
+    assert!(told.contains("configuration for "), "{told}");
+    // What has no form at all does not say where the broker is.
+    place.write("d.toml", "[persistence\n");
+    assert_eq!(ctl(&place, "alarms").status.code(), Some(3));
+    assert_eq!(broker.stop(), Some(0));
+}
+
+#[test]
 fn clients_are_listed_and_disconnected() {
     let place = Place::new();
     let mut broker = serve(&place);

@@ -62,6 +62,18 @@ fn root_hands_over_what_the_user_needs_and_serves_as_that_user() {
 }
 
 #[test]
+fn what_the_user_cannot_read_again_is_told_at_the_start() {
+    let Some(place) = scene() else { return };
+    let conf = "listener PORT\nallow_anonymous true\nuser nobody\npassword_file DIR/passwd\n";
+    place.write("r.conf", conf).write("passwd", "");
+    let private = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(place.path("passwd"), private).expect("root may");
+    let mut broker = place.start("-c r.conf", &[place.port()]);
+    broker.hears("passwd: root has read it, and the user of the broker cannot");
+    assert_eq!(broker.stop(), Some(0));
+}
+
+#[test]
 fn links_that_the_user_has_planted_lead_root_nowhere() {
     let Some(place) = scene() else { return };
     let store = place.path("data/kept.db.dunlin");
