@@ -119,6 +119,25 @@ def what_mosquitto_kept_dunlin_goes_on_with():
             equal(until_quiet(reader, due=1), [("retained", "kept", 1, 1)], "retained")
 
 
+@behaviour
+def what_mosquitto_kept_is_sent_only_while_its_publisher_may_write():
+    """Who published it is in the database; `check_retain_source` is about that."""
+    rules = "topic read #\n\nuser meter\ntopic readwrite a\ntopic {} b\n"
+    conf = KEPT + "acl_file DIR/acl\npassword_file DIR/passwords\n"
+    with Place(**{"m.conf": conf, "lib/there": "", "passwords": "", "acl": rules.format("write")}) as place:
+        subprocess.run(["mosquitto_passwd", "-b", place.path("passwords"), "meter", "of-the-house"], check=True,
+                       capture_output=True)
+        with place.start("mosquitto"), Client(place.port) as writer:
+            writer.connect("writer", **configurations.METER)
+            for topic in ("a", "b"):
+                writer.publish(topic, "kept", 1, True)
+        place.write("acl", rules.format("read"))
+        with place.start("dunlin"), Client(place.port) as reader:
+            reader.connect("reader")
+            reader.subscribe("a", "b", qos=1)
+            equal(until_quiet(reader), [("a", "kept", 1, 1)], "retained")
+
+
 @behaviour(line=["listner 1883", "allow_anonymous maybe", "listener 99999"])
 def a_wrong_file_stops_both(line):
     """With a message and a status that is not 0; dunlin's says file and line."""

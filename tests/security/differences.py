@@ -15,9 +15,6 @@ DIFFERENCES = {
     ("limits", "into the mount"): ([("here/x", "value", 1, 0)], [("x", "value", 1, 0)], MOUNT),
     ("limits", "keep alive"): ({4: 0, 5: 0}, {4: 2, 5: 0}, "2.1 and dunlin hold 3.1.1 to the largest keep alive"),
     ("limits", "keep alive 0"): ({4: 0, 5: 0}, {4: 2, 5: 0}, "without end is more than the largest keep alive"),
-    ("identifiers", "without it"): ({4: 5, 5: 0x87}, {4: 2, 5: 0x85}, "the code that says it is the identifier"),
-    ("identifiers", "empty"): ({4: 5, 5: 0x87}, {4: 2, 5: 0x85}, "the code that says what is wrong"),
-    ("per listener", "empty identifier"): ({4: 2, 5: 0x80}, {4: 2, 5: 0x85}, "the code that says what is wrong"),
     ("without retained", "what 5.0 is told"): (
         "00000822000a2500210014", "00000d22000a250027001e8480210014", SIZES),
 }

@@ -74,7 +74,8 @@ fn a_container_keeps_its_configuration_and_makes_what_it_writes() {
     let stamp = log.split_once(": dunlin").expect("it begins so").0;
     assert_eq!((stamp.len(), stamp.as_bytes()[10]), (19, b'T'), "{stamp}");
     assert!(log.contains("not authorised"), "{log}");
-    let written = ["state/data/mosquitto.db", "state/data/mosquitto.db.dunlin", "log/mosquitto.log"];
+    let written =
+        ["state/data/mosquitto.db", "state/data/mosquitto.db.dunlin", "log/mosquitto.log"];
     for path in written {
         let owner = fs::metadata(place.path(path)).expect("it is there").uid();
         assert!(!root || owner == NOBODY, "{path} is of {owner}");
