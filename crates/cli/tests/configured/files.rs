@@ -220,3 +220,20 @@ fn an_import_names_what_it_leaves_out_and_overwrites_nothing() {
     place.write("m.conf", "lisener 1\n");
     assert_eq!(place.run("dunlin", "import m.conf").status.code(), Some(3));
 }
+
+#[test]
+fn a_test_of_the_configuration_warns_of_what_the_start_warns_of() {
+    let place = Place::new();
+    place.write("m.conf", "listener PORT\npassword_file DIR/passwd\n");
+    place.write("passwd", "anna:in plain\nno user at all\n");
+    let output = place.run("dunlin", "-c m.conf --test-config");
+    assert_eq!(output.status.code(), Some(0));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let lines: Vec<_> = told.lines().collect();
+    assert!(
+        lines[0].starts_with("Warning: ") && lines[0].contains("passwd:1: user \"anna\""),
+        "{told}"
+    );
+    assert!(lines[1].contains("passwd:2: not `user:hash`"), "{told}");
+    assert_eq!(lines[2..], ["The configuration is right."], "{told}");
+}

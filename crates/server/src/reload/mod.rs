@@ -171,12 +171,15 @@ impl Inner {
 }
 
 /// Whether a server could be started with this configuration, as far as that can be told without taking its
-/// ports or its store.
+/// ports or its store. The log has what is to be minded.
 ///
 /// # Errors
 /// What is wrong.
 pub fn check(config: &Config) -> Result<(), StartError> {
-    World::load(config, Missing::Expect).map_err(StartError::Access)?;
+    let world = World::load(config, Missing::Expect).map_err(StartError::Access)?;
+    for fault in world.warnings() {
+        tracing::warn!("{fault}");
+    }
     check_listeners(&ListenerOptions::from_config(config)?)
 }
 

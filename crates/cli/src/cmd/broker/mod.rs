@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use dunlin_config::command_line::WRONG_CONFIGURATION;
+use dunlin_config::model::{Log, LogType, LogTypes, Timestamps};
 use dunlin_config::{Disk, Format, Loaded, Loader, Problems, Weight};
 use dunlin_server::{
     Before, Logger, PreparedLog, Reloader, RunError, ServerOptions, Signals, StartError,
@@ -25,6 +26,9 @@ use files::Files;
 
 /// Exit status when the broker could not start or go on.
 const FAILED: u8 = 1;
+
+/// What a test of the configuration tells besides whether it is right.
+const WARNINGS: LogTypes = LogTypes::NONE.with(LogType::Error).with(LogType::Warning);
 
 /// Why the broker does not run.
 #[derive(Debug)]
@@ -106,7 +110,18 @@ fn check(loaded: &Loaded) -> Result<ExitCode, Failure> {
     for note in &loaded.notes {
         eprintln!("{}{note}", if note.weight == Weight::Warning { "Warning: " } else { "" });
     }
-    dunlin_server::check(&loaded.config)?;
+    // What the start would warn of.
+    let log = Log {
+        destinations: vec!["stderr".into()],
+        timestamps: Timestamps::None,
+        types: WARNINGS,
+        ..Log::default()
+    };
+    let log = PreparedLog::open(&log).map_err(|cause| Failure::Other(cause.to_string()))?;
+    let logger = Logger::install(log).map_err(|cause| Failure::Other(cause.to_string()))?;
+    let checked = dunlin_server::check(&loaded.config);
+    logger.finish();
+    checked?;
     eprintln!("The configuration is right.");
     Ok(ExitCode::SUCCESS)
 }
