@@ -92,7 +92,7 @@ impl Hub {
         }
         let crowded = self.stats.queued_bytes >= self.settings.maximum_queue_memory as u64;
         let Some(session) = self.sessions.at_mut(slot) else { return false };
-        let stored = session.keeps && copy.message.id() != 0;
+        let stored = session.keeps && copy.id() != 0;
         let outbound = session.outbound.get_or_insert_default();
         if outbound.queue.is_empty() {
             outbound.judged = self.rules;
@@ -110,7 +110,7 @@ impl Hub {
     }
 
     /// Queues a message at QoS 0 for a session that is away. The copy is never stored: what is, is done with only
-    /// when it is acknowledged.
+    /// when it is acknowledged. Another member of a group may be given it at another QoS, which is stored anew then.
     #[cold]
     pub(crate) fn queue_at_most_once(
         &mut self,
@@ -125,7 +125,9 @@ impl Hub {
             self.drop_for_session(now, to.session.slot, m.topic, full);
             return;
         }
-        let message = Arc::new(m.message(&mut self.pool).unstored());
+        let message = m.message(&mut self.pool);
+        let message =
+            if group.is_some() { Arc::new(message.unstored()) } else { Arc::clone(message) };
         let (identifier, qos) = (to.identifier, QoS::AtMostOnce);
         let retain = m.retain && to.retain_as_published;
         self.queue(now, to.session.slot, Copy { message, identifier, qos, retain, group });
@@ -207,7 +209,7 @@ impl Hub {
                 self.journal.done(oldest.id, oldest.target(number));
                 continue;
             };
-            self.journal.done(oldest.message.id(), oldest.target(number, None));
+            self.journal.done(oldest.id(), oldest.target(number, None));
             self.stats.dropped_queue_full += 1;
             self.stats.queued_messages -= 1;
             self.stats.queued_bytes -= oldest.message.bytes() as u64;
@@ -289,7 +291,7 @@ impl Hub {
         if self.check(now, &who, Action::Deliver, &copy.message.topic, view).allowed {
             return false;
         }
-        self.journal.done(copy.message.id(), copy.target(number, None));
+        self.journal.done(copy.id(), copy.target(number, None));
         self.stats.publish_dropped += 1;
         self.skip_identifier(slot);
         true

@@ -92,6 +92,12 @@ pub(crate) struct Copy {
 }
 
 impl Copy {
+    /// The identifier under which it is stored for its receiver; 0 if it is not. At QoS 0 nothing is, though
+    /// others may have the message stored.
+    pub(crate) fn id(&self) -> u64 {
+        if self.qos == QoS::AtMostOnce { 0 } else { self.message.id() }
+    }
+
     /// As the session of this number has it in records.
     pub(crate) fn target(&self, number: u64, sent: Option<PacketId>) -> Target {
         let Self { identifier, qos, retain, .. } = *self;
@@ -303,7 +309,7 @@ impl Outbound {
         self.queue.retain(|copy| {
             let expired = copy.message.expired(now);
             if expired {
-                done(copy.message.id(), copy.target(number, None));
+                done(copy.id(), copy.target(number, None));
             }
             !expired
         });

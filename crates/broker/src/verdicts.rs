@@ -373,7 +373,7 @@ impl Hub {
         self.stats.queued_messages -= messages;
         self.stats.queued_bytes -= bytes as u64;
         for copy in denied {
-            self.journal.done(copy.message.id(), copy.target(number, None));
+            self.journal.done(copy.id(), copy.target(number, None));
             self.check(now, &who, Action::Deliver, &copy.message.topic, view);
             if copy.group.is_some() {
                 self.returned.push(Returned { from: key, copy, kept });

@@ -113,6 +113,35 @@ fn qos_0_that_waits_is_not_written_to_the_disk() {
     assert_eq!(done.count(), 0);
 }
 
+/// A copy at QoS 0 of a message that the same session has stored at QoS 1.
+#[test]
+fn what_becomes_of_a_copy_at_qos_0_says_nothing_of_the_one_that_is_stored() {
+    for maximum_queue_memory in [usize::MAX, 0] {
+        let queue_full = QueueFull::DropOldest;
+        let limited = Settings { maximum_queued_messages: 2, queue_full, ..waiting() };
+        let mut world = World::with(Settings { maximum_queue_memory, ..limited }, 1);
+        let subscriber = world.connect(Options::new("away").persistent(1000));
+        world.subscribe(subscriber, "t/+", QoS::AtLeastOnce);
+        world.subscribe(subscriber, "#", QoS::AtMostOnce);
+        world.cut(subscriber);
+        let publisher = world.connect(Options::new("p"));
+        let done = |world: &mut World| {
+            world.records().iter().filter(|record| record.starts_with("Done")).count()
+        };
+        world.publish(publisher, "t/a", "1", QoS::AtLeastOnce, 1);
+        assert_eq!(done(&mut world), 0);
+        world.publish(publisher, "t/a", "2", QoS::AtLeastOnce, 2);
+        assert_eq!(done(&mut world), 1, "both copies of the first gave way, one was stored");
+        let subscriber = world.connect(Options::new("away").persistent(1000));
+        let mut got = world.take(subscriber);
+        got.sort();
+        assert_eq!(got, ["t/a 2", "t/a 2 q1 #1"]);
+        assert_eq!(done(&mut world), 0, "it is not acknowledged");
+        world.puback(subscriber, 1);
+        assert_eq!(done(&mut world), 1);
+    }
+}
+
 /// Everybody who is subscribed at 0, 1 and 2 gets a message of QoS 0.
 fn reached(world: &mut World, send: impl Fn(&mut World, Client)) -> Vec<String> {
     let publisher = world.connect(Options::new("p").version(Version::V3_1_1));
