@@ -41,7 +41,7 @@ fn connections_wait_until_there_is_a_descriptor_again() {
     // The later ones stay: some of them have not been accepted yet.
     clients.drain(..clients.len() - 20);
     for client in &mut clients {
-        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         client.write_all(CONNECT).unwrap();
         let mut connack = [0; 4];
         client.read_exact(&mut connack).unwrap();

@@ -6,12 +6,12 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// How long a broker may take until it accepts.
-const START_LIMIT: Duration = Duration::from_secs(20);
+const START_LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs its arguments and ends them when its standard input closes, which happens whichever way
 /// the process that holds the other end dies. Removes the directory `OWN` then, unless told to keep it.
@@ -197,10 +197,18 @@ fn log() -> Stdio {
     if std::env::var_os("DUNLIN_TEST_LOG").is_some() { Stdio::inherit() } else { Stdio::null() }
 }
 
-/// A port that was free a moment ago.
+/// A free port that the system gives neither to who asks for any nor to who connects: it stays free until the
+/// broker has it, and while it is started again.
 fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-    listener.local_addr().expect("a bound socket has an address")
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + (std::process::id() % 100) as u16 * 100;
+    loop {
+        let port = first + GIVEN.fetch_add(1, Ordering::Relaxed) % 100;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// The binary under test: the one `DUNLIN_BIN` names, else the `dunlin` beside the running test, built

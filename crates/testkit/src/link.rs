@@ -6,7 +6,7 @@ use crate::packet::Packet;
 use crate::version::Version;
 
 /// How long a peer may take to accept, or to read what is written.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One TCP connection that reads strictly and may end at any moment: nothing here panics but for
 /// bytes that are no packet.

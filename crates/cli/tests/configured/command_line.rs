@@ -118,7 +118,7 @@ fn a_port_alone_is_a_loopback_listener_for_anybody_that_keeps_nothing() {
     let place = Place::new();
     let mut broker = place.start("-v -p PORT -p PORT2", &[place.port(), place.second_port()]);
     assert!(publish(place.port(), "-t a -m kept -r -q 1"));
-    assert_eq!(subscribe(place.second_port(), "-t a -C 1 -W 5"), "kept\n");
+    assert_eq!(subscribe(place.second_port(), "-t a -C 1 -W 60"), "kept\n");
     broker.hears("only this machine can connect");
     assert_eq!(broker.stop(), Some(0));
     assert!(!place.path("dunlin-data").exists());
@@ -175,10 +175,13 @@ fn a_log_goes_where_it_is_sent_in_the_form_that_is_asked_for() {
     assert!(publish(place.port(), "-i somebody -t a -m b"));
     let told = std::thread::scope(|scope| {
         let port = place.port();
-        let reader = scope.spawn(move || subscribe(port, "-t $SYS/broker/log/W -C 1 -W 10 -v"));
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        let reader = scope.spawn(move || subscribe(port, "-t $SYS/broker/log/W -C 1 -W 60 -v"));
         broker.signal("RTMIN");
-        broker.signal("USR1");
+        // Again and again, until it has subscribed.
+        while !reader.is_finished() {
+            broker.signal("USR1");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
         reader.join().expect("it reads")
     });
     assert!(told.contains("$SYS/broker/log/W 20") && told.contains("SIGUSR1"), "{told}");

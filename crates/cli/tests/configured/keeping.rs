@@ -19,8 +19,8 @@ fn retained_queued_and_sessions_come_back_after_a_restart() {
     assert!(fs::metadata(place.path("kept.db")).expect("it is there").is_file());
     assert_eq!(broker.stop(), Some(0));
     let broker = place.start("-c k.conf", &[port]);
-    assert_eq!(subscribe(port, "-t r -C 1 -W 10"), "retained\n");
-    assert_eq!(subscribe(port, "-i away -c -q 1 -t q -C 1 -W 10"), "queued\n");
+    assert_eq!(subscribe(port, "-t r -C 1 -W 60"), "retained\n");
+    assert_eq!(subscribe(port, "-i away -c -q 1 -t q -C 1 -W 60"), "queued\n");
     assert_eq!(broker.stop(), Some(0));
 }
 

@@ -1,13 +1,13 @@
 //! A client that speaks bytes, for what shows only in them.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 use crate::bytes::frame;
 
 /// How long is waited for a packet that must come.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long is waited for one that must not.
 const SILENCE: Duration = Duration::from_millis(300);
@@ -109,7 +109,8 @@ impl Raw {
     /// Nothing comes for a while.
     pub(crate) fn is_silent(&mut self) -> bool {
         self.0.set_read_timeout(Some(SILENCE)).expect("it is not zero");
-        let nothing = self.0.peek(&mut [0]).is_err();
+        let peeked = self.0.peek(&mut [0]);
+        let nothing = peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
         self.0.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
         nothing
     }

@@ -88,7 +88,7 @@ fn a_message_goes_every_way() {
             let way = format!("{way} -V {version} -t a -q 2");
             let (_, failed) = run(&place, &format!("pub {way} -m {number} -r"));
             assert_eq!(failed, "", "{way}: {}", broker.log());
-            let (got, failed) = run(&place, &format!("sub {way} -C 1 -W 20"));
+            let (got, failed) = run(&place, &format!("sub {way} -C 1 -W 60"));
             assert_eq!((got.trim(), failed.as_str()), (number.to_string().as_str(), ""), "{way}");
         }
     }
@@ -105,9 +105,9 @@ fn a_long_message_and_many_short_ones_go_over_tls_and_web_socket() {
     ] {
         let (_, failed) = run(&place, &format!("pub {way} -q 1 -r -f long"));
         assert_eq!(failed, "", "{way}");
-        let (got, failed) = run(&place, &format!("sub {way} -q 1 -C 1 -W 20"));
+        let (got, failed) = run(&place, &format!("sub {way} -q 1 -C 1 -W 60"));
         assert_eq!((got.len(), failed.as_str()), (800_001, ""), "{way}");
-        let many = format!("{way} -q 1 -c -i many -W 30");
+        let many = format!("{way} -q 1 -c -i many -W 60");
         assert_eq!(run(&place, &format!("sub {many} -E -R")).1, "");
         assert_eq!(run(&place, &format!("pub {way} -q 1 -m x --repeat 900")).1, "");
         let (got, failed) = run(&place, &format!("sub {many} -R -C 900"));

@@ -44,7 +44,7 @@ impl Mosquitto {
 
     /// A connection of MQTT 3.1.1 with a session that stays.
     fn connect(&self, client_id: &str) -> TcpStream {
-        let mut stream = (0..100)
+        let mut stream = (0..1_200)
             .find_map(|_| match TcpStream::connect(("127.0.0.1", self.port)) {
                 Ok(stream) => Some(stream),
                 Err(_) => {
@@ -53,7 +53,7 @@ impl Mosquitto {
                 }
             })
             .expect("Mosquitto accepts");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time limit");
         let mut packet = b"\x10\x00\x00\x04MQTT\x04\x00\x00\x00\x00".to_vec();
         packet.push(client_id.len() as u8);
         packet.extend_from_slice(client_id.as_bytes());
@@ -161,14 +161,14 @@ fn what_mosquitto_has_stored_is_served_by_dunlin() {
         assert!(lines.contains(part), "{part}: {lines}");
     }
     let broker = Broker::start(&directory);
-    let got = broker.run("sub -i keeper -c -q 2 -t a/# -C 100 -W 20");
+    let got = broker.run("sub -i keeper -c -q 2 -t a/# -C 100 -W 60");
     let expected: String = (1..=100).map(|number| format!("queued {number}\n")).collect();
     assert_eq!(got, expected);
-    let got = broker.run("sub -v -t r/# -C 2 -W 20");
+    let got = broker.run("sub -v -t r/# -C 2 -W 60");
     let mut got: Vec<_> = got.lines().collect();
     got.sort_unstable();
     assert_eq!(got, ["r/1 kept", "r/2 kept, too"]);
-    let got = broker.run("sub -i flight -c -q 2 -t f/+ -C 1 -W 20");
+    let got = broker.run("sub -i flight -c -q 2 -t f/+ -C 1 -W 60");
     assert_eq!(got, "in flight\n");
 }
 

@@ -192,9 +192,9 @@ fn a_broker_goes_on_with_what_was_imported() {
     let place = Place::new();
     let directory = place.store("store", FULL);
     let broker = Broker::start(&directory);
-    let got = broker.run("sub -V 5 -i away -c -q 2 -v -t unused -C 2 -W 20");
+    let got = broker.run("sub -V 5 -i away -c -q 2 -v -t unused -C 2 -W 60");
     assert_eq!(got, "a/1 first\nline\na/2 \u{FFFD}\u{FFFD}\n");
-    let got = broker.run("sub -v -t r/# -C 1 -W 20");
+    let got = broker.run("sub -v -t r/# -C 1 -W 60");
     assert_eq!(got, "r/1 kept\n");
     drop(broker);
     let left = export(&directory);

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Mutex, Once};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dunlin_access::password::{Hash, Kind};
 use dunlin_config::{Config, Disk, Loader};
@@ -43,6 +43,15 @@ fn listen() {
 /// What was logged until now.
 pub(crate) fn logged() -> String {
     String::from_utf8_lossy(&LOG.lock().unwrap()).into_owned()
+}
+
+/// Waits until it is so, on a machine that may have other things to do.
+pub(crate) fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !so() {
+        assert!(Instant::now() < end, "{what}");
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// A directory for a test.
@@ -104,6 +113,8 @@ impl Server {
         options.shards = 2;
         options.sessions_ahead = 1;
         options.listeners = on_free_ports(options.listeners);
+        // Hashes take long in a build that is not optimised, on a machine that has other things to do.
+        options.settings.connect_timeout = Duration::from_secs(300);
         let handle = start(options).unwrap();
         let addresses = handle.addresses().to_vec();
         Self { handle: Some(handle), addresses }
@@ -118,14 +129,13 @@ impl Server {
 
     /// Why a client was let go: the cause, and all of it. It is told a moment after the client hears it.
     pub(crate) fn why(&self, client: &str) -> (&'static str, String) {
-        for _ in 0..1_000 {
-            let told = self.handle().why(client).pop();
-            if let Some(told) = told.filter(|told| told.cause != "connected") {
-                return (told.cause, told.text);
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        panic!("nothing is told of {client}");
+        let mut last = None;
+        wait_until(&format!("something is told of {client}"), || {
+            last = self.handle().why(client).pop().filter(|told| told.cause != "connected");
+            last.is_some()
+        });
+        let told = last.expect("it was waited for");
+        (told.cause, told.text)
     }
 
     pub(crate) fn handle(&self) -> &Handle {

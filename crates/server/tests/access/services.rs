@@ -75,7 +75,8 @@ fn decide(request: &str) -> String {
             "HTTP/1.1 302 So\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n".into()
         }
         "slow" => {
-            thread::sleep(Duration::from_secs(3));
+            // Longer than anybody waits for it.
+            thread::sleep(Duration::from_secs(60));
             answer(200, r#"{"result":"allow"}"#)
         }
         _ => answer(200, r#"{"result":"deny"}"#),
@@ -88,7 +89,7 @@ fn a_service_decides_and_nobody_comes_in_without_its_word() {
     place.write("acl", "topic nothing\n");
     let service = Service::start(decide);
     let server = place.serve(&format!(
-        "security.http.url = 'http://{}/login'\nsecurity.http.token = 'hush-token'\nsecurity.http.timeout = '1s'\n\
+        "security.http.url = 'http://{}/login'\nsecurity.http.token = 'hush-token'\nsecurity.http.timeout = '6s'\n\
          security.acl_file = 'DIR/acl'\nlistener = [{{ port = 1 }}]",
         service.address
     ));
@@ -147,7 +148,7 @@ fn a_password_that_is_no_text_reaches_the_service_byte_by_byte() {
     let at = packet.len() - 4;
     packet[at..].copy_from_slice(&[b'h', 0xFF, 0, 0x80]);
     let mut socket = TcpStream::connect(server.addresses[0]).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     socket.write_all(&packet).unwrap();
     let mut connack = [0; 4];
     socket.read_exact(&mut connack).unwrap();

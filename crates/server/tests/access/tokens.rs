@@ -1,6 +1,6 @@
 //! Tokens in place of passwords.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,7 +8,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 
 use super::client::{Client, Login};
-use super::place::{Place, Server};
+use super::place::{Place, Server, wait_until};
 use super::services::{Service, answer};
 
 const SECRET: &str = "hush-hush-hush-hush-hush-hush-hush";
@@ -58,8 +58,14 @@ fn a_connection_ends_with_its_token() {
     let server = place.serve(&format!(
         "security.jwt.secret = '{SECRET}'\nsecurity.jwt.leeway = 0\nlistener = [{{ port = 1 }}]"
     ));
-    let short = token(&json!({ "sub": "anna", "exp": in_seconds(2) }));
-    let mut client = Client::connect(server.addresses[0], Login::new("c", "", &short));
+    // The first token that lasts until it is looked at, on a machine that has other things to do.
+    let comes_in = |seconds| {
+        let short = token(&json!({ "sub": "anna", "exp": in_seconds(seconds) }));
+        let login = Login::new("c", "", &short);
+        let (client, reason) = Client::try_connect(server.addresses[0], 5, login);
+        (reason == 0).then_some(client)
+    };
+    let mut client = [2, 4, 8, 16].into_iter().find_map(comes_in).unwrap();
     assert_eq!(client.farewell(), 0x87);
 }
 
@@ -105,11 +111,6 @@ fn keys_are_fetched_and_the_last_good_ones_kept() {
     ));
     let good = token(&json!({ "sub": "anna", "exp": in_seconds(60) }));
     let reason = || Client::try_connect(server.addresses[0], 5, Login::new("c", "", &good)).1;
-    let mut tries = 0;
-    while reason() == 0x88 {
-        tries += 1;
-        assert!(tries < 200, "the keys are not there");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("the keys are there", || reason() != 0x88);
     assert_eq!(reason(), 0);
 }

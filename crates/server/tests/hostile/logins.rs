@@ -20,7 +20,7 @@ fn login(address: SocketAddr, user: &str, password: Option<&str>) -> u8 {
         body.extend(text.as_bytes());
     }
     let mut socket = TcpStream::connect(address).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(300))).unwrap();
     let length = u8::try_from(body.len()).ok().filter(|length| *length < 128).unwrap();
     socket.write_all(&[&[0x10, length], &*body].concat()).unwrap();
     let mut answer = [0; 4];
@@ -38,7 +38,8 @@ fn a_failed_login_is_hashed_whether_or_not_the_user_exists() {
     for user in ["anna", "nobody", "anna ", "", "\u{e4}"] {
         for password in [Some("wrong"), Some(""), None] {
             let peak = peak_of(|| assert_eq!(login(address, user, password), 5));
-            assert!(peak >= MEMORY * 1000, "{user:?} {password:?}: {peak} bytes, so no hash");
+            // Others may give memory back meanwhile, but far less.
+            assert!(peak >= MEMORY * 1024 / 2, "{user:?} {password:?}: {peak} bytes, so no hash");
             assert!(peak < 2 * MEMORY * 1024, "{user:?} {password:?}: {peak} bytes");
         }
     }

@@ -1,10 +1,8 @@
 //! What happens at the limits of the server.
 
-use std::time::Duration;
-
 use dunlin_server::{ServerOptions, StartError, start};
 
-use super::wire::{Server, Wire, connect, publish};
+use super::wire::{Server, Wire, connect, publish, wait_until};
 
 #[test]
 fn one_connection_too_many_is_told_so() {
@@ -88,12 +86,10 @@ fn a_connection_that_takes_nothing_any_more_is_closed_after_a_takeover() {
     publisher.expect(&[0xD0, 0]);
     let _newer = Wire::connect(&server, "silent");
     // The third place is free again once the silent one is given up, which takes its last call.
-    let accepted = (0..100).any(|_| {
-        std::thread::sleep(Duration::from_millis(200));
+    wait_until("the place is free", || {
         let mut next = Wire::open(&server);
         next.send(&connect(4, "next"));
         next.packet() == (0x20, vec![0, 0])
     });
-    assert!(accepted);
     drop(silent);
 }

@@ -1,14 +1,31 @@
 //! How a server ends.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use dunlin_server::ServerOptions;
 
-use super::wire::{Server, Wire, connect, publish};
+use super::wire::{Server, Wire, connect, named_port, publish};
+
+/// Far longer than a stop takes for which there is nothing to wait.
+const LONG_GRACE: Duration = Duration::from_secs(120);
+
+/// What a stop may take on a loaded machine if it does not wait for [`LONG_GRACE`].
+const QUICK: Duration = Duration::from_secs(60);
+
+fn with_long_grace(shards: usize) -> Server {
+    let stop_grace = LONG_GRACE;
+    Server::with(ServerOptions {
+        shards,
+        sessions_ahead: 1,
+        stop_grace,
+        ..ServerOptions::default()
+    })
+}
 
 #[test]
 fn a_graceful_stop_tells_clients_and_is_quick() {
-    let server = Server::with_shards(2);
+    let server = with_long_grace(2);
     let mut old = Wire::connect(&server, "old");
     let mut new = Wire::open(&server);
     new.send(&connect(5, "new"));
@@ -21,12 +38,18 @@ fn a_graceful_stop_tells_clients_and_is_quick() {
     new.expect_end();
     old.expect_end();
     server.join();
-    assert!(Instant::now().duration_since(begun) < Duration::from_secs(1));
+    assert!(Instant::now().duration_since(begun) < QUICK);
 }
 
 #[test]
 fn a_stop_waits_no_longer_than_its_grace_for_a_reader_that_does_not_read() {
-    let stop_grace = Duration::from_millis(300);
+    // The reader would have 5 s for its last bytes. Others may hold the machine up, but not every time.
+    let is_quick = |_| takes_to_stop(Duration::from_millis(300)) < Duration::from_secs(2);
+    assert!((0..5).any(is_quick), "it waits for the reader");
+}
+
+/// With a subscriber that has stopped reading.
+fn takes_to_stop(stop_grace: Duration) -> Duration {
     let server = Server::with(ServerOptions { stop_grace, ..ServerOptions::default() });
     let mut silent = Wire::connect(&server, "silent");
     silent.subscribe("flood", 0);
@@ -40,22 +63,23 @@ fn a_stop_waits_no_longer_than_its_grace_for_a_reader_that_does_not_read() {
     let begun = Instant::now();
     server.handle().stop();
     server.join();
-    let took = Instant::now().duration_since(begun);
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    Instant::now().duration_since(begun)
 }
 
 #[test]
 fn an_idle_server_stops_at_once() {
-    let server = Server::with_shards(3);
+    let server = with_long_grace(3);
     let begun = Instant::now();
     server.handle().stop();
     server.join();
-    assert!(Instant::now().duration_since(begun) < Duration::from_millis(500));
+    assert!(Instant::now().duration_since(begun) < QUICK);
 }
 
 #[test]
 fn a_stopped_server_frees_its_port() {
-    let server = Server::with_shards(1);
+    let port = named_port();
+    let server =
+        Server::with_listeners(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()], 1);
     let address = server.address;
     let _open = Wire::connect(&server, "still here");
     server.handle().stop();

@@ -1,6 +1,6 @@
 //! Connections that say nothing, or begin and do not end: how many of them there may be, and what they hold.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -9,20 +9,19 @@ use dunlin_server::{
 };
 
 use super::listeners::{answer_of, frame, free_port, websocket};
-use super::wire::{Server, Wire, connect};
+use super::wire::{Server, Wire, connect, wait_until};
 
 fn serve(listener: ListenerOptions) -> Server {
     Server::with_listeners(vec![listener], 2)
 }
 
-/// Somebody is let in at last: places become free a moment after those who had them are heard or gone.
-fn is_let_in(server: &Server) -> bool {
-    (0..200).any(|_| {
-        std::thread::sleep(Duration::from_millis(5));
+/// Places become free a moment after those who had them are heard or gone.
+fn wait_until_somebody_is_let_in(server: &Server) {
+    wait_until("somebody is let in", || {
         let (mut wire, mut answer) = (Wire::open(server), [0; 4]);
         let sent = wire.0.write_all(&connect(4, "somebody"));
         sent.and_then(|()| wire.0.read_exact(&mut answer)).is_ok() && answer == [0x20, 2, 0, 0]
-    })
+    });
 }
 
 #[test]
@@ -43,7 +42,7 @@ fn a_listener_bears_only_so_many_that_have_not_sent_their_connect() {
     let _third = Wire::open(&server);
     Wire::open(&server).expect_end();
     drop(silent);
-    assert!(is_let_in(&server));
+    wait_until_somebody_is_let_in(&server);
 }
 
 #[test]
@@ -83,13 +82,11 @@ fn what_is_held_of_connects_that_are_not_complete_is_bounded() {
     begin(3_000).expect_silence();
     first.expect_silence();
     drop(first);
-    let room = (0..200).any(|_| {
-        std::thread::sleep(Duration::from_millis(5));
+    wait_until("there is room", || {
         let wire = begin(6_000);
         wire.0.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-        (&wire.0).read(&mut [0]).is_err()
+        (&wire.0).read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     });
-    assert!(room);
 }
 
 #[test]

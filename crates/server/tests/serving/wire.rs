@@ -1,18 +1,41 @@
 //! A client that speaks bytes, and a server to speak to.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
 
 use dunlin_server::{Handle, ListenerOptions, ServerOptions, start};
 
 use super::bytes::frame;
 
 /// Long enough for a loaded machine; only a failing test waits it out.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long nothing must come for a test to believe that nothing will.
 const SILENCE: Duration = Duration::from_millis(150);
+
+/// Waits until it is so.
+pub(crate) fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !so() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A port for who has to name one. The system gives it neither to who asks for any nor to who connects, so
+/// it is still free a moment later.
+pub(crate) fn named_port() -> u16 {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + u16::try_from(std::process::id() % 200).unwrap() * 100;
+    loop {
+        let port = first + GIVEN.fetch_add(1, Ordering::Relaxed) % 100;
+        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return port;
+        }
+    }
+}
 
 /// A server on a free port that ends with the test.
 pub(crate) struct Server {
@@ -136,7 +159,8 @@ impl Wire {
     pub(crate) fn expect_silence(&mut self) {
         self.0.set_read_timeout(Some(SILENCE)).unwrap();
         let mut byte = [0];
-        assert!(self.0.read(&mut byte).is_err(), "nothing was to come, but 0x{:02x}", byte[0]);
+        let came = self.0.read(&mut byte).map_err(|error| error.kind());
+        assert_eq!(came, Err(ErrorKind::WouldBlock), "nothing was to come, but 0x{:02x}", byte[0]);
         self.0.set_read_timeout(Some(PATIENCE)).unwrap();
     }
 

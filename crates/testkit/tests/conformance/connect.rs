@@ -76,7 +76,7 @@ fn an_unknown_protocol_name_is_not_served() {
 fn not_served(version: Version, bytes: &[u8], code: u8) {
     let mut client = open(version);
     client.send(bytes);
-    match client.next(Duration::from_secs(10)) {
+    match client.next(Duration::from_secs(60)) {
         Event::Closed => {}
         Event::Packet(Packet::ConnAck(answer)) => {
             assert_eq!(answer.code, code);

@@ -152,13 +152,13 @@ fn a_qos_2_exchange_that_began_outlives_the_message_expiry() {
     let (mut subscriber, _) = connect(&Connect::persistent(Version::V5, &id));
     subscriber.subscribe(&topic, 2);
     let mut publisher = client(Version::V5);
-    let expiring = Properties::new().four(property::MESSAGE_EXPIRY_INTERVAL, 1);
+    let expiring = Properties::new().four(property::MESSAGE_EXPIRY_INTERVAL, 4);
     publisher.deliver(Publish::new(&topic, "begun").qos(2, 0).properties(expiring.clone()));
     let first = subscriber.expect_publish();
     subscriber.drop_connection();
     publisher.send(&Publish::new(&topic, "late").qos(2, 9).properties(expiring).bytes(Version::V5));
     assert_eq!(publisher.expect_ack(PUBREC, 9), 0);
-    sleep(Duration::from_millis(2100));
+    sleep(Duration::from_millis(5100));
     publisher.send(&request::ack(PUBREL, 9));
     publisher.expect_ack(PUBCOMP, 9);
     let (mut subscriber, _) = connect(&Connect::persistent(Version::V5, &id));

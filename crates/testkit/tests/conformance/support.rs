@@ -45,7 +45,7 @@ pub(crate) fn refused(version: Version, bytes: &[u8]) -> u8 {
 pub(crate) fn broken_connect(version: Version, bytes: &[u8]) {
     let mut client = open(version);
     client.send(bytes);
-    match client.next(std::time::Duration::from_secs(10)) {
+    match client.next(std::time::Duration::from_secs(60)) {
         dunlin_testkit::Event::Closed => {}
         dunlin_testkit::Event::Packet(dunlin_testkit::Packet::ConnAck(answer))
             if version.is_5() && BROKEN.contains(&answer.code) =>

@@ -133,7 +133,7 @@ fn a_delayed_will_waits_for_its_delay_or_the_end_of_the_session() {
     let start = Instant::now();
     connect(&with_will(Version::V5, delayed(&topic, 60))).0.drop_connection();
     watcher.receive();
-    assert!(Instant::now() - start < Duration::from_secs(5));
+    assert!(Instant::now() - start < Duration::from_secs(50));
 }
 
 // shows 5.0: MQTT-3.1.3-9
@@ -142,10 +142,11 @@ fn a_delayed_will_is_dropped_when_the_client_comes_back() {
     let (topic, id) = (unique("t"), unique("c"));
     let mut watcher = client(Version::V5);
     watcher.subscribe(&topic, 0);
-    let doomed = Connect::persistent(Version::V5, &id).will(delayed(&topic, 1));
+    // Time enough to come back, on a machine that has other things to do.
+    let doomed = Connect::persistent(Version::V5, &id).will(delayed(&topic, 5));
     connect(&doomed).0.drop_connection();
     let (mut back, _) = connect(&Connect::persistent(Version::V5, &id));
-    sleep(Duration::from_millis(2200));
+    sleep(Duration::from_millis(6200));
     nothing_before_marker(&mut watcher, &mut client(Version::V5), &topic);
     back.ping();
 }

@@ -19,7 +19,7 @@ const PAYLOAD: usize = 50_000;
 /// After so long, silence is silence.
 const PROMPT: Duration = Duration::from_secs(4);
 /// How long the broker may take to notice that the disk works again.
-const RECOVERS: Duration = Duration::from_secs(20);
+const RECOVERS: Duration = Duration::from_secs(60);
 /// Quota exceeded.
 const QUOTA: u8 = 0x97;
 
@@ -153,7 +153,9 @@ impl Ledger {
             match self.send(PROMPT) {
                 Some(0) => {}
                 Some(reason) => return assert_eq!(reason, QUOTA),
-                None => return,
+                None if state(daemon) != "ready" => return,
+                // It is slow, on a machine that has other things to do.
+                None => {}
             }
         }
         panic!("the disk does not get full: {}", daemon.log_tail());

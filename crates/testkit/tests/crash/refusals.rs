@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use dunlin_testkit::{Connect, Properties, RawClient, Version, property};
 
 use crate::daemon::Daemon;
 
 /// How long a refused start may take.
-const PROMPT: Duration = Duration::from_secs(20);
+const PROMPT: Duration = Duration::from_secs(60);
 
 /// Names, lengths, times of change and, of short files, contents.
 type Contents = BTreeMap<PathBuf, (u64, Duration, Vec<u8>)>;
@@ -98,6 +98,12 @@ fn a_directory_of_something_else_is_refused() {
 fn a_directory_in_use_is_refused() {
     let mut first = Daemon::new("first", "always");
     first.start(&[]);
+    // The last thing that it makes there, a moment after it serves clients.
+    let deadline = Instant::now() + PROMPT;
+    while !first.data().join("admin.sock").exists() {
+        assert!(Instant::now() < deadline, "no socket for operators");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let mut second = Daemon::new("second", "always").sharing(&first);
     refuses(&mut second, &["in use"]);
     write(&first, 3, 10);

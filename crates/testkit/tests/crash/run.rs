@@ -72,6 +72,10 @@ pub(crate) fn run(plan: &Plan) -> Vec<String> {
     }
     if plan.rounds == 0 {
         sleep(Duration::from_millis(1500));
+        // The one that is to be lost must have come.
+        let number = plan.swallow.unwrap_or_default();
+        let come = || world.groups[BRISK].received[0].load(Ordering::SeqCst);
+        wait_until(&world, DRAIN_LIMIT, || come() > number);
     }
     drain(&world, &wills);
     // What was drained stays so.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use dunlin_testkit::{Connect, Event, Packet, Version, Will, request};
+use dunlin_testkit::{Connect, Event, Packet, Publish, Version, Will, request};
 
 use crate::ledger::{Book, Broken};
 use crate::random::Random;
@@ -146,8 +146,22 @@ impl Mortal {
         while !matches!(link.next(PATIENCE), Event::Closed | Event::Nothing) {}
         sleep(SETTLES);
         // Odd while it ends, which may take longer than that.
-        if ends.is_multiple_of(2) && self.world.ends.load(Ordering::SeqCst) == ends {
+        let is_same = || ends.is_multiple_of(2) && self.world.ends.load(Ordering::SeqCst) == ends;
+        if is_same() && self.is_written(story) && is_same() {
             self.wills.decide(payload, Fate::Withdrawn);
         }
+    }
+
+    /// Whether something that came later is written down for sure.
+    fn is_written(&self, story: &mut Story) -> bool {
+        let connect = Connect::new(self.version, &format!("{}-later", self.name));
+        let Attempt::Accepted(mut link, _) = self.world.attempt(&connect, story) else {
+            return false;
+        };
+        let later = Publish::new("later", &self.name).qos(1, 1).retained();
+        drop(link.send(&later.bytes(self.version)));
+        let answer = link.next(PATIENCE);
+        drop(link.send(&request::disconnect()));
+        matches!(answer, Event::Packet(Packet::PubAck(ack)) if ack.reason == 0)
     }
 }
