@@ -55,6 +55,8 @@ pub(crate) struct Hub {
     pub(crate) aged: Option<Aged>,
     /// Whether clients have a rate to keep.
     pub(crate) paced: bool,
+    /// Nobody is read for now.
+    pub(crate) is_deaf: bool,
     /// The process has as much memory as it may.
     pub(crate) memory: Option<Reached>,
     pub(crate) pool: Pool,
@@ -93,6 +95,7 @@ impl Hub {
             told_retained_full: false,
             aged: None,
             paced,
+            is_deaf: false,
             memory: None,
             pool: Pool::default(),
             journal: Writer::new(keep),

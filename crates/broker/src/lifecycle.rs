@@ -368,7 +368,13 @@ impl Broker {
     fn connection_due(&mut self, now: Time, slot: u32) {
         let Some(connection) = self.hub.connections.at(slot) else { return };
         if connection.session == NONE {
-            self.finish(now, slot, End::ConnectTimeout);
+            match self.hub.is_deaf {
+                true => {
+                    let again = now.saturating_add(self.hub.settings.connect_timeout);
+                    self.connection_timers.set(slot, again);
+                }
+                false => self.finish(now, slot, End::ConnectTimeout),
+            }
             return;
         }
         if let Some(end) = connection.login.as_ref().and_then(|login| login.timeout(now)) {

@@ -1,8 +1,11 @@
 //! The broker as a process: its data directory, its words, its end.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -43,11 +46,15 @@ impl Broker {
         command.stdin(Stdio::null()).output().expect("the command runs")
     }
 
+    fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args([name, &pid]).status().expect("there is kill");
+        assert!(sent.success());
+    }
+
     /// Ends it with a signal, and returns its status.
     fn stop(mut self) -> Option<i32> {
-        let pid = self.process.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("there is kill");
-        assert!(sent.success());
+        self.signal("-TERM");
         self.process.wait().expect("it ends").code()
     }
 }
@@ -72,7 +79,7 @@ fn retained_messages_outlive_a_stop_in_the_directory_that_is_printed() {
     assert!(broker.run("pub -q 1 -r -t a/b -m kept").status.success());
     assert_eq!(broker.stop(), Some(0));
     let broker = Broker::start(directory.path(), &[]);
-    let got = broker.run("sub -q 1 -t a/b -C 1 -W 20");
+    let got = broker.run("sub -q 1 -t a/b -C 1 -W 60");
     assert_eq!(String::from_utf8_lossy(&got.stdout), "kept\n");
 }
 
@@ -84,6 +91,35 @@ fn nothing_is_written_where_nothing_is_to_be_kept() {
     assert_eq!(broker.stop(), Some(0));
     let left = std::fs::read_dir(directory.path()).expect("it is there").count();
     assert_eq!(left, 0);
+}
+
+/// Whether a client with a keep alive of 3 s is served on whose PINGREQ came while the process stood still for
+/// longer; nothing if that did not come in time.
+fn outlives_a_standstill(broker: &Broker) -> Option<bool> {
+    let port = broker.port.parse().expect("a number");
+    let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens");
+    client.set_read_timeout(Some(Duration::from_secs(60))).expect("it is not zero");
+    let begun = Instant::now();
+    client.write_all(b"\x10\x0D\0\x04MQTT\x04\x02\0\x03\0\x01c").expect("it is open");
+    let mut answer = [0; 4];
+    client.read_exact(&mut answer).expect("CONNACK");
+    assert_eq!(answer, [0x20, 2, 0, 0]);
+    broker.signal("-STOP");
+    let sent = client.write_all(&[0xC0, 0]);
+    let in_time = sent.is_ok() && Instant::now() - begun < Duration::from_secs(4);
+    sleep(Duration::from_secs(6));
+    broker.signal("-CONT");
+    let mut pong = [0; 2];
+    let is_served = client.read_exact(&mut pong).is_ok() && pong == [0xD0, 0];
+    in_time.then_some(is_served)
+}
+
+#[test]
+fn who_was_not_silent_while_the_process_stood_still_stays_connected() {
+    let directory = directory();
+    let broker = Broker::start(directory.path(), &["--durability", "off"]);
+    let stays = (0..5).find_map(|_| outlives_a_standstill(&broker));
+    assert_eq!(stays, Some(true));
 }
 
 #[test]

@@ -81,7 +81,7 @@ pub(crate) struct Shard<'s> {
     /// Sockets of clients that had input in this turn.
     pub(crate) input_events: u64,
     /// The poller may have had more events than there was room for.
-    more_events: bool,
+    pub(crate) more_events: bool,
     /// A full mailbox: no socket is read.
     pub(crate) congested: bool,
     /// When a graceful stop gives up on slow readers.

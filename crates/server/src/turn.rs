@@ -2,6 +2,7 @@
 //! this order, each once, however much has come in.
 
 use std::mem;
+use std::time::Duration;
 
 use dunlin_broker::{CloseCause, ConnId, Time, View};
 
@@ -10,6 +11,13 @@ use crate::connection::Inbound;
 use crate::layered::HANDSHAKES;
 use crate::shard::Shard;
 use crate::shared::Parcel;
+
+/// A deadline that is overdue by so much says that the process could not run, or stood still. 100 ms: no turn is
+/// as long.
+const LATE: Duration = Duration::from_millis(100);
+
+/// Looks for what has come meanwhile: enough for 64 thousand connections, each of which has sent something.
+const CATCH_UP: usize = 64;
 
 impl Shard<'_> {
     pub(crate) fn turn(&mut self, now: Time) {
@@ -32,21 +40,56 @@ impl Shard<'_> {
         self.expulsions = shared.accesses.expulsions();
         self.hear_store(now, &view);
         self.take_parcels(now, &view);
-        if self.broker.next_deadline().is_some_and(|due| due <= now) {
-            self.broker.tick(now, &view);
+        self.handshakes = HANDSHAKES;
+        if let Some(due) = self.broker.next_deadline()
+            && due <= now
+        {
+            self.tick(now, due, &view);
         }
         self.expire_last_calls(now, &view);
         self.review(now, &view);
         self.heed_memory();
         self.resume(now, &view);
-        self.handshakes = HANDSHAKES;
         self.publish_sys(now, &view);
-        self.congested =
-            self.others().any(|shard| shared.mailboxes[shard].is_full()) || self.disk_is_behind();
+        self.congested = self.is_congested();
         if !self.congested {
             self.read_all(now, &view);
         }
         self.ask_about_clients(now, &view);
+    }
+
+    /// Deals with deadlines, the first of which was `due`. What has come is read before, lest somebody is given
+    /// up for silence who was not silent; and while nobody is read, nobody is.
+    fn tick(&mut self, now: Time, due: Time, view: &View<'_>) {
+        self.congested = self.is_congested();
+        if !self.congested {
+            self.read_all(now, view);
+            if due.saturating_add(LATE) <= now {
+                self.catch_up(now, view);
+            }
+        }
+        self.broker.set_deaf(self.congested);
+        self.broker.tick(now, view);
+    }
+
+    /// Reads what has come since the poller was asked: this process may have stood still since then.
+    fn catch_up(&mut self, now: Time, view: &View<'_>) {
+        let more = mem::take(&mut self.more_events);
+        for _ in 0..CATCH_UP {
+            if !self.look_again() {
+                break;
+            }
+            self.read_all(now, view);
+            if !mem::take(&mut self.more_events) {
+                break;
+            }
+        }
+        self.more_events |= more;
+    }
+
+    /// Whether others have so much to do that nobody is to be read.
+    fn is_congested(&self) -> bool {
+        self.others().any(|shard| self.shared.mailboxes[shard].is_full()) || self.disk_is_behind()
     }
 
     pub(crate) fn take_parcels(&mut self, now: Time, view: &View<'_>) {

@@ -125,6 +125,24 @@ fn every_packet_counts_as_a_sign_of_life_and_half_of_one_does_not() {
 }
 
 #[test]
+fn nobody_is_given_up_for_silence_while_nobody_is_read() {
+    for version in VERSIONS {
+        let mut world = World::new();
+        let client = world.connect(Options::new("c").version(version).keep_alive(10));
+        let silent = world.open();
+        world.brokers[0].set_deaf(true);
+        world.wait_seconds(100);
+        assert!(world.is_open(client) && world.is_open(silent), "{version}");
+        // Then what they have sent meanwhile is read, and silence counts again.
+        world.brokers[0].set_deaf(false);
+        world.send_bytes(client, &[0xC0, 0x00]);
+        assert_eq!(world.take(client), ["PingResp"]);
+        world.wait_seconds(26);
+        assert!(!world.is_open(client) && !world.is_open(silent), "{version}");
+    }
+}
+
+#[test]
 fn a_keep_alive_of_zero_is_none() {
     let mut world = World::new();
     let client = world.connect(Options::new("c").keep_alive(0));
