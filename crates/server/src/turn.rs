@@ -1,5 +1,5 @@
 //! One turn of a shard: mail, timers, input, commits, what is to be kept, outgoing mail, output. In
-//! this order, each once, however much has come in.
+//! this order, each once, however much has come in; but before a timer that is due, input is read as well.
 
 use std::mem;
 use std::time::Duration;
