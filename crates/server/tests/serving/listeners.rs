@@ -200,7 +200,8 @@ fn requests_for_something_else_are_answered_with_why() {
     for (headers, status) in [
         ("Origin: https://here.example\r\n", "400"),
         ("Origin: https://evil.example\r\nSec-WebSocket-Protocol: mqtt\r\n", "403"),
-        ("Sec-WebSocket-Protocol: mqtt\r\n", "403"),
+        // Who names no page is none.
+        ("Sec-WebSocket-Protocol: mqtt\r\n", "101"),
     ] {
         let mut stream = websocket(server.address, headers);
         let answer = answer_of(&mut stream);
@@ -209,7 +210,7 @@ fn requests_for_something_else_are_answered_with_why() {
     let mut wire = Wire::open(&server);
     wire.send(&connect(4, "no page"));
     wire.expect_end();
-    assert_eq!(server.handle().listeners()[0].turned_away, 4);
+    assert_eq!(server.handle().listeners()[0].turned_away, 3);
 }
 
 #[test]
