@@ -16,7 +16,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, PROC_SUPER_MAGIC, Stat, Uid, chownat, fchmod,
-    fstat, fstatfs, fsync, mkdirat, openat, readlinkat, renameat, statat, unlinkat,
+    fchown, fstat, fstatfs, fsync, mkdirat, openat, readlinkat, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -179,12 +179,6 @@ impl Spot {
         Path::new("/proc/self/fd").join(self.directory.as_raw_fd().to_string()).join(&self.name)
     }
 
-    /// The mode of what is there.
-    pub(crate) fn mode(&self) -> Option<u32> {
-        let stat = statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-        Some(stat.st_mode & 0o777)
-    }
-
     /// Opens the file. One with a second name is not written by root.
     pub(crate) fn open(&self, flags: OFlags, mode: u32) -> io::Result<File> {
         // There may be a link by now.
@@ -199,9 +193,14 @@ impl Spot {
         Ok(file.into())
     }
 
-    /// Puts a new file in its place, or leaves everything as it was. It is written under another name first,
-    /// beginning with this one, and returns when it is on the disk.
+    /// Puts a new file in its place, with the mode of the old one, and under root with its owner; or leaves
+    /// everything as it was. It is written under another name first, beginning with this one, and returns when it is
+    /// on the disk.
     pub(crate) fn replace(&self, content: &[u8], mode: u32) -> io::Result<()> {
+        let old = statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW).ok();
+        let mode = Mode::from_raw_mode(old.map_or(mode, |old| old.st_mode & 0o777));
+        let owner = old.filter(|_| geteuid().is_root());
+        let owner = owner.map(|old| (Uid::from_raw(old.st_uid), Gid::from_raw(old.st_gid)));
         let mut other = self.name.clone();
         other.push(".new");
         // What a failure has left behind may be a second name of the file itself.
@@ -210,14 +209,18 @@ impl Spot {
             Err(errno) => return Err(errno.into()),
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(mode);
         let file = openat(&self.directory, &other, flags, mode)?;
-        let written = fchmod(&file, mode).map_err(Into::into).and_then(|()| {
+        let put = || -> io::Result<()> {
+            if let Some((user, group)) = owner {
+                fchown(&file, Some(user), Some(group))?;
+            }
+            fchmod(&file, mode)?;
             let mut file = File::from(file);
-            file.write_all(content).and_then(|()| file.sync_all())
-        });
-        let renamed = || renameat(&self.directory, &other, &self.directory, &self.name);
-        if let Err(cause) = written.and_then(|()| Ok(renamed()?)) {
+            file.write_all(content)?;
+            file.sync_all()?;
+            Ok(renameat(&self.directory, &other, &self.directory, &self.name)?)
+        };
+        if let Err(cause) = put() {
             if unlinkat(&self.directory, &other, AtFlags::empty()).is_err() {
                 tracing::debug!("{} is left behind", other.display());
             }
@@ -408,6 +411,10 @@ mod tests {
         spot.replace(b"replaced", 0o600).unwrap();
         assert_eq!(fs::read_to_string(&secret).unwrap(), "root's");
         assert_eq!(fs::read_to_string(theirs.join("moved/secret")).unwrap(), "replaced");
+        // What replaces a file of theirs is theirs.
+        chown(theirs.join("moved/secret"), Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+        spot.replace(b"again", 0o600).unwrap();
+        assert_eq!(owner(&theirs.join("moved/secret")), SOMEBODY);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::planted::Spot;
 /// A link stays one, and is followed as `planted.rs` says: the broker may be root.
 pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let spot = Spot::make_way(path)?;
-    spot.replace(content, spot.mode().unwrap_or(0o600)).or_else(|cause| {
+    spot.replace(content, 0o600).or_else(|cause| {
         let is_barred = matches!(
             cause.kind(),
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::ResourceBusy
