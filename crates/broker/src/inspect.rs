@@ -20,7 +20,7 @@ pub struct Client {
     pub online: Option<Online>,
     /// Subscriptions.
     pub subscriptions: usize,
-    /// QoS 1 and 2 messages that wait in memory, or are sent and not acknowledged.
+    /// QoS 1 and 2 messages that wait, in memory or on the disk, or are sent and not acknowledged.
     pub waiting: usize,
     /// When the session ends if the client stays away; `None` if it is connected, or for never.
     pub ends_at: Option<Time>,
@@ -65,7 +65,7 @@ impl Broker {
                     }),
                     subscriptions: session.subscriptions.len(),
                     waiting: outbound.map_or(0, |outbound| {
-                        usize::from(outbound.window.in_flight()) + outbound.queue.len()
+                        usize::from(outbound.window.in_flight()) + outbound.waiting()
                     }),
                     ends_at: Some(session.ends_at)
                         .filter(|ends| connection.is_none() && *ends != Time::MAX),

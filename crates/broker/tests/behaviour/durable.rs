@@ -403,6 +403,7 @@ fn beyond_the_memory_of_a_shard_messages_wait_on_disk_in_their_order() {
     }
     assert_eq!(world.sum(|stats| stats.queued_messages), 200);
     assert_eq!(world.sum(|stats| stats.queued_bytes), 40);
+    assert_eq!(world.waiting_for("c"), 200);
     let client = world.connect(options);
     let mut expected = 1;
     while expected <= 200 {

@@ -1,6 +1,6 @@
 //! What an operator does, or the process of the broker.
 
-use dunlin_broker::{Control, End, Present, Reached, Settings, View};
+use dunlin_broker::{Broker, Control, End, Present, Reached, Settings, View};
 
 use super::{Client, World};
 
@@ -52,6 +52,12 @@ impl World {
             broker.answer_control(self.now, control.connection, topic, payload.as_bytes(), &view);
         }
         self.settle();
+    }
+
+    /// How many messages an operator sees wait for a client.
+    pub fn waiting_for(&self, client_id: &str) -> usize {
+        let clients = |broker: &Broker| broker.clients(&|who| *who.client_id == *client_id, 1);
+        self.brokers.iter().flat_map(clients).map(|client| client.waiting).sum()
     }
 
     pub fn expel(&mut self, client: Client, end: End) {

@@ -43,15 +43,13 @@ pub(super) fn status(answer: &Value, out: &mut impl Write) -> Result<()> {
     }
     for listener in items(answer, "listeners") {
         let of = |name: &str| word(listener.get(name).unwrap_or(&Value::Null));
-        writeln!(
-            out,
-            "listener {}: {} connections, {} turned away, {} + {} TLS handshakes (full, resumed)",
-            of("listener"),
-            of("connections"),
-            of("turned_away"),
-            of("full_handshakes"),
-            of("resumed_handshakes")
-        )?;
+        let (name, connections, away) = (of("listener"), of("connections"), of("turned_away"));
+        write!(out, "listener {name}: {connections} connections, {away} turned away")?;
+        if listener.get("certificate_expires").is_some_and(|expires| !expires.is_null()) {
+            let (full, resumed) = (of("full_handshakes"), of("resumed_handshakes"));
+            write!(out, ", {full} + {resumed} TLS handshakes (full, resumed)")?;
+        }
+        writeln!(out)?;
     }
     Ok(())
 }
@@ -175,5 +173,29 @@ fn span(seconds: u64) -> String {
         120..7_200 => format!("{} min", seconds / 60),
         7_200..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn handshakes_are_told_of_listeners_with_tls_only() {
+        let listener = |name: &str, expires: Value| {
+            json!({
+                "listener": name, "connections": 1, "turned_away": 0, "full_handshakes": 2,
+                "resumed_handshakes": 3, "certificate_expires": expires,
+            })
+        };
+        let all =
+            json!({ "listeners": [listener("plain", Value::Null), listener("tls", json!(5))] });
+        let mut out = Vec::new();
+        status(&all, &mut out).expect("it is written to memory");
+        let told = String::from_utf8(out).expect("it is text");
+        assert!(told.contains("listener plain: 1 connections, 0 turned away\n"), "{told}");
+        assert!(told.contains("listener tls: 1 connections, 0 turned away, 2 + 3 TLS"), "{told}");
     }
 }
