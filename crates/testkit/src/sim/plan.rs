@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use dunlin_broker::{QueueFull, Settings};
+use dunlin_broker::{Overlapping, QueueFull, Settings};
 use dunlin_proto::version::Version;
 
 use super::random::Random;
@@ -121,6 +121,16 @@ impl Plan {
             lossy,
             overlapping: random.chance(300),
         }
+    }
+
+    /// What of the broker is chosen besides, by a chance of its own, so that the rest of a seed does not depend
+    /// on it.
+    pub(super) fn vary(&mut self, seed: u64) {
+        let mut random = Random::new(seed.rotate_left(32));
+        let whole = self.settings.maximum_queue_memory;
+        self.settings.maximum_queue_memory = random.pick(&[whole, whole, 0, 2_000]);
+        self.settings.queue_qos0 = random.chance(250);
+        self.settings.overlapping = random.pick(&[Overlapping::Each, Overlapping::Once]);
     }
 
     /// A fault, the likely ones more often.

@@ -33,7 +33,8 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64, options: super::Options) -> Self {
         let mut random = Random::new(seed);
-        let plan = Plan::new(&mut random, options.keep);
+        let mut plan = Plan::new(&mut random, options.keep);
+        plan.vary(seed);
         let clients = plan.clients.iter().cloned().enumerate();
         let clients = clients.map(|(number, character)| Client::new(number, character)).collect();
         let disk = FaultyDisk::new(random.next());

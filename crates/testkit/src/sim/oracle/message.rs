@@ -37,6 +37,8 @@ pub(in super::super) struct Message {
     pub(super) sends: u32,
     /// When the broker last read its PUBLISH.
     pub(super) read: Option<Time>,
+    /// When the broker first read its PUBLISH.
+    pub(super) begun: Option<Time>,
     /// When the broker last read its PUBLISH or PUBREL.
     pub(super) dealt: Option<Time>,
     /// The connections on which it did.
@@ -71,6 +73,7 @@ impl Message {
             sent: Time::ZERO,
             sends: 1,
             read: None,
+            begun: None,
             dealt: None,
             links: BTreeSet::new(),
             done: None,
@@ -81,6 +84,7 @@ impl Message {
     }
 
     fn is_dealt_with(&mut self, now: Time, link: usize) {
+        self.begun.get_or_insert(now);
         self.dealt = Some(now);
         self.links.insert(link);
     }

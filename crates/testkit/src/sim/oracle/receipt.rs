@@ -86,12 +86,13 @@ impl Oracle {
     fn judge_rules(&self, receipt: &Receipt<'_>) -> Result<(), &'static str> {
         let Some(rules) = &self.rules else { return Ok(()) };
         let message = self.messages.get(receipt.message);
-        let sent = message.map_or(Time::ZERO, |message| message.sent);
+        let begun = message.map_or(Time::ZERO, |message| message.begun.unwrap_or(message.sent));
         // What has begun to be sent is sent, and sent again, whatever the rules say by then. With a store it
-        // may have begun some time before: its packet identifier is stored first.
-        let made_after = match (receipt.dup, self.keeps) {
+        // may have begun some time before, if it has a packet identifier, which is stored first.
+        let may_wait = self.keeps && receipt.qos > QoS::AtMostOnce;
+        let made_after = match (receipt.dup, may_wait) {
             (true, _) => Time::ZERO,
-            (false, true) => sent.min(receipt.made_after),
+            (false, true) => begun.min(receipt.made_after),
             (false, false) => receipt.made_after,
         };
         rules.judge(receipt.client, receipt.topic, made_after)
