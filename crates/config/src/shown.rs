@@ -26,6 +26,8 @@ pub const TESTS: &[(&str, &str, &[&str])] = &[
             "listener_auto_id_prefix",
         ],
     ),
+    (KEYS, "a_retained_message_is_sent_while_its_publisher_may_write", &["check_retain_source"]),
+    (KEYS, "one_listener_may_let_in_who_names_no_user", &["listener_allow_anonymous"]),
     (KEYS, "a_user_name_may_be_the_client_identifier", &["use_username_as_clientid"]),
     (KEYS, "versions_that_a_listener_does_not_accept_are_refused", &["accept_protocol_versions"]),
     (
@@ -124,6 +126,11 @@ pub const TESTS: &[(&str, &str, &[&str])] = &[
         "crates/cli/tests/configured/command_line.rs",
         "a_log_goes_where_it_is_sent_in_the_form_that_is_asked_for",
         &["log_timestamp_format"],
+    ),
+    (
+        "crates/cli/tests/configured/container.rs",
+        "a_container_keeps_its_configuration_and_makes_what_it_writes",
+        &["user"],
     ),
     ("crates/cli/tests/configured/ways.rs", "a_message_goes_every_way", &["protocol"]),
     (

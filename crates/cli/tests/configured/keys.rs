@@ -73,6 +73,38 @@ fn identifiers_are_given_and_refused_by_keys() {
 }
 
 #[test]
+fn a_retained_message_is_sent_while_its_publisher_may_write() {
+    let rules = |word: &str| format!("topic read #\nuser meter\ntopic {word} kept\n");
+    for (line, is_sent) in
+        [("check_retain_source true", false), ("check_retain_source false", true)]
+    {
+        let place = Place::new();
+        place.write("acl", &rules("write"));
+        let broker = started(&place, &format!("{line}\nacl_file DIR/acl"), "");
+        assert!(published(place.port(), "-u meter -t kept -m old -r -q 1"));
+        place.write("acl", &rules("read"));
+        broker.signal("HUP");
+        let mut reader = Raw::connected(place.port(), &Connect::new(4, "reader"));
+        reader.subscribe("kept", 0);
+        assert_eq!(!reader.is_silent(), is_sent, "{line}: {}", broker.log());
+    }
+}
+
+#[test]
+fn one_listener_may_let_in_who_names_no_user() {
+    let place = Place::new();
+    place.write(
+        "keys.conf",
+        "allow_anonymous false\nlistener PORT\nlistener_allow_anonymous true\nlistener PORT2\n",
+    );
+    let _broker = place.start("-c keys.conf", &[place.port(), place.second_port()]);
+    for (port, code) in [(place.port(), 0), (place.second_port(), 5)] {
+        let (_, answer) = Raw::connect(port, &Connect::new(4, "nobody"));
+        assert_eq!(answer.map(|answer| answer.reason), Some(code));
+    }
+}
+
+#[test]
 fn a_user_name_may_be_the_client_identifier() {
     let place = Place::new();
     let _broker = started(&place, "", "use_username_as_clientid true");
