@@ -28,6 +28,8 @@ fn main() -> ExitCode {
     match cmd::Cli::try_parse() {
         Ok(cli) => match cmd::run(cli) {
             Ok(status) => status,
+            // Whoever reads the output has seen enough.
+            Err(error) if is_closed_output(&error) => ExitCode::from(FAILED),
             Err(error) => {
                 eprintln!("dunlin: {error:#}");
                 ExitCode::from(FAILED)
@@ -42,6 +44,13 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// Whether nothing but the output was closed: what fails on the way to a broker says on which.
+fn is_closed_output(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<std::io::Error>();
+    error.chain().count() == 1
+        && cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Whether it was started by a link that has the name of Mosquitto's broker.

@@ -137,6 +137,10 @@ fn certificates_are_made_renewed_revoked_and_shown() {
     assert!(again.contains("2 were there already"), "{again}");
     let revoked = works(here, &["cert", "revoke", "clients/boat-1.crt"]);
     assert!(revoked.contains("ca.crl: 1 revoked"), "{revoked}");
+    let both = works(here, &["cert", "renew", "clients/boat-1.crt", "clients/boat-2.crt"]);
+    assert!(both.contains("boat-1.crt: was revoked, not renewed"), "{both}");
+    assert!(both.contains("boat-2.crt: valid until"), "{both}");
+    assert!(!dunlin(here, &["cert", "client", "boat-3", "--days", "0"]).status.success());
     let twice = dunlin(here, &["cert", "server", "localhost"]);
     assert!(String::from_utf8_lossy(&twice.stderr).contains("--force"), "{twice:?}");
 }

@@ -82,6 +82,13 @@ impl RevocationList {
         &self.entries
     }
 
+    /// Whether a certificate was taken back.
+    #[must_use]
+    pub fn holds(&self, chain: &Chain) -> bool {
+        let certificate = chain.parsed();
+        self.entries.iter().any(|entry| entry.serial == certificate.raw_serial())
+    }
+
     /// Takes a certificate back; `false` if it was before.
     ///
     /// # Errors
@@ -97,10 +104,10 @@ impl RevocationList {
             let what = format!("it was not signed by {}", authority.chain().path.display());
             return Err(KitError::unusable(&chain.path, what));
         }
-        let serial = certificate.raw_serial().to_vec();
-        if self.entries.iter().any(|entry| entry.serial == serial) {
+        if self.holds(chain) {
             return Ok(false);
         }
+        let serial = certificate.raw_serial().to_vec();
         self.entries.push(Revoked { serial, at: now, reason: None });
         Ok(true)
     }

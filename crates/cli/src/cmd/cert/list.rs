@@ -13,7 +13,7 @@ use dunlin_kit::cert::{
 };
 use dunlin_kit::files::{self, Replace};
 
-use super::make::parse;
+use super::make::{a_day_or_more, parse};
 use super::{Output, Signer, shown};
 
 /// Options of `dunlin cert batch`.
@@ -26,7 +26,7 @@ pub(super) struct BatchArgs {
     #[command(flatten)]
     output: Output,
     /// Days that they are valid
-    #[arg(long, default_value_t = CLIENT_DAYS)]
+    #[arg(long, default_value_t = CLIENT_DAYS, value_parser = a_day_or_more())]
     days: u32,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct RenewArgs {
     #[arg(long)]
     new_key: bool,
     /// Days that they are valid [default: as a new one]
-    #[arg(long)]
+    #[arg(long, value_parser = a_day_or_more())]
     days: Option<u32>,
 }
 
@@ -94,10 +94,16 @@ pub(super) fn batch(args: &BatchArgs, now: u64) -> Result<ExitCode> {
 
 pub(super) fn renew(args: &RenewArgs, now: u64) -> Result<ExitCode> {
     let authority = args.signer.open(now)?;
+    let taken_back = RevocationList::read(&args.signer.list(), &authority)?;
     let mut out = stdout().lock();
     let mut renewed = false;
     for path in &args.certificates {
         let chain = Chain::read(path)?;
+        // With a new serial number its holder would come in again.
+        if taken_back.holds(&chain) {
+            writeln!(out, "{}: was revoked, not renewed", shown(path))?;
+            continue;
+        }
         let ends = Facts::parse(chain.first()).map(|facts| facts.ends).unwrap_or_default();
         let left = days_left(ends, now);
         if args.within.is_some_and(|days| left > i64::from(days)) {

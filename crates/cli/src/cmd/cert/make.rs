@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::RangedI64ValueParser;
 use dunlin_kit::cert::{
     AUTHORITY_DAYS, Authority, CLIENT_DAYS, Name, NewAuthority, Request, SERVER_DAYS, Written,
     date, stem,
@@ -23,7 +24,7 @@ pub(super) struct CaArgs {
     #[arg(long, default_value = "MQTT authority")]
     name: String,
     /// Days that it is valid
-    #[arg(long, default_value_t = AUTHORITY_DAYS)]
+    #[arg(long, default_value_t = AUTHORITY_DAYS, value_parser = a_day_or_more())]
     days: u32,
     /// Replace an authority: all that it has signed becomes worthless
     #[arg(long)]
@@ -44,7 +45,7 @@ pub(super) struct ServerArgs {
     #[arg(long, value_name = "NAME", default_value = "server")]
     file: String,
     /// Days that it is valid
-    #[arg(long, default_value_t = SERVER_DAYS)]
+    #[arg(long, default_value_t = SERVER_DAYS, value_parser = a_day_or_more())]
     days: u32,
 }
 
@@ -61,7 +62,7 @@ pub(super) struct ClientArgs {
     #[arg(long = "name", value_name = "NAME")]
     names: Vec<String>,
     /// Days that it is valid
-    #[arg(long, default_value_t = CLIENT_DAYS)]
+    #[arg(long, default_value_t = CLIENT_DAYS, value_parser = a_day_or_more())]
     days: u32,
 }
 
@@ -109,6 +110,11 @@ fn tell(written: &Written) -> Result<()> {
         shown(&written.key)
     )?;
     Ok(())
+}
+
+/// What ends at once nobody can use.
+pub(super) fn a_day_or_more() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..)
 }
 
 pub(super) fn parse(names: &[String]) -> Result<Vec<Name>> {
