@@ -11,6 +11,14 @@ const RESERVED_DESCRIPTORS: u64 = 32;
 /// Assumed when the system sets no limit at all.
 const UNLIMITED: u64 = 1 << 20;
 
+/// How much threads yield to the shards that somebody waits for. They get a tenth of the share of a shard that
+/// wants the same core, and more than enough of a core that is idle.
+pub(crate) const PROMPT: i32 = 10;
+
+/// The same of threads that compute all the time. They get a seventieth, and with a tenth a shard that had been busy
+/// for a while still waited for them, up to 8 ms.
+pub(crate) const BACKGROUND: i32 = 19;
+
 /// The cores this process may run on; one if that cannot be told.
 pub(crate) fn usable_cores() -> usize {
     sched_getaffinity(None).map_or(1, |cores: CpuSet| cores.count().max(1) as usize)
@@ -41,6 +49,13 @@ pub(crate) fn sharpen_timers() {
 pub(crate) fn sharpen_thread() {
     if let Err(cause) = dunlin_store::sharpen() {
         tracing::debug!("this thread waits its turn like others: {cause}");
+    }
+}
+
+/// Lets the shards go first, at once: for threads that compute for long.
+pub(crate) fn step_back(niceness: i32) {
+    if let Err(cause) = dunlin_store::step_back(niceness) {
+        tracing::debug!("this thread does not yield to others: {cause}");
     }
 }
 

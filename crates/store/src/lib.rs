@@ -28,7 +28,7 @@ mod restore;
 #[cfg(test)]
 mod samples;
 mod segment;
-mod sharpen;
+mod urgency;
 mod version;
 mod view;
 mod write;
@@ -39,4 +39,4 @@ pub use faulty::{FaultyDisk, Operation};
 pub use log::Log;
 pub use options::{Damage, OnDamage, Options, Report, Room, Status, Torn};
 pub use real::RealDisk;
-pub use sharpen::sharpen;
+pub use urgency::{sharpen, step_back};

@@ -74,7 +74,7 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
     "limits.publish_bytes_rate" limits.publish_bytes_rate, "bytes in a second", AtOnce,
         "Bytes from one client; one that sends more is read more slowly. Unlimited: shards are fair without it.";
     "limits.password_checks" limits.password_checks, "logins", AtOnce,
-        "Logins whose passwords are checked at once, each a core and the memory of its hash. 2: others wait, and messages do not.";
+        "Logins whose passwords are checked at once, each a core and the memory of its hash, and one more that comes alone or when these get no core. 2: others wait, and messages do not.";
 
     "retained.available" retained.available, "", NewConnections,
         "Whether messages can be retained; if not, a retained publish is refused. On: most devices rely on it.";

@@ -7,18 +7,17 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::limits;
+
 /// A thread that finds nothing to do for so long ends; the next job starts another.
 const IDLE: Duration = Duration::from_secs(20);
-
-/// How much these threads yield to the shards. At 10 they get a tenth of the share of a shard that
-/// wants the same core, and more than enough of a core that is idle.
-const NICENESS: i32 = 10;
 
 /// A queue of jobs and the threads that do them, started as they are needed.
 ///
 /// A lock and not a channel: threads come and go, and the queue has a limit that a reload may change.
 pub(super) struct Lane<T> {
     name: &'static str,
+    niceness: i32,
     state: Mutex<State<T>>,
     filled: Condvar,
 }
@@ -38,9 +37,10 @@ pub(super) struct Bounds {
 }
 
 impl<T: Send + 'static> Lane<T> {
-    pub(super) const fn new(name: &'static str) -> Self {
+    /// `niceness` says how much its threads yield to the shards.
+    pub(super) const fn new(name: &'static str, niceness: i32) -> Self {
         let state = State { jobs: VecDeque::new(), threads: 0, idle: 0, closed: false };
-        Self { name, state: Mutex::new(state), filled: Condvar::new() }
+        Self { name, niceness, state: Mutex::new(state), filled: Condvar::new() }
     }
 
     /// Leaves a job; gives it back if as many wait as may, or no thread can be had. Threads that have to be
@@ -56,7 +56,7 @@ impl<T: Send + 'static> Lane<T> {
         if state.idle <= state.jobs.len() && state.threads < bounds.threads {
             let lane = Arc::clone(self);
             let started = thread::Builder::new().name(self.name.into()).spawn(move || {
-                step_back();
+                limits::step_back(lane.niceness);
                 lane.serve(work);
             });
             match started {
@@ -107,14 +107,6 @@ impl<T: Send + 'static> Lane<T> {
     }
 }
 
-/// Lets the shards go first.
-fn step_back() {
-    // On Linux this is about the calling thread alone.
-    if let Err(cause) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::debug!("this thread does not yield to others: {cause}");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -124,7 +116,7 @@ mod tests {
 
     #[test]
     fn jobs_are_done_by_no_more_threads_than_allowed() {
-        let lane = Arc::new(Lane::new("test"));
+        let lane = Arc::new(Lane::new("test", limits::PROMPT));
         let (done, results) = sync_channel(100);
         let (busy, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         for number in 0..50 {
@@ -144,9 +136,27 @@ mod tests {
         assert!(most.load(Ordering::SeqCst) <= 2);
     }
 
+    /// A shard that is woken does not wait for the slice of a worker to end, and a worker does not wait for
+    /// ever: no idle class.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn workers_yield_to_shards_and_are_not_starved() {
+        let lane = Arc::new(Lane::new("test", limits::BACKGROUND));
+        let (done, results) = sync_channel(1);
+        let pushed = lane.push((), Bounds { threads: 1, queue: 1 }, move |()| {
+            done.send(std::fs::read_to_string("/proc/thread-self/stat").unwrap()).unwrap();
+        });
+        assert!(pushed.is_ok());
+        let stat = results.recv().unwrap();
+        // After the name, which ends with the last bracket, comes the third field of proc(5).
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let (nice, policy) = (fields[19 - 3], fields[41 - 3]);
+        assert_eq!((nice, policy), ("19", "0"));
+    }
+
     #[test]
     fn a_full_queue_and_a_closed_lane_take_nothing() {
-        let lane = Arc::new(Lane::new("test"));
+        let lane = Arc::new(Lane::new("test", limits::PROMPT));
         let (go, wait) = sync_channel::<()>(0);
         let (begun, first) = sync_channel::<()>(1);
         let wait = Arc::new(Mutex::new(wait));

@@ -4,7 +4,7 @@
 //! security has become, and is what shards ask about topics. [`Accesses`] holds the present book and all
 //! that outlives it: bans, logins that are remembered, exchanges that are under way. What takes
 //! microseconds is answered at once (`judge.rs`); passwords, signatures and services that have to be asked go
-//! to worker threads (`lane.rs`, `work.rs`), and the verdict comes back to the shard as a parcel.
+//! to worker threads (`lane.rs`, `hashing.rs`, `work.rs`), and the verdict comes back to the shard as a parcel.
 
 mod answer;
 mod bans;
@@ -16,6 +16,7 @@ mod exchanges;
 mod files;
 mod first;
 mod handle;
+mod hashing;
 mod http;
 mod judge;
 mod lane;
@@ -33,7 +34,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use dunlin_access::UnixSeconds;
 use dunlin_access::dynsec::Dynsec;
@@ -48,10 +49,12 @@ pub use world::{Missing, World};
 
 use crate::clock::Clock;
 use crate::error::StartError;
+use crate::limits;
 use crate::shared::{Parcel, Shared};
 use bans::Bans;
 use book::{Book, Pass, Way};
 use exchanges::Exchanges;
+use hashing::Hashing;
 use lane::Lane;
 use later::Later;
 use remembered::Remembered;
@@ -85,7 +88,7 @@ pub(crate) struct Accesses {
     /// Clients without anything of their own share these.
     passes: [Arc<Pass>; 4],
     /// For what takes processor time.
-    logins: Arc<Lane<Login>>,
+    logins: Hashing<Login>,
     /// For what waits for others.
     hooks: Arc<Lane<Login>>,
     /// For changes, one after the other.
@@ -140,9 +143,9 @@ impl Accesses {
             exchanges: Exchanges::new(),
             passes: [Way::Open, Way::Password, Way::Dynamic, Way::Certificate]
                 .map(|way| Arc::new(Pass { way, ..Pass::default() })),
-            logins: Arc::new(Lane::new("logins")),
-            hooks: Arc::new(Lane::new("hooks")),
-            desk: Arc::new(Lane::new("access")),
+            logins: Hashing::new(Instant::now()),
+            hooks: Arc::new(Lane::new("hooks", limits::PROMPT)),
+            desk: Arc::new(Lane::new("access", limits::PROMPT)),
             later: Later::default(),
             ending: Mutex::new(false),
             ended: Condvar::new(),

@@ -1,6 +1,7 @@
 //! What worker threads do.
 
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 use dunlin_access::password::Attempt;
@@ -49,8 +50,8 @@ pub(super) enum Proof {
 pub(super) enum Task {
     /// Commands of an administrator.
     Control { shard: u16, control: Control },
-    /// The list of bans has changed.
-    SaveBans,
+    /// The list of bans has changed. Who waits for it to be written is told.
+    SaveBans { told: Option<SyncSender<Result<(), String>>> },
 }
 
 impl Accesses {
@@ -58,13 +59,21 @@ impl Accesses {
     pub(super) fn send_to_work(self: &Arc<Self>, login: Login) -> Option<Refusal> {
         let settings = &login.book.world.logins;
         let queue = settings.queue as usize;
-        let (lane, threads) = match (&login.proof, &login.book.world.hook) {
-            (Proof::Hook, Some(hook)) => (&self.hooks, hook.connections),
-            _ => (&self.logins, login.book.world.checks),
-        };
         let this = Arc::clone(self);
-        let pushed = lane.push(login, Bounds { threads, queue }, move |login| this.work(login));
-        pushed.is_err().then(|| {
+        let is_taken = match (&login.proof, &login.book.world.hook) {
+            (Proof::Hook, Some(hook)) => {
+                let bounds = Bounds { threads: hook.connections, queue };
+                self.hooks.push(login, bounds, move |login| this.work(&login, &|| true)).is_ok()
+            }
+            _ => {
+                let bounds = Bounds { threads: login.book.world.checks, queue };
+                let work = move |login: &Login, is_first: &dyn Fn() -> bool| {
+                    this.work(login, is_first);
+                };
+                self.logins.push(login.since, login, bounds, work)
+            }
+        };
+        (!is_taken).then(|| {
             let why = format!("{queue} logins wait already (security.logins.queue)");
             Refusal::Unavailable { by: by(&why) }
         })
@@ -78,19 +87,24 @@ impl Accesses {
         }
     }
 
-    fn work(self: &Arc<Self>, login: Login) {
+    /// Finds the verdict and tells it, if nobody has found it before.
+    fn work(self: &Arc<Self>, login: &Login, is_first: &dyn Fn() -> bool) {
+        let Login { shard, question, book, expulsions, .. } = login;
         let waited = Instant::now().duration_since(login.since);
         // The broker has closed the connection by now: what others are still waited for comes first.
         let verdict = if waited > self.patience {
             let why = format!("the login has waited for {} s", waited.as_secs());
             Verdict::Deny(Refusal::Unavailable { by: by(&why) })
         } else {
-            let verdict = self.prove(&login);
-            self.count_in(&login.book, &login.question, login.again, verdict)
+            self.prove(login)
         };
-        let Login { shard, question, book, expulsions, .. } = login;
-        let connection = question.connection;
-        if let Some(verdict) = self.hold_back(shard, connection, &book, verdict) {
+        if !is_first() {
+            return;
+        }
+        let verdict = self.count_in(book, question, login.again, verdict);
+        let (shard, connection) = (*shard, question.connection);
+        if let Some(verdict) = self.hold_back(shard, connection, book, verdict) {
+            let (question, expulsions) = (question.clone(), *expulsions);
             let asked = Some(Box::new(Asked { question, expulsions }));
             let verdict = Box::new(verdict);
             self.post(shard, Parcel::Answer { connection, verdict, asked });
@@ -103,8 +117,10 @@ impl Accesses {
         let password = question.password.as_deref();
         match proof {
             Proof::Password { attempt, way, token } => {
-                let right = attempt.verify(password);
-                if let Some(token) = token.filter(|_| right) {
+                // Found right meanwhile, for another client of the same user.
+                let knows = token.as_ref().is_some_and(|token| self.remembered.knows(token));
+                let right = knows || attempt.verify(password);
+                if let Some(token) = token.filter(|_| right && !knows) {
                     self.remembered.keep(token, book.world.logins.remember);
                 }
                 self.verified(book, question, right, *way)
@@ -145,12 +161,15 @@ impl Accesses {
     fn settle(&self, task: Task) {
         match task {
             Task::Control { shard, control } => self.control(shard, &control),
-            Task::SaveBans => {
+            Task::SaveBans { told } => {
                 let to_save = self.bans.lock().take_to_save(unix_now());
-                if let Some((path, text)) = to_save
-                    && let Err(why) = save(&path, &text)
-                {
+                let saved = to_save.map_or(Ok(()), |(path, text)| save(&path, &text));
+                if let Err(why) = &saved {
                     tracing::error!("{why}; they hold until the broker is stopped");
+                }
+                if let Some(told) = told {
+                    // Whoever has gone meanwhile can read it in the log.
+                    drop(told.send(saved));
                 }
             }
         }

@@ -141,7 +141,7 @@ impl Rules {
             tls.minimum_version = TlsVersion::V1_3;
         }
         let tls = tls.map(|tls| TlsSetup::read(&tls, protocols, now)).transpose()?;
-        let config = tls.as_ref().map(|tls| Arc::clone(&tls.config));
+        let config = tls.as_ref().map(|tls| Arc::clone(&tls.config.ours));
         let quic = match (is_quic, config) {
             (false, _) => None,
             (true, Some(config)) => Some(quic::setup(config, options.quic)?),
@@ -154,7 +154,7 @@ impl Rules {
         Ok(Self {
             layers: Layers {
                 proxy: proxy.map(|proxy| proxy.version),
-                tls: tls.as_ref().map(|tls| Arc::clone(&tls.config)),
+                tls: tls.as_ref().map(|tls| tls.config.clone()),
                 websocket: options.websocket.clone().map(Arc::new),
             },
             trust: tls.as_ref().map(|tls| tls.trust.clone()),

@@ -5,13 +5,12 @@ use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 
 use super::fault::Fault;
 use super::guess::Spoken;
 use super::proxy::{self, ProxiedTls, ProxyHeader, ProxyVersion};
-use super::tls::{Certificate, Opened, RECORD, SEALED_RECORD, Tls};
+use super::tls::{Certificate, Opened, RECORD, SEALED_RECORD, Tls, TlsConfig};
 use super::websocket::{Heard, WebSocket, WebSocketOptions};
 
 /// Records that are sealed before the socket is written.
@@ -35,7 +34,7 @@ const NOT_ENCRYPTED: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/pl
 pub(crate) struct Layers {
     /// A proxy says first who the client is.
     pub(crate) proxy: Option<ProxyVersion>,
-    pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) tls: Option<TlsConfig>,
     pub(crate) websocket: Option<Arc<WebSocketOptions>>,
 }
 
@@ -306,11 +305,9 @@ impl Transport {
 
     /// Says what is wrong where the layers themselves would only say that something is.
     fn check_first(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        if self.tls.is_none() {
-            return Ok(());
-        }
+        let Some(tls) = &mut self.tls else { return Ok(()) };
         match Spoken::in_bytes(bytes) {
-            Spoken::Tls | Spoken::Unknown => Ok(()),
+            Spoken::Tls | Spoken::Unknown => Ok(tls.heed_order(bytes)?),
             spoken => {
                 if spoken == Spoken::Http {
                     self.out.extend_from_slice(NOT_ENCRYPTED);

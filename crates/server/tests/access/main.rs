@@ -16,5 +16,6 @@ mod place;
 mod reload;
 mod scram;
 mod services;
+mod together;
 mod tokens;
 mod ways;

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
@@ -14,25 +15,37 @@ use crate::transport::tls::{
 
 const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4711);
 
-fn setup(pki: &Pki, server: &Signed, clients: ClientCertificates) -> Arc<ServerConfig> {
+fn setup(pki: &Pki, server: &Signed, clients: ClientCertificates) -> TlsConfig {
+    setup_with(pki, server, TlsOptions { clients, ..TlsOptions::default() })
+}
+
+fn setup_with(pki: &Pki, server: &Signed, options: TlsOptions) -> TlsConfig {
     let certificate = CertificateFiles {
         chain: server.chain.clone(),
         key: server.key.clone(),
         authorities: Some(pki.ca()),
     };
-    let options = TlsOptions { certificate, clients, ..TlsOptions::default() };
+    let options = TlsOptions { certificate, ..options };
     TlsSetup::read(&options, &["mqtt"], 0).unwrap().config
 }
 
 fn client_config(pki: &Pki, own: Option<&Signed>, version: TlsVersion) -> Arc<ClientConfig> {
+    client_with(pki, own, version, rustls::crypto::ring::default_provider())
+}
+
+fn client_with(
+    pki: &Pki,
+    own: Option<&Signed>,
+    version: TlsVersion,
+    provider: CryptoProvider,
+) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(pki.authority.der().clone()).unwrap();
     let versions: &[_] = match version {
         TlsVersion::V1_2 => &[&rustls::version::TLS12],
         TlsVersion::V1_3 => &[&rustls::version::TLS13],
     };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots);
@@ -55,8 +68,8 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> Self {
-        let layers = Layers { tls: Some(Arc::clone(server)), ..Layers::default() };
+    fn new(client: &Arc<ClientConfig>, server: &TlsConfig) -> Self {
+        let layers = Layers { tls: Some(server.clone()), ..Layers::default() };
         let name = ServerName::try_from("localhost").unwrap();
         Self {
             client: ClientConnection::new(Arc::clone(client), name).unwrap(),
@@ -160,6 +173,37 @@ fn a_second_connection_is_resumed() {
         let mut pair = Pair::new(&client, &again);
         pair.exchange(100_000).unwrap();
         assert_eq!(pair.server.was_resumed(), Some(false));
+    }
+}
+
+/// The suite that costs least is taken, but from a client that has no instructions for AES what costs it least;
+/// and an operator who names suites has the last word.
+#[test]
+fn the_suite_is_the_one_that_costs_least_or_the_one_that_was_asked_for() {
+    let pki = Pki::new();
+    let server = pki.server("server", &["localhost"]);
+    let named = |ciphers: &[&str]| {
+        let ciphers = ciphers.iter().map(|&name| name.to_owned()).collect();
+        setup_with(&pki, &server, TlsOptions { ciphers, ..TlsOptions::default() })
+    };
+    let usual = named(&[]);
+    let strict = named(&["TLS_AES_256_GCM_SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384"]);
+    let table = [
+        (&usual, "AES_256", "AES_128_GCM_SHA256"),
+        (&usual, "CHACHA20", "CHACHA20_POLY1305_SHA256"),
+        (&strict, "AES_128", "AES_256_GCM_SHA384"),
+        (&strict, "CHACHA20", "AES_256_GCM_SHA384"),
+    ];
+    for version in [TlsVersion::V1_2, TlsVersion::V1_3] {
+        for (config, first, expected) in table {
+            let mut provider = rustls::crypto::ring::default_provider();
+            let name = |suite: &rustls::SupportedCipherSuite| format!("{:?}", suite.suite());
+            provider.cipher_suites.sort_by_key(|suite| !name(suite).contains(first));
+            let mut pair = Pair::new(&client_with(&pki, None, version, provider), config);
+            pair.exchange(100_000).unwrap();
+            let suite = pair.client.negotiated_cipher_suite().map(|suite| name(&suite));
+            assert!(suite.as_ref().is_some_and(|suite| suite.ends_with(expected)), "{suite:?}");
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod der;
 mod dial;
 mod error;
 mod files;
+mod hello;
 mod key_log;
 mod names;
 mod options;
@@ -32,13 +33,22 @@ const TICKETS: usize = 1;
 /// What connections of a listener with TLS are made with.
 #[derive(Debug)]
 pub(crate) struct TlsSetup {
-    pub(crate) config: Arc<ServerConfig>,
+    pub(crate) config: TlsConfig,
     /// Which clients it believes.
     pub(crate) trust: Trust,
     /// What clients or operators will stumble over, though it can be used.
     pub(crate) warnings: Vec<String>,
     /// When the first of the certificates expires, in seconds since 1970.
     pub(crate) expires: u64,
+}
+
+/// What rustls makes a connection of.
+#[derive(Debug, Clone)]
+pub(crate) struct TlsConfig {
+    /// The server's order of suites.
+    pub(crate) ours: Arc<ServerConfig>,
+    /// That of the client, for those that are better off with ChaCha20; not if the operator has chosen.
+    pub(crate) by_client: Option<Arc<ServerConfig>>,
 }
 
 impl TlsSetup {
@@ -71,14 +81,20 @@ impl TlsSetup {
         config.ticketer = ring::Ticketer::new()?;
         config.send_tls13_tickets = TICKETS;
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-        // What a list of suites says about their order is meant.
-        config.ignore_client_order = !options.ciphers.is_empty();
+        // What a list of suites says about their order is meant, and ours has what costs least first.
+        config.ignore_client_order = true;
         if let Some(path) = &options.key_log {
             config.key_log = key_log::KeyLogFile::open(path)?;
         }
+        let by_client = options.ciphers.is_empty().then(|| {
+            let mut config = config.clone();
+            config.ignore_client_order = false;
+            Arc::new(config)
+        });
+        let config = TlsConfig { ours: Arc::new(config), by_client };
         let all = || [&default].into_iter().chain(&others);
         Ok(Self {
-            config: Arc::new(config),
+            config,
             trust,
             warnings: all().flat_map(|identity| warnings(identity, now)).collect(),
             expires: all().map(|identity| identity.certificate.not_after).min().unwrap_or(u64::MAX),

@@ -7,6 +7,8 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
 use rustls::{Error, HandshakeKind, ServerConfig};
 
+use super::{TlsConfig, hello};
+
 /// Plaintext of one record.
 pub(crate) const RECORD: usize = 16 * 1024;
 
@@ -19,6 +21,8 @@ pub(crate) const SEALED_RECORD: usize = RECORD + RECORD_OVERHEAD;
 /// The server's side of one connection.
 pub(crate) struct Tls {
     connection: UnbufferedServerConnection,
+    /// What the connection is made of if its client prefers so. Gone once that is known.
+    by_client: Option<Arc<ServerConfig>>,
     /// There was an error.
     broken: bool,
 }
@@ -33,9 +37,18 @@ pub(crate) struct Opened {
 }
 
 impl Tls {
-    pub(crate) fn new(config: Arc<ServerConfig>) -> Result<Self, Error> {
-        let connection = UnbufferedServerConnection::new(config)?;
-        Ok(Self { connection, broken: false })
+    pub(crate) fn new(config: TlsConfig) -> Result<Self, Error> {
+        let TlsConfig { ours, by_client } = config;
+        let connection = UnbufferedServerConnection::new(ours)?;
+        Ok(Self { connection, by_client, broken: false })
+    }
+
+    /// Goes by the client's order of suites if it needs that; `bytes` are the first that have come.
+    pub(crate) fn heed_order(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if let Some(config) = self.by_client.take().filter(|_| hello::prefers_chacha20(bytes)) {
+            self.connection = UnbufferedServerConnection::new(config)?;
+        }
+        Ok(())
     }
 
     /// Takes the records in `bytes`, gives what each holds to `take`, and appends to `out` what is to

@@ -5,19 +5,16 @@ use rustls::crypto::ring::cipher_suite as suite;
 
 use super::error::TlsError;
 
-/// The name of OpenSSL, the name of the standard, the suite; in the order of preference.
+/// The name of OpenSSL, the name of the standard, the suite; in the order of preference. AES with 128 bits is as
+/// safe for what goes over a wire, and a handshake with SHA-256, which processors have instructions for, costs a
+/// tenth less than one with SHA-384.
 const SUITES: [(&str, &str, SupportedCipherSuite); 9] = [
-    ("TLS_AES_256_GCM_SHA384", "TLS13_AES_256_GCM_SHA384", suite::TLS13_AES_256_GCM_SHA384),
     ("TLS_AES_128_GCM_SHA256", "TLS13_AES_128_GCM_SHA256", suite::TLS13_AES_128_GCM_SHA256),
+    ("TLS_AES_256_GCM_SHA384", "TLS13_AES_256_GCM_SHA384", suite::TLS13_AES_256_GCM_SHA384),
     (
         "TLS_CHACHA20_POLY1305_SHA256",
         "TLS13_CHACHA20_POLY1305_SHA256",
         suite::TLS13_CHACHA20_POLY1305_SHA256,
-    ),
-    (
-        "ECDHE-ECDSA-AES256-GCM-SHA384",
-        "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-        suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
     ),
     (
         "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -25,19 +22,24 @@ const SUITES: [(&str, &str, SupportedCipherSuite); 9] = [
         suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     ),
     (
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+        suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    ),
+    (
         "ECDHE-ECDSA-CHACHA20-POLY1305",
         "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
         suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
     ),
     (
-        "ECDHE-RSA-AES256-GCM-SHA384",
-        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
-        suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-    ),
-    (
         "ECDHE-RSA-AES128-GCM-SHA256",
         "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
         suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    ),
+    (
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+        suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
     ),
     (
         "ECDHE-RSA-CHACHA20-POLY1305",
