@@ -4,11 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dunlin_access::dynsec::Dynsec;
 use dunlin_access::password::{Hash, Kind, PasswordFile, set};
@@ -27,7 +28,7 @@ impl Mosquitto {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("file");
         std::fs::write(&file, text).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let configuration = directory.path().join("mosquitto.conf");
         let lines = settings(&file);
         let text =
@@ -36,10 +37,9 @@ impl Mosquitto {
         let mut command = Command::new("mosquitto");
         command.arg("-c").arg(configuration).stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn().unwrap();
-        for _ in 0..50 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                break;
-            }
+        let end = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < end, "Mosquitto does not listen");
             sleep(Duration::from_millis(50));
         }
         Self { process, port, _directory: directory }
@@ -60,6 +60,19 @@ impl Drop for Mosquitto {
     fn drop(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+}
+
+/// One that the system gives neither to who asks for any nor to who connects, so that it is still free when
+/// Mosquitto starts.
+fn free_port() -> u16 {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + u16::try_from(std::process::id() % 200).unwrap() * 100;
+    loop {
+        let port = first + GIVEN.fetch_add(1, Ordering::Relaxed) % 100;
+        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return port;
+        }
     }
 }
 

@@ -4,11 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dunlin_access::password::PasswordFile;
 use dunlin_kit::cert::{
@@ -188,18 +188,20 @@ impl Mosquitto {
         let mut command = Command::new("mosquitto");
         command.args(["-c", "mosquitto.conf"]).current_dir(directory.0.path());
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        for _ in 0..100 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                break;
-            }
+        let end = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < end, "Mosquitto does not listen");
             sleep(Duration::from_millis(50));
         }
         Self(process)
     }
 }
 
+/// One that the system gives neither to who asks for any nor to who connects, so that it is still free when
+/// Mosquitto starts.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let first = 10_000 + u16::try_from(std::process::id() % 200).unwrap() * 100;
+    (first..).find(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok()).unwrap()
 }
 
 #[test]

@@ -182,7 +182,7 @@ mod tests {
         while seen < PARCELS {
             if mailbox.doze() {
                 // A lost wake-up would end in this timeout.
-                poll.poll(&mut events, Some(Duration::from_secs(10))).unwrap();
+                poll.poll(&mut events, Some(Duration::from_secs(60))).unwrap();
                 assert!(!events.is_empty(), "woken after {seen} parcels");
             }
             mailbox.awake();

@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     /// Longer than a disk is left alone after an error, on a loaded machine.
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     fn options() -> Options {
         Options { segment_bytes: 1 << 20, ..Options::default() }

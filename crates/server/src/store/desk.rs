@@ -284,14 +284,21 @@ mod tests {
         Journal { records: vec![0; 100], token, urgent }
     }
 
+    /// Whether there was no waiting for company. Others may hold the machine up for as long, but not every time.
+    fn is_prompt(mut waited: impl FnMut() -> Duration) -> bool {
+        (0..100).any(|_| waited() < COMPANY)
+    }
+
     #[test]
     fn what_somebody_waits_for_is_taken_at_once_with_all_that_is_there() {
-        let desk = Desk::new(1);
-        desk.hand_in(0, journal(1, false));
-        desk.hand_in(0, journal(2, true));
-        let (tokens, waited, open) = collect(&desk, None);
-        assert_eq!((tokens, open), (vec![1, 2], true));
-        assert!(waited < COMPANY, "{waited:?}");
+        assert!(is_prompt(|| {
+            let desk = Desk::new(1);
+            desk.hand_in(0, journal(1, false));
+            desk.hand_in(0, journal(2, true));
+            let (tokens, waited, open) = collect(&desk, None);
+            assert_eq!((tokens, open), (vec![1, 2], true));
+            waited
+        }));
     }
 
     #[test]
@@ -305,12 +312,14 @@ mod tests {
 
     #[test]
     fn somebody_may_wait_for_it_later() {
-        let desk = Desk::new(1);
-        desk.hand_in(0, journal(1, false));
-        desk.hurry();
-        let (tokens, waited, _) = collect(&desk, None);
-        assert_eq!(tokens, [1]);
-        assert!(waited < COMPANY, "{waited:?}");
+        assert!(is_prompt(|| {
+            let desk = Desk::new(1);
+            desk.hand_in(0, journal(1, false));
+            desk.hurry();
+            let (tokens, waited, _) = collect(&desk, None);
+            assert_eq!(tokens, [1]);
+            waited
+        }));
     }
 
     #[test]

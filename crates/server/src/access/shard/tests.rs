@@ -14,7 +14,7 @@ use crate::options::ServerOptions;
 use crate::shared::Parcel;
 use crate::start::{Handle, start};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A service that is asked about logins and lets everybody in, when it is told to.
 fn service() -> (SocketAddr, Receiver<()>, SyncSender<()>) {
