@@ -138,9 +138,12 @@ fn times_issuer_and_audience_are_judged() {
         }
         shared().open(hs256(&claims).as_bytes(), &policy, NOW).map(|_| ())
     };
+    let many: Vec<String> =
+        (0..40).map(|number| format!("service-{number}")).chain(["mqtt".into()]).collect();
     let table = [
         (json!({}), Ok(())),
         (json!({ "aud": "mqtt" }), Ok(())),
+        (json!({ "aud": many }), Ok(())),
         (json!({ "exp": NOW - 29 }), Ok(())),
         (json!({ "exp": NOW - 30 }), Err(JwtFault::Expired)),
         (json!({ "exp": 1.5 }), Err(JwtFault::Expired)),

@@ -90,7 +90,8 @@ impl Policy {
         if time(claims, "nbf")?.is_some_and(|from| now.saturating_add(self.leeway) < from) {
             return Err(JwtFault::NotYetValid);
         }
-        let origin = Origin::new(key, claims.get("iss"), claims.get("aud"));
+        let (issuer, audience) = (claims.get("iss"), claims.get("aud"));
+        let origin = Origin::new(key, issuer, audience, self.audience.as_deref());
         self.accepts(&origin)?;
         let user = find(claims, &self.user_claim).and_then(Value::as_str);
         Ok(Claims {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::jwt::{JwtFault, Policy};
 
-/// Names of audiences that are remembered of a token; real ones have one or two.
+/// Names of audiences that are remembered of a token besides the one that is asked for; real ones have one or two.
 const AUDIENCES_MAX: usize = 16;
 
 /// The key that has signed a token, and for whom it was made by whom.
@@ -35,10 +35,20 @@ impl KeyMark {
 }
 
 impl Origin {
-    pub(super) fn new(key: KeyMark, issuer: Option<&Value>, audience: Option<&Value>) -> Self {
+    /// What the claims `iss` and `aud` say; `wanted` is the audience that is asked for.
+    pub(super) fn new(
+        key: KeyMark,
+        issuer: Option<&Value>,
+        audience: Option<&Value>,
+        wanted: Option<&str>,
+    ) -> Self {
         let one = |value: &Value| value.as_str().map(Box::from);
         let audiences = match audience {
-            Some(Value::Array(list)) => list.iter().filter_map(one).take(AUDIENCES_MAX).collect(),
+            Some(Value::Array(list)) => {
+                let is_wanted = |value: &&Value| wanted.is_some() && value.as_str() == wanted;
+                let found = list.iter().find(is_wanted);
+                found.into_iter().chain(list.iter().take(AUDIENCES_MAX)).filter_map(one).collect()
+            }
             audience => audience.and_then(one).into_iter().collect(),
         };
         Self { key, issuer: issuer.and_then(one), audiences }
