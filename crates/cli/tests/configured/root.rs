@@ -56,7 +56,7 @@ fn root_hands_over_what_the_user_needs_and_serves_as_that_user() {
     // What root has left behind in the store meanwhile is the user's again.
     chown(store.join("VERSION"), Some(0), Some(0)).expect("root may");
     let broker = place.start("-c r.conf", &[place.port()]);
-    assert_eq!(subscribe(place.port(), "-t r -C 1 -W 10"), "kept\n");
+    assert_eq!(subscribe(place.port(), "-t r -C 1 -W 60"), "kept\n");
     assert_eq!(owner(&store.join("VERSION")), NOBODY);
     assert_eq!(broker.stop(), Some(0));
 }
