@@ -174,14 +174,16 @@ impl Frames {
             return Ok(());
         }
         let kept = if at >= self.base && at < filled {
-            self.buffer.drain(..(at - self.base) as usize);
-            self.buffer.len()
+            let rest = (at - self.base) as usize..;
+            let kept = self.buffer.len() - rest.start;
+            self.buffer.copy_within(rest, 0);
+            kept
         } else {
-            self.buffer.clear();
             0
         };
         self.base = at;
         let wanted = (length.max(self.piece) as u64).min(self.end - at) as usize;
+        // What is there already is written over, so most pieces need no zeros.
         self.buffer.resize(wanted.max(kept), 0);
         let (from, into) = (at + kept as u64, &mut self.buffer[kept..]);
         let read = match disk.read_at(file, from, into) {
