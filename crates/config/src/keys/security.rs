@@ -67,7 +67,7 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "What is sent to it as `Authorization: Bearer`. Default: nothing.";
 
     "security.bans.file" security.bans.file, "", Restart,
-        "Where bans outlive the process. Default: nowhere.";
+        "Where bans outlive the process. Default: `bans.json` beside the store, and nowhere if nothing is kept.";
     "security.bans.flapping_connects" security.bans.flapping_connects, "connects", AtOnce,
         "How many connects within the window are flapping; 0 turns it off. Off: a test that connects often is no attack.";
     "security.bans.flapping_window" security.bans.flapping_window, "time", AtOnce,

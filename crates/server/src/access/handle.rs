@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use dunlin_access::ban::{Ban, BanFault, Target};
@@ -37,10 +38,10 @@ impl Handle {
     }
 
     /// Keeps a client out: `client:ID`, `user:NAME` or `address:RANGE`, for a time or for ever. Those who are
-    /// connected by that name, or from there, are disconnected.
+    /// connected by that name, or from there, are disconnected. The ban is in its file then.
     ///
     /// # Errors
-    /// The target is none, or there are too many bans.
+    /// The target is none, or there are too many bans; or it cannot be written, and ends with the process.
     pub fn ban(
         &self,
         target: &str,
@@ -48,19 +49,20 @@ impl Handle {
         duration: Option<Duration>,
     ) -> Result<(), String> {
         let target = parse(target)?;
-        self.shared.accesses.ban(target, reason, duration)
+        self.shared.accesses.ban(target, reason, duration)?;
+        self.shared.accesses.keep_bans()
     }
 
     /// Lifts a ban; false if there was none.
     ///
     /// # Errors
-    /// The target is none.
+    /// The target is none; or the list cannot be written, and the ban is back with the next process.
     pub fn unban(&self, target: &str) -> Result<bool, String> {
         let target = parse(target)?;
         let accesses = &self.shared.accesses;
         let removed = accesses.bans.lock().remove(&target);
         if removed {
-            accesses.save_bans();
+            accesses.keep_bans()?;
         }
         Ok(removed)
     }
@@ -76,8 +78,19 @@ impl Accesses {
     /// The bans are written soon.
     pub(super) fn save_bans(&self) {
         if let Some(shared) = self.shared.get().and_then(std::sync::Weak::upgrade) {
-            shared.accesses.send_to_desk(Task::SaveBans);
+            shared.accesses.send_to_desk(Task::SaveBans { told: None });
         }
+    }
+
+    /// The bans are written when this returns: what an operator was told holds, whatever becomes of the process.
+    fn keep_bans(&self) -> Result<(), String> {
+        let Some(shared) = self.shared.get().and_then(std::sync::Weak::upgrade) else {
+            return Ok(());
+        };
+        let (told, saved) = sync_channel(1);
+        shared.accesses.send_to_desk(Task::SaveBans { told: Some(told) });
+        let saved = saved.recv().unwrap_or_else(|_| Err("too much waits to be written".into()));
+        saved.map_err(|why| format!("{why}; it holds until the broker is stopped"))
     }
 
     /// Two clients take an identifier from each other: that one is kept out as if it were flapping, where
@@ -92,7 +105,8 @@ impl Accesses {
         let reason = format!("two clients fight for it, from {one} and {other}");
         match self.ban(Target::ClientId(client.into()), &reason, Some(time)) {
             Ok(()) => {
-                tracing::warn!("client {client:?} is banned for {} s: {reason}", time.as_secs())
+                self.save_bans();
+                tracing::warn!("client {client:?} is banned for {} s: {reason}", time.as_secs());
             }
             Err(why) => {
                 tracing::warn!("client {client:?}: {reason}, and it cannot be banned: {why}")
@@ -108,7 +122,6 @@ impl Accesses {
         bans.insert(target.clone(), ban, now)?;
         drop(bans);
         self.begin_asking();
-        self.save_bans();
         let seconds = until.map(|until| u32::try_from(until - now).unwrap_or(u32::MAX));
         let refusal = Refusal::Banned { seconds, by: bans::by(reason) };
         let kicked = move |present: &Present<'_>| {

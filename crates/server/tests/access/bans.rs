@@ -45,12 +45,29 @@ fn bans_outlive_the_process() {
     let config = place.config(&toml);
     let server = Server::start(&config);
     server.handle().ban("client:bad", "it floods", None).unwrap();
-    wait_until("it is written", || place.path("bans").exists());
+    // Whoever was told of it can rely on it.
+    let written = std::fs::read_to_string(place.path("bans")).unwrap();
+    assert!(written.contains("it floods"), "{written}");
     drop(server);
     let server = Server::start(&config);
     let (_, reason) = Client::try_connect(server.addresses[0], 5, Login::nameless("bad"));
     assert_eq!(reason, 0x8A);
     assert_eq!(server.handle().bans()[0].reason, "it floods");
+    assert_eq!(server.handle().unban("client:bad"), Ok(true));
+    let written = std::fs::read_to_string(place.path("bans")).unwrap();
+    assert!(!written.contains("it floods"), "{written}");
+}
+
+#[test]
+fn a_ban_that_cannot_be_written_is_told_to_who_gives_it_and_holds_all_the_same() {
+    let place = Place::new();
+    let toml = format!("persistence.enabled = false\nsecurity.bans.file = 'DIR/bans'\n{OPEN}");
+    let server = Server::start(&place.config(&toml));
+    std::fs::create_dir(place.path("bans")).unwrap();
+    let told = server.handle().ban("client:bad", "it floods", None).unwrap_err();
+    assert!(told.contains("cannot be written") && told.contains("until the broker"), "{told}");
+    let (_, reason) = Client::try_connect(server.addresses[0], 5, Login::nameless("bad"));
+    assert_eq!(reason, 0x8A);
 }
 
 #[test]
