@@ -30,6 +30,9 @@ const BURST: usize = 128;
 /// How long accepting rests when the system has no descriptor left.
 const REST: Duration = Duration::from_millis(100);
 
+/// How often that is told.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+
 /// How long whoever comes when there is no room waits for it before being refused: connections that have ended
 /// already may be counted until their shard has had its turn. 20 ms: many turns, and no time for a client.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -63,6 +66,8 @@ pub(crate) struct Listener {
     state: State,
     /// The poller knows it.
     is_watched: bool,
+    /// When it was told last that there is no descriptor.
+    told: Option<Time>,
 }
 
 /// The file of a unix socket, which outlives its socket unless it is removed.
@@ -128,7 +133,8 @@ impl Bound {
         let Self { socket, file } = self;
         socket.listen(BACKLOG)?;
         let socket = Arc::new(socket);
-        Ok(Listener { socket, entrance, _file: file, state: State::Drained, is_watched: false })
+        let (state, is_watched) = (State::Drained, false);
+        Ok(Listener { socket, entrance, _file: file, state, is_watched, told: None })
     }
 }
 
@@ -220,9 +226,8 @@ impl Listener {
         }
     }
 
-    /// One line for each episode: it ends with the first connection accepted.
     fn rest(&mut self, now: Time, cause: &io::Error) {
-        if !matches!(self.state, State::Resting { .. }) {
+        if self.is_to_tell(now) {
             tracing::warn!(
                 "cannot accept on {}: {cause}; trying again every {} ms (raise the descriptor limit: LimitNOFILE, ulimit -n)",
                 self.entrance.label,
@@ -230,6 +235,15 @@ impl Listener {
             );
         }
         self.state = State::Resting { until: now.saturating_add(REST) };
+    }
+
+    /// Descriptors come and go one by one while clients wait for them: that is no news each time.
+    fn is_to_tell(&mut self, now: Time) -> bool {
+        let is_due = self.told.is_none_or(|told| now >= told.saturating_add(TOLD_EVERY));
+        if is_due {
+            self.told = Some(now);
+        }
+        is_due
     }
 }
 
@@ -376,6 +390,14 @@ mod tests {
         listener.rest(now, &io::Error::from(rustix::io::Errno::MFILE));
         listener.notice();
         assert_eq!(listener.due(), Some(now.saturating_add(REST)));
+    }
+
+    #[test]
+    fn a_lack_of_descriptors_is_told_once_in_a_while() {
+        let (mut listener, _) = loopback();
+        let at = |seconds: u64| Time::from_secs(100 + seconds);
+        let told: Vec<bool> = [0, 1, 59, 60, 61].map(|s| listener.is_to_tell(at(s))).to_vec();
+        assert_eq!(told, [true, false, false, true, false]);
     }
 
     #[test]
