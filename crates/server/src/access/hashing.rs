@@ -169,12 +169,15 @@ mod tests {
         assert!(state.patience(start, &job(start, true)).is_zero());
     }
 
+    /// A login that got done, and whether in the background.
+    type Ended = (u32, bool);
+
     /// Logins that get done in the background only when they are let go.
     struct Held {
         hashing: Hashing<u32>,
         go: SyncSender<()>,
         wait: Arc<Mutex<Receiver<()>>>,
-        ended: (SyncSender<(u32, bool)>, Receiver<(u32, bool)>),
+        ended: (SyncSender<Ended>, Receiver<Ended>),
     }
 
     impl Held {
@@ -199,7 +202,7 @@ mod tests {
             assert!(pushed);
         }
 
-        fn ended(&self) -> (u32, bool) {
+        fn ended(&self) -> Ended {
             self.ended.1.recv_timeout(PATIENCE).unwrap()
         }
     }
