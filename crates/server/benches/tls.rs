@@ -1,5 +1,6 @@
 //! What TLS alone costs a server: handshakes and records between two connections in memory, with the
-//! provider, the kind of key and the suites that listeners use. What a listener adds to it is the rest of
+//! provider, the kind of key and the suites that listeners use; AES-256 is what rustls takes by itself.
+//! What a listener adds to it is the rest of
 //! `dunlin bench storm --via tls` and `p2p --via tls`.
 //!
 //! `cargo bench -p dunlin-server --bench tls`
@@ -9,12 +10,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rcgen::{CertificateParams, KeyPair};
-use rustls::crypto::ring;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::{
+    self,
+    cipher_suite::{
+        TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384,
+    },
+};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection,
-    SupportedProtocolVersion,
+    SupportedCipherSuite, SupportedProtocolVersion,
 };
 
 /// Handshakes and records that are measured, after as many that are not.
@@ -23,8 +30,13 @@ const RECORDS: u32 = 200_000;
 
 fn main() -> io::Result<()> {
     let mut out = io::stdout().lock();
-    for (name, version) in [("TLS 1.3", &TLS13), ("TLS 1.2", &TLS12)] {
-        let (server, client) = configs(version);
+    let table = [
+        ("TLS 1.3, AES-128", &TLS13, TLS13_AES_128_GCM_SHA256),
+        ("TLS 1.3, AES-256", &TLS13, TLS13_AES_256_GCM_SHA384),
+        ("TLS 1.2, AES-128", &TLS12, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+    ];
+    for (name, version, suite) in table {
+        let (server, client) = configs(version, suite);
         let full = micros(handshakes(&server, &client, false));
         let resumed = micros(handshakes(&server, &client, true));
         let ratio = full / resumed;
@@ -33,7 +45,7 @@ fn main() -> io::Result<()> {
             "{name}: full handshake {full:.1} us, resumed {resumed:.1} us of the server, ratio {ratio:.2}"
         )?;
     }
-    let (server, client) = configs(&TLS13);
+    let (server, client) = configs(&TLS13, TLS13_AES_128_GCM_SHA256);
     for bytes in [100, 1_000, 16_000] {
         let (opened, sealed) = records(&server, &client, bytes);
         let each = |time: Duration| time.as_secs_f64() * 1e9 / f64::from(RECORDS);
@@ -54,11 +66,15 @@ fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6 / f64::from(ROUNDS)
 }
 
-fn configs(version: &'static SupportedProtocolVersion) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+fn configs(
+    version: &'static SupportedProtocolVersion,
+    suite: SupportedCipherSuite,
+) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
     let certificate = params.self_signed(&key).expect("a certificate").der().clone();
-    let provider = Arc::new(ring::default_provider());
+    let cipher_suites = vec![suite];
+    let provider = Arc::new(CryptoProvider { cipher_suites, ..ring::default_provider() });
     let private = PrivateKeyDer::try_from(key.serialize_der()).expect("a private key");
     let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[version])
