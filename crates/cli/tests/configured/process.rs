@@ -69,7 +69,7 @@ impl Place {
     /// Runs the program to its end, under a name of its own if one is given.
     pub(crate) fn run(&self, name: &str, line: &str) -> Output {
         let line = self.fill(line);
-        let mut command = Command::new(DUNLIN);
+        let mut command = dunlin();
         command.arg0(name).args(line.split_whitespace()).current_dir(self.directory.path());
         command.stdin(Stdio::null()).output().expect("the binary starts")
     }
@@ -83,7 +83,7 @@ impl Place {
         let log = self.path("stderr");
         let file = fs::File::create(&log).expect("the log can be written");
         let line = self.fill(line);
-        let process = Command::new(DUNLIN)
+        let process = dunlin()
             .arg0(name)
             .args(line.split_whitespace())
             .current_dir(self.directory.path())
@@ -159,6 +159,17 @@ impl Drop for Broker {
         drop(self.process.kill());
         drop(self.process.wait());
     }
+}
+
+/// The program, without variables of the tests, which it would take for settings.
+fn dunlin() -> Command {
+    let mut command = Command::new(DUNLIN);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("DUNLIN_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// Waits until it is so.
