@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use dunlin_proto::TopicName;
 
+use crate::keys::{self, Key};
 use crate::model::{
     Bridge, ClientCertificate, Config, Identity, Listener, Log, Protocol, ProxyProtocol,
     Timestamps, Versions,
@@ -53,31 +54,21 @@ impl Checker<'_> {
 
     fn general(&mut self, config: &Config) {
         let places = &config.places;
-        // A packet of CONNECT with the shortest client identifiers needs as much.
-        if config.limits.maximum_packet_size < 20 {
-            let key = "limits.maximum_packet_size";
-            self.say(places.get(key), format!("`{key}` is at least 20 bytes"));
-        }
-        for (key, zero) in [
-            ("limits.receive_maximum", config.limits.receive_maximum == 0),
-            ("limits.maximum_inflight", config.limits.maximum_inflight == 0),
-            ("limits.maximum_topic_levels", config.limits.maximum_topic_levels == 0),
-            ("limits.password_checks", config.limits.password_checks == 0),
-            ("server.shards", config.server.shards == Some(0)),
-        ] {
-            if zero {
-                self.say(places.get(key), format!("`{key}` is at least 1"));
-            }
-        }
-        if config.alarms.capacity_percent > 100 {
-            let key = "alarms.capacity_percent";
-            self.say(places.get(key), format!("`{key}` is at most 100"));
+        for key in keys::general() {
+            self.range(key, config, places.get(key.name));
         }
         self.log(&config.log, places);
         self.prefix(
             config.security.access.assigned_id_prefix.as_deref(),
             places.get("security.assigned_id_prefix"),
         );
+    }
+
+    /// A number that is none of those that its key can have.
+    fn range<T>(&mut self, key: &Key<T>, of: &T, place: Option<&Place>) {
+        if let Err(why) = key.check(of) {
+            self.say(place, format!("`{}`: {why}", key.name));
+        }
     }
 
     /// What is understood, but not part of the broker yet: nobody is to find out by missing messages.
@@ -125,8 +116,8 @@ impl Checker<'_> {
         if listener.port != 0 && named {
             self.say(place("port"), "a unix socket has no port");
         }
-        if listener.maximum_qos > 2 {
-            self.say(place("maximum_qos"), "there are QoS 0, 1 and 2");
+        for key in keys::listener() {
+            self.range(key, listener, place(key.name));
         }
         if listener.versions == Versions::NONE {
             self.say(place("versions"), "no version of MQTT is left: there are 3.1, 3.1.1 and 5.0");
@@ -288,6 +279,9 @@ impl Checker<'_> {
 
     fn bridge(&mut self, bridge: &Bridge) {
         let place = |key: &str| bridge.places.get(key).or_else(|| bridge.place());
+        for key in keys::bridge() {
+            self.range(key, bridge, place(key.name));
+        }
         let name = &bridge.name;
         for (missing, what, words) in [
             (name.is_empty(), "a bridge needs a `name`".to_owned(), "bridge name not defined"),

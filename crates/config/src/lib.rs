@@ -9,6 +9,7 @@
 
 pub mod command_line;
 pub mod keys;
+pub mod measure;
 pub mod model;
 pub mod mosquitto;
 pub mod problem;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::check;
 use crate::command_line::{CommandLine, Verbosity};
 use crate::environment;
-use crate::model::{Config, Listener, LogTypes};
+use crate::model::{Config, DurabilityPolicy, Listener, LogTypes};
 use crate::mosquitto;
 use crate::place::Place;
 use crate::problem::{Note, Problem, Problems, Weight};
@@ -155,6 +155,9 @@ impl<'a> Loader<'a> {
         }
         environment::apply(self.source, &self.environment, &mut config, &mut problems, &mut notes);
         environment::place_sections(&mut config);
+        if config.persistence.durability == DurabilityPolicy::Off {
+            config.persistence.enabled = false;
+        }
         apply(line, &mut config, &mut notes);
         check::check(&config, &mut problems, &mut notes);
         if format != Some(Format::Mosquitto) {

@@ -3,6 +3,7 @@
 use crate::changes::Effect;
 use crate::environment::variable;
 use crate::keys::{self, Key};
+use crate::measure::Measure;
 use crate::model::{Bridge, Config, Listener};
 use crate::mosquitto::{self, Outcome, Scope};
 use crate::shown;
@@ -74,9 +75,9 @@ fn describe<T: 'static>(page: &mut String, key: &Key<T>, owner: &T, variable: Op
     let name = key.name.rsplit_once('.').map_or(key.name, |(_, name)| name);
     let default = key.get(owner).map_or_else(String::new, |value| format!(" = {value}"));
     let mut facts = vec![(key.kind)()];
-    if !key.unit.is_empty() {
-        facts.push(key.unit.to_owned());
-    }
+    let measure = (key.measure)();
+    facts.extend(Some(measure.unit.to_owned()).filter(|unit| !unit.is_empty()));
+    facts.extend(measure.bounds.map(|bounds| between(measure, bounds)));
     facts.push(match key.effect {
         Effect::AtOnce => "a reload changes it at once".to_owned(),
         Effect::NewConnections => "a reload changes it for new connections".to_owned(),
@@ -86,6 +87,14 @@ fn describe<T: 'static>(page: &mut String, key: &Key<T>, owner: &T, variable: Op
     facts.extend(variable.map(|variable| format!("`{variable}`")));
     let text = format!("- **`{name}`**`{default}` ({})  \n  {}\n", facts.join("; "), key.why);
     page.push_str(&text.replace("**``", "**"));
+}
+
+fn between(measure: Measure, (least, most): (i64, i64)) -> String {
+    if measure.unit.starts_with("mode") {
+        format!("{least} to 0o{most:o}")
+    } else {
+        format!("{least} to {most}")
+    }
 }
 
 const HEAD: &str = "# Configuration
@@ -100,7 +109,9 @@ reference`. Every key stands with its default, what may be written, and when a r
   counted from one: `DUNLIN_LISTENER_1_PORT=8883`; the next number makes a new one. Lists are separated by commas, an
   empty value takes one of the file back.
 - A secret can be in a file of its own: `remote_password_file` in place of `remote_password`.
-- Sizes are bytes, or texts as `\"64 KiB\"` and `\"2 MB\"`; times are seconds, or texts as `\"100ms\"`, `\"5m\"`, `\"7d\"`.
+- Every key that counts bytes takes a number, or a text as `\"64 KiB\"` and `\"2 MB\"`; every key that is a time takes
+  seconds, or a text as `\"100ms\"`, `\"30 s\"`, `\"5m\"`, `\"7d\"`, at most 4294967295 seconds. A number out of the range that
+  stands here is refused with that range and its unit.
 - Paths are relative to where the process is started, as in Mosquitto.
 
 `mosquitto.conf` is read as well: see [its keys](mosquitto-keys.md). `dunlin import mosquitto.conf` writes the

@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::measure::{Measure, TIMES, bounded, size, time, whole};
+
 /// A value as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
@@ -97,6 +99,27 @@ pub trait Setting: Sized {
     /// What would have been right, if the value is wrong.
     fn from_value(value: Value) -> Result<Self, String>;
 
+    /// What may be written where it is known what is counted.
+    #[must_use]
+    fn kind_in(_measure: Measure) -> String {
+        Self::kind()
+    }
+
+    /// Understands a value where it is known what is counted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Setting::from_value`].
+    fn from_value_in(_measure: Measure, value: Value) -> Result<Self, String> {
+        Self::from_value(value)
+    }
+
+    /// The smallest and the largest, if it is a whole number.
+    #[must_use]
+    fn bounds() -> Option<(i64, i64)> {
+        None
+    }
+
     /// The value that [`Setting::from_value`] makes this of; none if it is the same as leaving the key out.
     fn to_value(&self) -> Option<Value>;
 }
@@ -128,9 +151,23 @@ macro_rules! numbers {
             }
 
             fn from_value(value: Value) -> Result<Self, String> {
+                Self::from_value_in(Measure::PLAIN, value)
+            }
+
+            fn kind_in(measure: Measure) -> String {
+                measure.kind()
+            }
+
+            fn from_value_in(measure: Measure, value: Value) -> Result<Self, String> {
+                let measure = Measure { bounds: measure.bounds.or_else(Self::bounds), ..measure };
+                let value = measure.number(value)?;
                 let Value::Number(number) = value else { return Err(expected::<Self>(&value)) };
-                Self::try_from(number)
-                    .map_err(|_| format!("{number} is not between 0 and {}", Self::MAX))
+                measure.check(number)?;
+                Self::try_from(number).map_err(|_| format!("{number} is too large"))
+            }
+
+            fn bounds() -> Option<(i64, i64)> {
+                Some((0, i64::try_from(Self::MAX).unwrap_or(i64::MAX)))
             }
 
             fn to_value(&self) -> Option<Value> {
@@ -199,7 +236,22 @@ impl<T: Setting> Setting for Option<T> {
 
     /// An empty text is none, so that the environment can take a value of the file back.
     fn from_value(value: Value) -> Result<Self, String> {
-        if value == Value::Text(String::new()) { Ok(None) } else { T::from_value(value).map(Some) }
+        Self::from_value_in(Measure::PLAIN, value)
+    }
+
+    fn kind_in(measure: Measure) -> String {
+        T::kind_in(measure)
+    }
+
+    fn from_value_in(measure: Measure, value: Value) -> Result<Self, String> {
+        if value == Value::Text(String::new()) {
+            return Ok(None);
+        }
+        T::from_value_in(measure, value).map(Some)
+    }
+
+    fn bounds() -> Option<(i64, i64)> {
+        T::bounds()
     }
 
     fn to_value(&self) -> Option<Value> {
@@ -242,18 +294,36 @@ impl Limit {
 
 impl Setting for Limit {
     fn kind() -> String {
-        "number, size as `\"16 MiB\"`, or `\"unlimited\"`".into()
+        "number or `\"unlimited\"`".into()
     }
 
     fn from_value(value: Value) -> Result<Self, String> {
+        Self::from_value_in(Measure::PLAIN, value)
+    }
+
+    fn kind_in(measure: Measure) -> String {
+        if measure.is_bytes() {
+            "number, size as `\"16 MiB\"`, or `\"unlimited\"`".into()
+        } else {
+            Self::kind()
+        }
+    }
+
+    fn from_value_in(measure: Measure, value: Value) -> Result<Self, String> {
         match value {
             Value::Text(text) if text == "unlimited" => Ok(Self::Unlimited),
-            Value::Text(text) => size(&text).map(Self::At).ok_or_else(|| {
+            Value::Text(text) if measure.is_bytes() => size(&text).map(Self::At).ok_or_else(|| {
                 format!("`{text}` is no size: say a number, \"16 MiB\" or \"unlimited\"")
             }),
-            Value::Number(number) => u64::try_from(number)
-                .map(Self::At)
-                .map_err(|_| format!("{number} is negative; for no limit say \"unlimited\"")),
+            Value::Text(text) => whole(&text).map(Self::At).ok_or_else(|| {
+                let counted = if measure.unit.is_empty() { "" } else { " of " };
+                format!("`{text}` is no number{counted}{}: say 1000 or \"unlimited\"", measure.unit)
+            }),
+            Value::Number(number) => u64::try_from(number).map(Self::At).map_err(|_| {
+                let unit = measure.unit;
+                let space = if unit.is_empty() { "" } else { " " };
+                format!("{number}{space}{unit} is negative; for no limit say \"unlimited\"")
+            }),
             value => Err(expected::<Self>(&value)),
         }
     }
@@ -266,33 +336,6 @@ impl Setting for Limit {
     }
 }
 
-/// Units of sizes, the longer names first, so that `MiB` is not read as something ending in `B`.
-const SIZES: [(&str, u64); 7] = [
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-    ("kB", 1_000),
-    ("MB", 1_000_000),
-    ("GB", 1_000_000_000),
-    ("B", 1),
-];
-
-fn size(text: &str) -> Option<u64> {
-    let known = SIZES.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)));
-    let (digits, factor) = known.unwrap_or((text, 1));
-    whole(digits.trim_end())?.checked_mul(factor)
-}
-
-/// A number written with digits alone: `parse` would take a plus sign.
-fn whole(digits: &str) -> Option<u64> {
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-    digits.parse().ok().filter(|_| plain)
-}
-
-/// Units of time, each a multiple of the one before; milliseconds first.
-const TIMES: [(&str, u64); 5] =
-    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-
 impl Setting for Duration {
     fn kind() -> String {
         "seconds, or time as `\"100ms\"`, `\"5m\"`, `\"7d\"`".into()
@@ -300,14 +343,12 @@ impl Setting for Duration {
 
     fn from_value(value: Value) -> Result<Self, String> {
         match value {
-            Value::Number(number) => u64::try_from(number)
-                .map(Self::from_secs)
-                .map_err(|_| format!("{number} is negative")),
-            Value::Text(text) => time(&text).ok_or_else(|| {
-                format!(
-                    "`{text}` is no length of time: say for example \"100ms\", \"10s\" or \"7d\""
-                )
-            }),
+            Value::Number(number) => {
+                let seconds = u64::try_from(number)
+                    .map_err(|_| format!("{number} seconds is negative, and times are not"))?;
+                bounded(Self::from_secs(seconds), &number.to_string())
+            }
+            Value::Text(text) => time(&text),
             value => Err(expected::<Self>(&value)),
         }
     }
@@ -325,15 +366,6 @@ impl Setting for Duration {
         };
         Some(Value::Text(text))
     }
-}
-
-fn time(text: &str) -> Option<Duration> {
-    if let Some(micros) = text.strip_suffix("us") {
-        return whole(micros).map(Duration::from_micros);
-    }
-    let (digits, factor) =
-        TIMES.iter().find_map(|(unit, factor)| Some((whole(text.strip_suffix(unit)?)?, factor)))?;
-    Some(Duration::from_millis(digits.checked_mul(*factor)?))
 }
 
 /// When something ends by itself.

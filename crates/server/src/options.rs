@@ -143,7 +143,8 @@ impl StoreOptions {
         Self {
             directory: persistence.directory.clone(),
             durability: match persistence.durability {
-                DurabilityPolicy::Always => Durability::Always,
+                // Who keeps nothing has no store.
+                DurabilityPolicy::Always | DurabilityPolicy::Off => Durability::Always,
                 DurabilityPolicy::Interval => Durability::Interval(persistence.sync_interval),
             },
             on_damage: match persistence.on_damage {

@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Output, Stdio};
 
+use dunlin_config::model::LogType;
+
 use crate::process::{Broker, Place, client, publish, wait_until};
 
 const CONFIG: &str =
@@ -150,7 +152,12 @@ fn the_log_can_be_turned_up_and_down() {
     assert!(publish(place.port(), "-i heard -t a -m b -q 1"));
     broker.hears("client \"heard\"");
     assert!(!broker.log().contains("unheard"));
-    assert!(said(&ctl(&place, "log-level chatty")).contains("chatty"));
+    let told = said(&ctl(&place, "log-level chatty"));
+    for name in
+        ["chatty", "all", "none"].into_iter().chain(LogType::ALL.iter().map(|(name, _)| *name))
+    {
+        assert!(told.contains(name), "{name}: {told}");
+    }
     assert_eq!(broker.stop(), Some(0));
 }
 

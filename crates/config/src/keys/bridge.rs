@@ -61,7 +61,7 @@ pub(super) const KEYS: &[Key<Bridge>] = keys! { Bridge;
         "Largest packet that is sent. Unlimited: what the other broker allows.";
     "topic_alias_maximum" bounds.topic_alias_maximum, "aliases", AtOnce,
         "Topic aliases that the other broker may use. 10, as Mosquitto.";
-    "receive_maximum" bounds.receive_maximum, "messages", AtOnce,
+    "receive_maximum" bounds.receive_maximum, "messages" from 1 to 65_535, AtOnce,
         "QoS 1 and 2 messages that the other broker may have unacknowledged. Default: `limits.receive_maximum`.";
     "session_expiry" bounds.session_expiry, "time", AtOnce,
         "How long the other broker keeps our session. Default: for ever, or not at all with `remote_clean_start`.";

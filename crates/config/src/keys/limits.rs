@@ -27,19 +27,19 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "Bytes that a listener holds of CONNECTs that are not complete. 64 MiB: more than 20 000 connections have that log in with tokens.";
     "limits.memory" limits.memory, "bytes", AtOnce,
         "Memory of the process beyond which messages are refused. Unlimited: queues and packets have their own bounds.";
-    "limits.maximum_packet_size" limits.maximum_packet_size, "bytes", NewConnections,
+    "limits.maximum_packet_size" limits.maximum_packet_size, "bytes" from 20 to 4_294_967_295, NewConnections,
         "Largest packet accepted. 2 000 000, what Mosquitto 2.1 allows, so that clients that rely on it move over unnoticed.";
     "limits.maximum_payload_size" limits.maximum_payload_size, "bytes", AtOnce,
         "Largest payload accepted; a larger message is refused and the connection stays. Unlimited: the packet is bounded.";
     "limits.maximum_user_properties" limits.maximum_user_properties, "properties", AtOnce,
         "User properties of one packet; what comes with more is refused and the connection stays. 10 000: more than any application is known to use; Mosquitto counts none.";
-    "limits.receive_maximum" limits.receive_maximum, "messages", NewConnections,
+    "limits.receive_maximum" limits.receive_maximum, "messages" from 1 to 65_535, NewConnections,
         "QoS 1 and 2 messages that a client may have unacknowledged towards us. 20, as Mosquitto.";
     "limits.topic_alias_maximum" limits.topic_alias_maximum, "aliases", NewConnections,
         "Topic aliases that a client may use towards us. 10, as Mosquitto.";
     "limits.topic_alias_maximum_out" limits.topic_alias_maximum_out, "aliases", NewConnections,
         "Topic aliases that we use towards a client that allows them. 10: enough for the few topics of a device.";
-    "limits.maximum_inflight" limits.maximum_inflight, "messages", NewConnections,
+    "limits.maximum_inflight" limits.maximum_inflight, "messages" from 1 to 65_535, NewConnections,
         "QoS 1 and 2 messages in flight to one client, lowered by its own receive maximum. 1000: with 20, as Mosquitto, no more than 20 messages can share a write.";
     "limits.maximum_inflight_bytes" limits.maximum_inflight_bytes, "bytes", NewConnections,
         "Bytes of their payloads: while there are fewer, another message goes. Unlimited: the number of messages and their size are bounded.";
@@ -65,7 +65,7 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "Longest session expiry interval, and the one of sessions that never end. Never: any.";
     "limits.maximum_subscriptions" limits.maximum_subscriptions, "subscriptions", AtOnce,
         "Subscriptions of one session. 100 000: a session is no database.";
-    "limits.maximum_topic_levels" limits.maximum_topic_levels, "levels", AtOnce,
+    "limits.maximum_topic_levels" limits.maximum_topic_levels, "levels" from 1 to 65_535, AtOnce,
         "Levels of a topic name or filter. 201, as Mosquitto, which counts the slashes between them.";
     "limits.maximum_will_delay" limits.maximum_will_delay, "time", NewConnections,
         "Longest will delay interval. Never: any.";
@@ -73,7 +73,7 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "Messages from one client; one that sends more is read more slowly. Unlimited: shards are fair without it.";
     "limits.publish_bytes_rate" limits.publish_bytes_rate, "bytes in a second", AtOnce,
         "Bytes from one client; one that sends more is read more slowly. Unlimited: shards are fair without it.";
-    "limits.password_checks" limits.password_checks, "logins", AtOnce,
+    "limits.password_checks" limits.password_checks, "logins" from 1 to 65_535, AtOnce,
         "Logins whose passwords are checked at once, each a core and the memory of its hash, and one more that comes alone or when these get no core. 2: others wait, and messages do not.";
 
     "retained.available" retained.available, "", NewConnections,

@@ -17,7 +17,7 @@ pub(super) const KEYS: &[Key<Listener>] = keys! { Listener;
         "Which families of addresses are used. Default: those that there are.";
     "unix_path" unix_path, "", Reopen,
         "The path of a unix socket, with `port = 0`. Default: none.";
-    "unix_mode" unix_mode, "mode, as 0o660", AtOnce,
+    "unix_mode" unix_mode, "mode, as 0o660" from 0 to 0o777, AtOnce,
         "The mode of the unix socket. Default: what the umask of the process leaves.";
     "socket" socket, "", Reopen,
         "The name of a socket that systemd has opened (`FileDescriptorName=`). Default: none.";
@@ -47,7 +47,7 @@ pub(super) const KEYS: &[Key<Listener>] = keys! { Listener;
         "What comes before every topic of the clients of this listener. Default: nothing.";
     "maximum_connections" maximum_connections, "connections", AtOnce,
         "Connections at once on this listener. Unlimited: that of all listeners holds.";
-    "maximum_qos" maximum_qos, "", NewConnections,
+    "maximum_qos" maximum_qos, "" from 0 to 2, NewConnections,
         "The highest QoS. 2: all.";
     "versions" versions, "", NewConnections,
         "The versions of MQTT that may be spoken. Default: all.";

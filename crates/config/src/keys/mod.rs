@@ -8,6 +8,7 @@ mod process;
 mod security;
 
 use crate::changes::Effect;
+use crate::measure::Measure;
 use crate::model::{Bridge, Config, Listener};
 use crate::value::{Setting, Value};
 
@@ -16,8 +17,8 @@ use crate::value::{Setting, Value};
 pub struct Key<T: 'static> {
     /// With its tables, as `limits.connections`; within a listener or bridge without.
     pub name: &'static str,
-    /// The unit of a number, or what it counts.
-    pub unit: &'static str,
+    /// What a number counts, and between which bounds.
+    pub measure: fn() -> Measure,
     /// What it is for, and why the default is what it is.
     pub why: &'static str,
     /// When a change of it takes effect.
@@ -25,7 +26,7 @@ pub struct Key<T: 'static> {
     /// What may be written.
     pub kind: fn() -> String,
     get: fn(&T) -> Option<Value>,
-    set: fn(&mut T, Value) -> Result<(), String>,
+    set: fn(&mut T, Measure, Value) -> Result<(), String>,
 }
 
 impl<T> Key<T> {
@@ -41,7 +42,20 @@ impl<T> Key<T> {
     ///
     /// What would have been right, if the value is wrong; then nothing changes.
     pub fn set(&self, of: &mut T, value: Value) -> Result<(), String> {
-        (self.set)(of, value)
+        (self.set)(of, (self.measure)(), value)
+    }
+
+    /// Whether the number that it has is one that it can have: other forms of a configuration than ours set it by
+    /// themselves.
+    ///
+    /// # Errors
+    ///
+    /// What would have been right.
+    pub(crate) fn check(&self, of: &T) -> Result<(), String> {
+        match self.get(of) {
+            Some(Value::Number(number)) => (self.measure)().check(number),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the value must not be seen. Then a file can hold it: the key with `_file` names the file.
@@ -70,24 +84,47 @@ pub fn bridge() -> impl Iterator<Item = &'static Key<Bridge>> {
 }
 
 /// The kind of a field; the field only says which type it has.
-fn kind_of<T, S: Setting>(_field: fn(&T) -> &S) -> String {
-    S::kind()
+fn kind_of<T, S: Setting>(_field: fn(&T) -> &S, measure: Measure) -> String {
+    S::kind_in(measure)
 }
 
-/// A table of keys: name, field, unit, effect, and what it is for.
+/// What the number of a field counts, and its bounds: those of its type if the table names none.
+fn measure_of<T, S: Setting>(
+    _field: fn(&T) -> &S,
+    unit: &'static str,
+    bounds: Option<(i64, i64)>,
+) -> Measure {
+    Measure { unit, bounds: bounds.or_else(S::bounds) }
+}
+
+/// A table of keys: name, field, unit with bounds that are narrower than those of the type, effect, and what it is
+/// for.
 macro_rules! keys {
-    ($owner:ty; $($name:literal $($field:ident).+, $unit:literal, $effect:ident, $why:literal;)+) => {
-        &[$(crate::keys::Key {
-            name: $name,
-            unit: $unit,
-            why: $why,
-            effect: crate::changes::Effect::$effect,
-            kind: || crate::keys::kind_of(|owner: &$owner| &owner.$($field).+),
-            get: |owner| crate::value::Setting::to_value(&owner.$($field).+),
-            set: |owner, value| {
-                owner.$($field).+ = crate::value::Setting::from_value(value)?;
-                Ok(())
-            },
+    ($owner:ty; $(
+        $name:literal $($field:ident).+, $unit:literal $(from $least:literal to $most:literal)?, $effect:ident,
+        $why:literal;
+    )+) => {
+        &[$({
+            fn measure() -> crate::measure::Measure {
+                let bounds: &[(i64, i64)] = &[$(($least, $most))?];
+                crate::keys::measure_of(
+                    |owner: &$owner| &owner.$($field).+,
+                    $unit,
+                    bounds.first().copied(),
+                )
+            }
+            crate::keys::Key {
+                name: $name,
+                measure,
+                why: $why,
+                effect: crate::changes::Effect::$effect,
+                kind: || crate::keys::kind_of(|owner: &$owner| &owner.$($field).+, measure()),
+                get: |owner| crate::value::Setting::to_value(&owner.$($field).+),
+                set: |owner, measure, value| {
+                    owner.$($field).+ = crate::value::Setting::from_value_in(measure, value)?;
+                    Ok(())
+                },
+            }
         }),+]
     };
 }

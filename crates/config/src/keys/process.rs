@@ -5,7 +5,7 @@ use crate::model::Config;
 
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key<Config>] = keys! { Config;
-    "server.shards" server.shards, "threads", Restart,
+    "server.shards" server.shards, "threads" from 1 to 65_535, Restart,
         "Threads that serve clients. Default: one for each core that the process may use.";
     "server.pacing_cap" server.pacing_cap, "time", Restart,
         "The longest that a turn is put off so that more input comes together; 0 turns it off. 600us halves the CPU per message of many sparse senders.";
@@ -35,7 +35,7 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
     "persistence.directory" persistence.directory, "", Restart,
         "The directory of the store, made if there is none. Default: below where the process was started.";
     "persistence.durability" persistence.durability, "", Restart,
-        "When something counts as kept, and is acknowledged: once it is on the disk, or once it is written. The disk by default: then a power cut loses nothing.";
+        "When something counts as kept, and is acknowledged: once it is on the disk, or once it is written; `\"off\"` keeps nothing, as `enabled = false`. The disk by default: then a power cut loses nothing.";
     "persistence.sync_interval" persistence.sync_interval, "time", Restart,
         "Between syncs when `durability` is `\"interval\"`: what a power cut may lose. 100ms.";
     "persistence.on_damage" persistence.on_damage, "", Restart,
@@ -60,7 +60,7 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
     "log.wording" log.wording, "", AtOnce,
         "In whose words it is told which clients come, go and are refused: ours, or Mosquitto's followed by ours, for tools that look for them (`New client connected from ...`). Ours; `\"mosquitto\"` where the file is a `mosquitto.conf` or the program was started by that name.";
 
-    "alarms.capacity_percent" alarms.capacity_percent, "percent", AtOnce,
+    "alarms.capacity_percent" alarms.capacity_percent, "percent" from 0 to 100, AtOnce,
         "How much of a limit may be used before an alarm; 0 turns it off. 80: time to act.";
     "alarms.certificate_expiry" alarms.certificate_expiry, "time", AtOnce,
         "How long before the end of a certificate an alarm is raised. 30d: a month to renew it.";

@@ -61,7 +61,7 @@ pub(super) const KEYS: &[Key<Config>] = keys! { Config;
         "A service that is asked who may connect. Default: none.";
     "security.http.timeout" security.http.timeout, "time", AtOnce,
         "How long it may take; after that the client is refused. 5s: shorter than the patience of clients.";
-    "security.http.connections" security.http.connections, "questions", Restart,
+    "security.http.connections" security.http.connections, "questions" from 1 to 65_535, Restart,
         "How many questions it is asked at once. 8: enough for a thousand logins a second at 8 ms each.";
     "security.http.token" security.http.token, "", AtOnce,
         "What is sent to it as `Authorization: Bearer`. Default: nothing.";

@@ -109,7 +109,14 @@ impl Setting for LogTypes {
             Value::Text(text) if text == "none" => Ok(Self::NONE),
             value => {
                 Vec::<String>::from_value(value)?.into_iter().try_fold(Self::NONE, |set, word| {
-                    LogType::from_value(Value::Text(word)).map(|kind| set.with(kind))
+                    let kind = LogType::ALL.iter().find(|(known, _)| *known == word);
+                    kind.map(|(_, kind)| set.with(*kind)).ok_or_else(|| {
+                        let known: Vec<_> = LogType::ALL.iter().map(|(known, _)| *known).collect();
+                        format!(
+                            "`{word}` is none of: {}; nor one of these alone: all, none",
+                            known.join(", ")
+                        )
+                    })
                 })
             }
         }

@@ -231,6 +231,8 @@ words! {
         Always = "always",
         /// Once it is written; the disk is asked in intervals.
         Interval = "interval",
+        /// At once: nothing is kept.
+        Off = "off",
     }
 }
 

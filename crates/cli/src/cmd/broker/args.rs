@@ -270,6 +270,9 @@ impl OwnArgs {
         if let Some(directory) = &self.data_dir {
             persistence.enabled = true;
             persistence.directory.clone_from(directory);
+            if persistence.durability == DurabilityPolicy::Off {
+                persistence.durability = DurabilityPolicy::Always;
+            }
         }
         match self.durability {
             None => {}
