@@ -11,7 +11,7 @@ use crate::broker::{Broker, Flow};
 use crate::commons::View;
 use crate::connection::{Admitted, Next, Stage, Verdict};
 use crate::guard::{Action, Identity};
-use crate::refusal::Refusal;
+use crate::refusal::{Caller, Refusal};
 
 impl Broker {
     /// The client identifier that the answer puts in the place of the one that was sent.
@@ -43,13 +43,13 @@ impl Broker {
                 Verdict::Allow(admitted) => Ok(admitted),
                 Verdict::Deny(refusal) => {
                     self.left.push(client_id.into());
-                    self.refuse(now, slot, connect.version, connect.client_id, refusal);
+                    self.refuse(now, slot, &Caller::new(connect, connect.client_id), refusal);
                     Err(Flow::Stop(Next::Close))
                 }
                 Verdict::Continue(_) => {
                     self.left.push(client_id.into());
                     let refusal = Refusal::AuthenticationMethod;
-                    self.refuse(now, slot, connect.version, connect.client_id, refusal);
+                    self.refuse(now, slot, &Caller::new(connect, connect.client_id), refusal);
                     Err(Flow::Stop(Next::Close))
                 }
             },

@@ -28,7 +28,7 @@ use crate::connection::{Admitted, ConnId, Connection, Next, Question, Stage, Ver
 use crate::event::End;
 use crate::guard::Identity;
 use crate::hub::Hub;
-use crate::refusal::Refusal;
+use crate::refusal::{Caller, Refusal};
 use crate::slab::NONE;
 
 /// How a client was let in, where there is more to it than its CONNECT.
@@ -240,7 +240,14 @@ impl Broker {
         if connection.session == NONE {
             let claimed = connection.claimed.take().unwrap_or_default();
             self.left.push(Arc::from(&*claimed));
-            self.refuse(now, slot, Version::V5_0, &claimed, refusal);
+            let frame = connection.login.as_ref().map(|login| login.connect.clone());
+            let frame = frame.unwrap_or_default();
+            let user = match codec::decode(&frame, Version::V5_0) {
+                Ok(Packet::Connect(connect)) => connect.username,
+                _ => None,
+            };
+            let caller = Caller { version: Version::V5_0, client_id: &claimed, user };
+            self.refuse(now, slot, &caller, refusal);
         } else {
             self.expel(now, slot, End::Refused(refusal));
         }

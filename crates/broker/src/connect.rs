@@ -23,7 +23,7 @@ use crate::message::{Message, Stored};
 use crate::numbers::Numbers;
 use crate::pending::Pending;
 use crate::publish::forwardable;
-use crate::refusal::Refusal;
+use crate::refusal::{Caller, Refusal};
 use crate::session::{NEVER, Session, Will};
 use crate::settings::ReasonStrings;
 
@@ -50,7 +50,7 @@ impl Broker {
             .then(|| claimed.map_or_else(|| self.assign_id(slot), String::from));
         let client_id = assigned.as_deref().unwrap_or(connect.client_id);
         if let Err(refusal) = self.admit(slot, connect, frame) {
-            self.refuse(now, slot, connect.version, client_id, refusal);
+            self.refuse(now, slot, &Caller::new(connect, client_id), refusal);
             return Flow::Stop(Next::Close);
         }
         let replaced = self.replacement(slot).filter(|other| **other != *client_id);
@@ -75,14 +75,14 @@ impl Broker {
         let who = self.identify(slot, client_id, admitted);
         if let Err(refusal) = self.check_will(now, slot, connect, &who, view) {
             self.left.push(client_id.into());
-            self.refuse(now, slot, connect.version, client_id, refusal);
+            self.refuse(now, slot, &Caller::new(connect, client_id), refusal);
             return Flow::Stop(Next::Close);
         }
         let assigned = assigned.as_ref().map(|_| client_id);
         let room = self.admit_session(client_id, view.commons);
         if let Err(refusal) = room.and_then(|()| self.count_user(slot, &who, view.commons)) {
             self.left.push(client_id.into());
-            self.refuse(now, slot, connect.version, client_id, refusal);
+            self.refuse(now, slot, &Caller::new(connect, client_id), refusal);
             return Flow::Stop(Next::Close);
         }
         let session_present = self.attach(now, slot, connect, &who, view);
@@ -436,14 +436,8 @@ impl Broker {
     }
 
     /// CONNACK with a reason, then the end [MQTT-3.2.2-6].
-    pub(crate) fn refuse(
-        &mut self,
-        now: Time,
-        slot: u32,
-        version: Version,
-        client_id: &str,
-        refusal: Refusal,
-    ) {
+    pub(crate) fn refuse(&mut self, now: Time, slot: u32, caller: &Caller<'_>, refusal: Refusal) {
+        let &Caller { version, client_id, user } = caller;
         let mut properties = PropertyBuf::new();
         let text = refusal.to_string();
         if self.hub.connections.at(slot).is_some_and(|connection| connection.explain) {
@@ -459,6 +453,7 @@ impl Broker {
             connection.stage = Stage::Ended;
             self.hub.events.push(Event::Refused {
                 client: (!client_id.is_empty()).then(|| client_id.into()),
+                user: user.map(Into::into),
                 address: connection.address,
                 end: End::Refused(refusal.clone()),
             });

@@ -217,6 +217,19 @@ impl Broker {
         }
     }
 
+    /// A connection that has not sent its CONNECT was turned away, and that is told already: its end is no
+    /// event of its own.
+    pub fn dismiss(&mut self, id: ConnId) {
+        if let Some(connection) = self.hub.connections.get_mut(id.slot, id.epoch)
+            && connection.session == NONE
+            && connection.claimed.is_none()
+            && matches!(connection.stage, Stage::Open | Stage::Unwelcome(_))
+        {
+            connection.stage = Stage::Ended;
+            self.connection_timers.clear(id.slot);
+        }
+    }
+
     /// The process has as much memory as it may, or has less again: while it has, messages that may have
     /// to wait for somebody are refused like those for which the disk has no room.
     pub fn set_memory(&mut self, reached: Option<Reached>) {

@@ -114,7 +114,7 @@ impl Broker {
         let session = mem::replace(&mut connection.session, NONE);
         if session == NONE {
             self.left.extend(connection.claimed.take().map(Arc::from));
-            self.hub.events.push(Event::Refused { client: None, address, end });
+            self.hub.events.push(Event::Refused { client: None, user: None, address, end });
             return;
         }
         self.hub.stats.clients_connected -= 1;

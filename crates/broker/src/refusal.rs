@@ -4,6 +4,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use dunlin_proto::Violation;
+use dunlin_proto::packet::Connect;
 use dunlin_proto::reason::ReasonCode;
 use dunlin_proto::version::Version;
 
@@ -105,6 +106,21 @@ pub enum Refusal {
     },
     /// The broker is stopping.
     ShuttingDown,
+}
+
+/// Whose CONNECT is refused.
+pub(crate) struct Caller<'a> {
+    pub(crate) version: Version,
+    /// What it is called here: what it called itself, unless that was replaced.
+    pub(crate) client_id: &'a str,
+    /// Who it says it is.
+    pub(crate) user: Option<&'a str>,
+}
+
+impl<'a> Caller<'a> {
+    pub(crate) const fn new(connect: &Connect<'a>, client_id: &'a str) -> Self {
+        Self { version: connect.version, client_id, user: connect.username }
+    }
 }
 
 impl RefusalCodes {

@@ -115,13 +115,13 @@ impl Shard<'_> {
         let before = entrance.connections.load(Ordering::Relaxed);
         let mut pass = match entrance.enter(&rules, address) {
             Ok(pass) => pass,
-            Err(why) => return entrance.tell(now, address, &why),
+            Err(why) => return entrance.tell(&self.shared.why, now, address, &why),
         };
         let transport = match rules.layers.is_plain() {
             true => None,
             false => match Transport::new(&rules.layers, address) {
                 Ok(transport) => Some(Box::new(transport)),
-                Err(fault) => return entrance.tell(now, address, &fault),
+                Err(fault) => return entrance.tell(&self.shared.why, now, address, &fault),
             },
         };
         let options = self.shared.why.options();
@@ -132,7 +132,7 @@ impl Shard<'_> {
             true => None,
         };
         if let Some(banned) = banned.as_ref().filter(|_| rules.layers.tls.is_some()) {
-            return entrance.tell(now, address, banned);
+            return entrance.tell(&self.shared.why, now, address, banned);
         }
         let crowded = match pass.is_announced {
             false => self.shared.why.crowd.enter(now, address.ip(), options.bounds()),
@@ -145,7 +145,7 @@ impl Shard<'_> {
             }
             // A handshake would cost more than it says.
             Err(reached) if rules.layers.tls.is_some() => {
-                return entrance.tell(now, address, &reached);
+                return entrance.tell(&self.shared.why, now, address, &reached);
             }
             Err(reached) => Some(reached),
         };

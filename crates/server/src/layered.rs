@@ -75,7 +75,8 @@ impl Shard<'_> {
             let address = transport.known().address;
             if let Some(banned) = self.shared.accesses.banned(address.ip()) {
                 // No handshake for it.
-                connection.pass.entrance.tell(now, address, &banned);
+                connection.pass.entrance.tell(&self.shared.why, now, address, &banned);
+                self.broker.dismiss(id);
                 return self.end_layers(id);
             }
         }
@@ -141,7 +142,8 @@ impl Shard<'_> {
                 Unwelcome::Door(why) => why.in_mosquittos_words(address),
                 Unwelcome::NotEncrypted | Unwelcome::Certificate(_) => None,
             };
-            entrance.tell_as(now, address, words, &why);
+            entrance.tell_as(&self.shared.why, now, address, words, &why);
+            self.broker.dismiss(id);
             self.end_layers(id);
             return false;
         }
@@ -178,7 +180,8 @@ impl Shard<'_> {
             let corrupt = matches!(fault, Fault::Proxy(_));
             let words = corrupt.then(|| "Connection rejected, corrupt PROXY header.".to_owned());
             let address = transport.known().address;
-            connection.pass.entrance.tell_as(now, address, words, fault);
+            connection.pass.entrance.tell_as(&self.shared.why, now, address, words, fault);
+            self.broker.dismiss(id);
         }
         self.end_layers(id);
     }

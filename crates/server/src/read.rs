@@ -7,7 +7,9 @@ use dunlin_broker::{CloseCause, ConnId, Next, Progress, Time, View};
 
 use crate::connection::{Inbound, Phase};
 use crate::listener::HERE;
+use crate::log::Endpoint;
 use crate::shard::Shard;
+use crate::transport::{Fault, Spoken};
 
 /// Bytes read from one socket in one turn, so that a flood starves nobody.
 pub(crate) const SLICE: usize = 64 * 1024;
@@ -47,12 +49,12 @@ impl Shard<'_> {
         let is_waiting = connection.pass.is_waiting();
         let progress = if connection.partial.len() == front {
             let bytes = &self.buffer[..front + read];
+            if is_waiting && let Some(spoken) = Spoken::instead_of_mqtt(bytes) {
+                return self.turn_away(now, id, spoken, view);
+            }
             let progress = self.broker.input(now, id, bytes, view);
             // An idle connection keeps no memory: the beginning of a packet gets just its size.
             keep(&mut connection.partial, &bytes[progress.consumed..]);
-            if progress.next == Next::Close {
-                connection.pass.entrance.hint(now, &connection.stream, bytes);
-            }
             progress
         } else {
             // It grows with what has come, not with what its header promises.
@@ -84,9 +86,23 @@ impl Shard<'_> {
         }
         let Err(why) = connection.pass.hold(connection.partial.len()) else { return true };
         let address = self.broker.address_of(id).unwrap_or(HERE);
-        connection.pass.entrance.tell(now, address, &why);
+        connection.pass.entrance.tell(&self.shared.why, now, address, &why);
+        self.broker.dismiss(id);
         self.close(now, id, CloseCause::Finished, view);
         false
+    }
+
+    /// Another protocol came where MQTT was to come: the line that names it is the only one.
+    #[cold]
+    fn turn_away(&mut self, now: Time, id: ConnId, spoken: Spoken, view: &View<'_>) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let address = self.broker.address_of(id).unwrap_or(HERE);
+        let fault = Fault::Spoken { spoken, expected: "plain MQTT" };
+        let (ip, from) = (address.ip(), Endpoint(address));
+        let words = Some(format!("Client {ip} [{from}] disconnected: protocol error."));
+        connection.pass.entrance.tell_as(&self.shared.why, now, address, words, &fault);
+        self.broker.dismiss(id);
+        self.close(now, id, CloseCause::Finished, view);
     }
 
     /// Offers the broker once more what it has not taken before.

@@ -69,6 +69,17 @@ causes! {
     KeepAliveTooLong = "keep-alive-too-long" "The keep alive is longer than allowed, and the version cannot be told a shorter one.";
     WillTooLarge = "will-too-large" "The will is larger than allowed.";
     WillDenied = "will-denied" "The client may not publish to the topic of its will.";
+    // Who is turned away before MQTT.
+    Network = "network" "Its network may not connect here.";
+    Proxy = "proxy" "What a proxy has to say first was not said, or not by one that may say it.";
+    BeforeConnect = "before-connect" "As many connections as are allowed have not sent their CONNECT.";
+    WrongProtocol = "wrong-protocol" "Another protocol is spoken than the listener serves.";
+    Tls = "tls" "TLS failed.";
+    ClientCertificate = "client-certificate" "The client showed no certificate that is valid here.";
+    ServerCertificate = "server-certificate" "The client does not accept the certificate of the broker.";
+    WebSocket = "websocket" "The request for a WebSocket was refused, or a frame of it is wrong.";
+    Quic = "quic" "QUIC failed.";
+    NoDescriptor = "no-descriptor" "The system has no descriptor left.";
     // What is not done.
     AclDenied = "acl-denied" "The rules do not let the client publish, read or subscribe here.";
     ReservedTopic = "reserved-topic" "The topic is the broker's own.";

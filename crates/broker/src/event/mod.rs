@@ -45,10 +45,25 @@ pub enum Event {
         /// The user name, if it has one.
         user: Option<Arc<str>>,
     },
+    /// A connection was turned away before anything of MQTT was heard. Those who accept it say so, and count it.
+    TurnedAway {
+        /// Where it came in.
+        listener: Arc<str>,
+        /// From where.
+        address: SocketAddr,
+        /// Why, for counters.
+        cause: Cause,
+        /// The setting behind it, or who decided.
+        rule: Option<Box<str>>,
+        /// Why, in words.
+        why: Box<str>,
+    },
     /// A connection ended before it was accepted.
     Refused {
         /// The client identifier, if the CONNECT was read.
         client: Option<Arc<str>>,
+        /// The user name, if it gave one.
+        user: Option<Arc<str>>,
         /// From where.
         address: SocketAddr,
         /// Why.
@@ -182,7 +197,8 @@ impl Event {
             }
             Self::WillPublished { .. } => Level::Debug,
             Self::Dropping { cause: Drop::Expired, .. } => Level::Info,
-            Self::Dropping { .. }
+            Self::TurnedAway { .. }
+            | Self::Dropping { .. }
             | Self::NotTaken { .. }
             | Self::Denied { .. }
             | Self::SubscriptionRefused { .. }
@@ -206,6 +222,7 @@ impl Event {
     pub const fn cause(&self) -> Cause {
         match self {
             Self::Connected { .. } => Cause::Connected,
+            Self::TurnedAway { cause, .. } => *cause,
             Self::Refused { end, .. } | Self::Disconnected { end, .. } => end.cause(),
             Self::Dropping { cause, .. } => cause.cause(),
             Self::NotTaken { why, .. } => why.cause(),
@@ -238,6 +255,16 @@ impl Event {
             | Self::SessionExpired { client }
             | Self::WillPublished { client, .. } => Some(client),
             Self::RetainedFull { client, .. } => client.as_ref(),
+            Self::TurnedAway { .. } => None,
+        }
+    }
+
+    /// The user it is about, where one was named.
+    #[must_use]
+    pub const fn user(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Connected { user, .. } | Self::Refused { user, .. } => user.as_ref(),
+            _ => None,
         }
     }
 
@@ -260,7 +287,7 @@ impl Event {
     #[must_use]
     pub fn rule(&self) -> Option<&str> {
         let limit = match self {
-            Self::Denied { rule, .. } => return rule.as_deref(),
+            Self::Denied { rule, .. } | Self::TurnedAway { rule, .. } => return rule.as_deref(),
             Self::Refused { end: End::Refused(refusal), .. }
             | Self::Disconnected { end: End::Refused(refusal), .. } => {
                 return refusal.by().or_else(|| Some(refusal.limit()?.key()));
@@ -287,6 +314,7 @@ impl Event {
                 | Self::Slowed { .. }
                 | Self::Downgraded { .. }
                 | Self::RetainedFull { .. }
+                | Self::TurnedAway { .. }
         )
     }
 }

@@ -11,6 +11,9 @@ impl fmt::Display for Event {
             Self::Connected { .. } | Self::Refused { .. } | Self::Disconnected { .. } => {
                 self.tell_connection(f)
             }
+            Self::TurnedAway { listener, address, why, .. } => {
+                write!(f, "{listener}: connection from {} closed: {why}", Origin(*address))
+            }
             Self::Dropping { client, topic, cause, count } => write!(
                 f,
                 "{count} messages for client {client:?} dropped, the latest on {topic:?}: {cause}"
@@ -79,13 +82,15 @@ impl Event {
                 )?;
                 user.as_ref().map_or(Ok(()), |user| write!(f, ", user {user:?}"))
             }
-            Self::Refused { client: Some(client), address, end } => {
-                write!(f, "client {client:?} from {} refused: {end}", Origin(*address))
+            Self::Refused { client: Some(client), user, address, end } => {
+                let (from, user) = (Origin(*address), Named(user.as_deref()));
+                write!(f, "client {client:?} from {from}{user} refused: {end}")
             }
-            Self::Refused { client: None, address, end: end @ End::Refused(_) } => {
-                write!(f, "client without an identifier from {} refused: {end}", Origin(*address))
+            Self::Refused { client: None, user, address, end: end @ End::Refused(_) } => {
+                let (from, user) = (Origin(*address), Named(user.as_deref()));
+                write!(f, "client without an identifier from {from}{user} refused: {end}")
             }
-            Self::Refused { client: None, address, end } => {
+            Self::Refused { client: None, address, end, .. } => {
                 write!(
                     f,
                     "connection from {} closed before a valid CONNECT: {end}",
@@ -97,6 +102,15 @@ impl Event {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Who a client says it is, if it does.
+struct Named<'a>(Option<&'a str>);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |user| write!(f, ", user {user:?},"))
     }
 }
 

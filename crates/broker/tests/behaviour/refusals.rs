@@ -44,6 +44,24 @@ fn answer(world: &mut World, options: &Options<'_>) -> Vec<u8> {
 }
 
 #[test]
+fn whoever_is_refused_is_told_by_the_user_name_and_never_by_the_password() {
+    for refusal in
+        [Refusal::BadUserNameOrPassword { by: None }, Refusal::Banned { seconds: None, by: None }]
+    {
+        let mut world = World::new();
+        let client = world.open_as(Admission::Refuse(refusal.clone()));
+        let mut options = Options::new("c");
+        (options.username, options.password) = (Some("anna\n"), Some(&b"sesame"[..]));
+        world.send_connect(client, &options);
+        let event = world.events().pop().expect("it is told");
+        assert_eq!(event.user().map(|user| &**user), Some("anna\n"));
+        let told = event.to_string();
+        assert!(told.contains(r#", user "anna\n", refused: "#), "{told}");
+        assert!(!format!("{told}{event:?}").contains("sesame"), "{told}");
+    }
+}
+
+#[test]
 fn every_refusal_has_its_code_in_every_version() {
     for (refusal, reason, code) in REFUSALS {
         for version in [Version::V3_1, Version::V3_1_1, Version::V5_0] {

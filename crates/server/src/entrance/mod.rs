@@ -6,15 +6,13 @@ mod options;
 mod pass;
 mod waiting;
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dunlin_access::ban::Network;
-use dunlin_broker::{Entry, Time};
-use mio::net::TcpStream;
+use dunlin_broker::{Cause, Entry, Event, Time};
 use parking_lot::RwLock;
 use rustls::pki_types::CertificateDer;
 
@@ -26,9 +24,10 @@ use waiting::Waiting;
 
 use crate::hush::{Hush, Withheld};
 use crate::listener::HERE;
-use crate::log::{Endpoint, as_mosquitto};
+use crate::log::{self, Endpoint, as_mosquitto};
 use crate::quic;
-use crate::transport::{Fault, Known, Layers, Spoken, TlsError, TlsSetup, TlsVersion, Trust};
+use crate::transport::{Fault, Known, Layers, TlsError, TlsSetup, TlsVersion, Trust};
+use crate::why::{Reason, Why};
 
 /// The names of protocols (ALPN) of MQTT in TLS; the second one is what devices made for a large cloud
 /// ask for.
@@ -85,8 +84,8 @@ pub(crate) struct Rules {
     maximum_waiting: usize,
     maximum_waiting_from_address: usize,
     maximum_waiting_bytes: usize,
-    /// When the first certificate expires, in seconds since 1970.
-    pub(crate) expires: Option<u64>,
+    /// The first certificate to expire.
+    pub(crate) expires: Option<Expires>,
 }
 
 /// Why somebody is turned away at the door.
@@ -249,6 +248,51 @@ impl TurnedAway {
     }
 }
 
+impl Reason for TurnedAway {
+    fn cause(&self) -> Cause {
+        match self {
+            Self::Network => Cause::Network,
+            Self::NoProxy | Self::WithoutTls => Cause::Proxy,
+            Self::WithoutCertificate => Cause::ClientCertificate,
+            Self::Opening(_)
+            | Self::Waiting(_)
+            | Self::WaitingFromAddress(_)
+            | Self::WaitingBytes(_) => Cause::BeforeConnect,
+        }
+    }
+
+    fn rule(&self) -> Option<&str> {
+        Some(match self {
+            Self::Network => "allow_from, deny_from",
+            Self::NoProxy => "proxy_from",
+            Self::WithoutTls => "proxy_requires_tls",
+            Self::WithoutCertificate => "require_certificate",
+            Self::Opening(_) => "limits.half_open",
+            Self::Waiting(_) => "limits.before_connect",
+            Self::WaitingFromAddress(_) => "limits.before_connect_per_address",
+            Self::WaitingBytes(_) => "limits.before_connect_bytes",
+        })
+    }
+}
+
+impl Reason for Unwelcome {
+    fn cause(&self) -> Cause {
+        match self {
+            Self::Door(why) => why.cause(),
+            Self::NotEncrypted => Cause::WrongProtocol,
+            Self::Certificate(fault) => fault.cause(),
+        }
+    }
+
+    fn rule(&self) -> Option<&str> {
+        match self {
+            Self::Door(why) => why.rule(),
+            Self::NotEncrypted => Some("certfile"),
+            Self::Certificate(fault) => fault.rule(),
+        }
+    }
+}
+
 fn among(networks: &[Network], address: IpAddr) -> bool {
     networks.iter().any(|network| network.contains(address))
 }
@@ -290,40 +334,41 @@ impl Entrance {
         Ok(Pass::new(Arc::clone(self), Arc::clone(rules), counted))
     }
 
-    /// What a connection that the broker has closed may have spoken instead of MQTT.
-    #[cold]
-    pub(crate) fn hint(&self, now: Time, stream: &TcpStream, bytes: &[u8]) {
-        let spoken = Spoken::in_bytes(bytes);
-        if matches!(spoken, Spoken::Tls | Spoken::Http | Spoken::Proxy) {
-            let address = stream.peer_addr().unwrap_or(HERE);
-            self.tell(now, address, &Fault::Spoken { spoken, expected: "plain MQTT" });
-        }
-    }
-
-    /// One line about somebody who was turned away, unless there were others of the kind.
-    pub(crate) fn tell(&self, now: Time, address: SocketAddr, why: &dyn fmt::Display) {
-        self.tell_as(now, address, None, why);
+    /// Counts somebody who was turned away, and tells it unless there were others of the kind.
+    pub(crate) fn tell(&self, why: &Why, now: Time, address: SocketAddr, reason: &dyn Reason) {
+        self.tell_as(why, now, address, None, reason);
     }
 
     /// The same, after Mosquitto's words if these are wanted.
     pub(crate) fn tell_as(
         &self,
+        why: &Why,
         now: Time,
         address: SocketAddr,
         words: Option<String>,
-        why: &dyn fmt::Display,
+        reason: &dyn Reason,
     ) {
         self.counters.failed.fetch_add(1, Ordering::Relaxed);
+        why.turned.count(reason.cause());
         self.tell_withheld(now);
-        let why = why.to_string();
+        let text = reason.to_string();
         // What is wrong with certificates would be one cause otherwise.
-        let cause = why.strip_prefix(OF_CLIENT).unwrap_or(&why);
-        if self.hush.admits(now, cause, address.ip()) {
-            match words.filter(|_| as_mosquitto()) {
-                Some(words) => tracing::info!("{words} ({}, {address}: {why})", self.label),
-                None => tracing::warn!("{}: connection from {address} closed: {why}", self.label),
-            }
+        let kind = text.strip_prefix(OF_CLIENT).unwrap_or(&text);
+        if !self.hush.admits(now, kind, address.ip()) {
+            return;
         }
+        let event = Event::TurnedAway {
+            listener: self.label.as_str().into(),
+            address,
+            cause: reason.cause(),
+            rule: reason.rule().map(Into::into),
+            why: text.as_str().into(),
+        };
+        match words.filter(|_| as_mosquitto()) {
+            Some(words) => tracing::info!("{words} ({}, {address}: {text})", self.label),
+            None => log::tell(&event),
+        }
+        why.note(now, [event].into_iter());
     }
 
     /// How many of whom no line was written.

@@ -63,10 +63,14 @@ impl fmt::Display for Told<'_> {
                 f.write_str(").")
             }
             Event::Disconnected { client, address, end }
-            | Event::Refused { client: Some(client), address, end } => {
-                ended(f, &client.escape_debug(), *address, end)
+            | Event::Refused { client: Some(client), address, end, .. } => {
+                ended(f, &client.escape_debug(), *address, end)?;
+                of_user(f, self.0)
             }
-            Event::Refused { client: None, address, end } => ended(f, &address.ip(), *address, end),
+            Event::Refused { client: None, address, end, .. } => {
+                ended(f, &address.ip(), *address, end)?;
+                of_user(f, self.0)
+            }
             other => other.fmt(f),
         }
     }
@@ -90,6 +94,12 @@ fn ended(
         (_, None) => f.write_str(".")?,
     }
     write!(f, " ({end})")
+}
+
+/// Behind Mosquitto's words: who tries to come in.
+fn of_user(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result {
+    let user = event.user();
+    user.map_or(Ok(()), |user| write!(f, " (user '{}')", user.escape_debug()))
 }
 
 /// As Mosquitto numbers them.
@@ -147,7 +157,8 @@ mod tests {
 
     fn gone(client: Option<&str>, end: End) -> String {
         let address = "192.0.2.5:6275".parse().unwrap();
-        Told(&Event::Refused { client: client.map(Into::into), address, end }).to_string()
+        let (client, user) = (client.map(Into::into), None);
+        Told(&Event::Refused { client, user, address, end }).to_string()
     }
 
     #[test]

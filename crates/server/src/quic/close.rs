@@ -1,10 +1,12 @@
 //! What a client is told when its connection is closed, and what the log is told when it breaks.
 
+use dunlin_broker::Cause;
 use dunlin_proto::ReasonCode;
 use quinn_proto::{ConnectionError, VarInt};
 use rustls::{AlertDescription, CertificateError, Error};
 
 use crate::transport::Fault;
+use crate::why::Reason;
 
 /// Codes of TLS alerts begin here.
 const ALERTS: std::ops::Range<u64> = 0x100..0x200;
@@ -46,20 +48,61 @@ impl Close {
     }
 }
 
-/// Why a connection broke, in the words that the log has for TLS; `None` if it just ended.
-pub(super) fn fault(reason: &ConnectionError) -> Option<String> {
-    let of_tls = |error| Some(Fault::Tls(error).to_string());
+impl Reason for Close {
+    fn cause(&self) -> Cause {
+        match self {
+            Self::Done => Cause::Closed,
+            Self::TooSlow => Cause::ConnectTimeout,
+            Self::SecondStream => Cause::ProtocolError,
+            Self::NoRoom => Cause::NoDescriptor,
+            Self::Stopping => Cause::Stopping,
+            Self::Retired => Cause::Administrative,
+        }
+    }
+}
+
+/// Why a connection broke.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    /// By TLS, in the words that the log has for it on TCP.
+    #[error("{0}")]
+    Tls(Fault),
+    /// By QUIC itself.
+    #[error("{0}")]
+    Quic(String),
+}
+
+impl Reason for Broken {
+    fn cause(&self) -> Cause {
+        match self {
+            Self::Tls(fault) => fault.cause(),
+            Self::Quic(_) => Cause::Quic,
+        }
+    }
+
+    fn rule(&self) -> Option<&str> {
+        match self {
+            Self::Tls(fault) => fault.rule(),
+            Self::Quic(_) => None,
+        }
+    }
+}
+
+/// Why a connection broke; `None` if it just ended.
+pub(super) fn fault(reason: &ConnectionError) -> Option<Broken> {
+    let of_tls = |error| Some(Broken::Tls(Fault::Tls(error)));
+    let of_quic = |text| Some(Broken::Quic(text));
     match reason {
         ConnectionError::TransportError(cause) => match alert(cause.code.into()) {
             Some(alert) => of_tls(refused(alert, &cause.reason)),
-            None => Some(format!("QUIC failed: {cause}")),
+            None => of_quic(format!("QUIC failed: {cause}")),
         },
         ConnectionError::ConnectionClosed(cause) => match alert(cause.error_code.into()) {
             Some(alert) => of_tls(Error::AlertReceived(alert)),
-            None => Some(format!("the client gave up: {cause}")),
+            None => of_quic(format!("the client gave up: {cause}")),
         },
         ConnectionError::ApplicationClosed(_) | ConnectionError::LocallyClosed => None,
-        other => Some(format!("QUIC: {other}")),
+        other => of_quic(format!("QUIC: {other}")),
     }
 }
 
@@ -89,7 +132,7 @@ mod tests {
     fn told(alert: u8, text: &str) -> String {
         let code = quinn_proto::TransportErrorCode::crypto(alert);
         let error = TransportError { code, frame: None, reason: text.into() };
-        fault(&ConnectionError::TransportError(error)).unwrap()
+        fault(&ConnectionError::TransportError(error)).unwrap().to_string()
     }
 
     #[test]
@@ -101,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_connection_that_was_closed_is_no_fault() {
-        assert_eq!(fault(&ConnectionError::LocallyClosed), None);
+        assert!(fault(&ConnectionError::LocallyClosed).is_none());
         assert!(fault(&ConnectionError::TimedOut).is_some());
     }
 }

@@ -198,7 +198,7 @@ impl Gateway {
         let before = line.close(now, why);
         self.release(before);
         if why == Close::TooSlow {
-            self.entrance.tell(self.shared.clock.now(), address, &why);
+            self.entrance.tell(&self.shared.why, self.shared.clock.now(), address, &why);
         }
     }
 
@@ -251,7 +251,12 @@ impl Gateway {
                     let before = line.turn(Stage::Closed, None);
                     if let (Stage::Opening(_), Some(fault)) = (&before, fault(&reason)) {
                         let address = line.quic.remote_address();
-                        self.entrance.tell(self.shared.clock.now(), address, &fault);
+                        self.entrance.tell(
+                            &self.shared.why,
+                            self.shared.clock.now(),
+                            address,
+                            &fault,
+                        );
                     }
                     self.release(before);
                 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use dunlin_broker::Peer;
+use dunlin_broker::{Cause, Peer};
 use mio::Token;
 use mio::net::TcpStream;
 use quinn_proto::{AcceptError, Incoming, StreamId};
@@ -23,7 +23,7 @@ use crate::entrance::Pass;
 use crate::layered::certified;
 use crate::shared::Parcel;
 use crate::transport::{Certificate, Known};
-use crate::why::Bounds;
+use crate::why::{Bounds, Reason};
 
 /// Handshakes in progress from which on a client has to show first that it is where it says it is, which
 /// costs it one more round trip: a flood with forged addresses cannot.
@@ -48,18 +48,18 @@ impl Gateway {
         let mut pass = match self.entrance.enter(&rules, address) {
             Ok(pass) => pass,
             Err(why) => {
-                self.entrance.tell(time, address, &why);
+                self.entrance.tell(&self.shared.why, time, address, &why);
                 return self.refuse(incoming);
             }
         };
         if let Some(banned) = self.shared.accesses.banned(address.ip()) {
-            self.entrance.tell(time, address, &banned);
+            self.entrance.tell(&self.shared.why, time, address, &banned);
             return self.refuse(incoming);
         }
         match self.shared.why.crowd.enter(time, address.ip(), bounds) {
             Ok(counted) => pass.counted = counted,
             Err(reached) => {
-                self.entrance.tell(time, address, &reached);
+                self.entrance.tell(&self.shared.why, time, address, &reached);
                 return self.refuse(incoming);
             }
         }
@@ -78,7 +78,7 @@ impl Gateway {
             Err(AcceptError { cause, response }) => {
                 self.release(Stage::Opening(Box::new(pass)));
                 if let Some(fault) = fault(&cause) {
-                    self.entrance.tell(time, address, &fault);
+                    self.entrance.tell(&self.shared.why, time, address, &fault);
                 }
                 if let Some(transmit) = response {
                     self.udp.send(&transmit, &self.out);
@@ -111,15 +111,24 @@ impl Gateway {
                     self.hand_over(line, theirs, *pass);
                 }
                 Err(cause) => {
-                    let text = format!("no way to a shard: {cause} (raise LimitNOFILE, ulimit -n)");
-                    self.entrance.tell(self.shared.clock.now(), address, &text);
+                    self.entrance.tell(
+                        &self.shared.why,
+                        self.shared.clock.now(),
+                        address,
+                        &NoWay(cause),
+                    );
                     self.release(Stage::Opening(pass));
                     line.stage = Stage::Ending;
                     line.close(now, Close::NoRoom);
                 }
             },
             Stage::Serving(pipe) => {
-                self.entrance.tell(self.shared.clock.now(), address, &Close::SecondStream);
+                self.entrance.tell(
+                    &self.shared.why,
+                    self.shared.clock.now(),
+                    address,
+                    &Close::SecondStream,
+                );
                 line.stage = Stage::Serving(pipe);
                 line.close(now, Close::SecondStream);
             }
@@ -167,6 +176,17 @@ impl Gateway {
             mailbox.ring();
         }
         self.next_shard = self.next_shard.wrapping_add(1);
+    }
+}
+
+/// There is no descriptor for the way of a client to its shard.
+#[derive(Debug, thiserror::Error)]
+#[error("no way to a shard: {0} (raise LimitNOFILE, ulimit -n)")]
+struct NoWay(io::Error);
+
+impl Reason for NoWay {
+    fn cause(&self) -> Cause {
+        Cause::NoDescriptor
     }
 }
 

@@ -80,6 +80,7 @@ pub(crate) fn collect(shared: &Shared, index: &Index) -> Totals {
         totals.turns_delayed += snapshot.turns_delayed;
         totals.delayed_us += snapshot.delayed_us;
     }
+    shared.why.turned.add_to(&mut totals.stats.causes);
     totals
 }
 

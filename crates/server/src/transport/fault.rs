@@ -2,11 +2,13 @@
 
 use core::fmt;
 
+use dunlin_broker::Cause;
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
 use super::guess::Spoken;
 use super::proxy::ProxyFault;
 use super::websocket::WebSocketFault;
+use crate::why::Reason;
 
 /// Why a connection cannot go on.
 #[derive(Debug)]
@@ -42,6 +44,66 @@ impl From<WebSocketFault> for Fault {
     fn from(fault: WebSocketFault) -> Self {
         Self::WebSocket(fault)
     }
+}
+
+impl Reason for Fault {
+    fn cause(&self) -> Cause {
+        match self {
+            Self::Spoken { .. } | Self::WebSocket(WebSocketFault::Spoken(_)) => {
+                Cause::WrongProtocol
+            }
+            Self::Tls(error) => cause_of(error),
+            Self::Proxy(_) => Cause::Proxy,
+            Self::WebSocket(_) => Cause::WebSocket,
+        }
+    }
+
+    fn rule(&self) -> Option<&str> {
+        match self {
+            Self::Tls(error) => rule_of(error),
+            Self::Proxy(_) => Some("proxy_protocol"),
+            Self::Spoken { .. } | Self::WebSocket(_) => None,
+        }
+    }
+}
+
+/// Whether it is about a certificate, and whose.
+fn cause_of(error: &rustls::Error) -> Cause {
+    use rustls::Error;
+    match error {
+        Error::NoCertificatesPresented | Error::InvalidCertificate(_) => Cause::ClientCertificate,
+        Error::AlertReceived(
+            AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::DecryptError
+            // What OpenSSL sends where the program's own check of names fails.
+            | AlertDescription::InternalError,
+        ) => Cause::ServerCertificate,
+        _ => Cause::Tls,
+    }
+}
+
+/// The setting that asks for what was not there.
+fn rule_of(error: &rustls::Error) -> Option<&'static str> {
+    use rustls::Error;
+    Some(match error {
+        Error::NoCertificatesPresented => "require_certificate",
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => "cafile",
+        Error::InvalidCertificate(
+            CertificateError::Revoked
+            | CertificateError::UnknownRevocationStatus
+            | CertificateError::ExpiredRevocationList
+            | CertificateError::ExpiredRevocationListContext { .. },
+        ) => "crlfile",
+        Error::PeerIncompatible(PeerIncompatible::SupportedVersionsExtensionRequired) => {
+            "tls_version"
+        }
+        _ => return None,
+    })
 }
 
 impl fmt::Display for Fault {
@@ -129,6 +191,9 @@ fn explain_alert(alert: AlertDescription, f: &mut fmt::Formatter<'_>) -> fmt::Re
         AlertDescription::UnknownCA => {
             "the client does not know the authority that signed our certificate: give it that authority (--cafile)"
         }
+        AlertDescription::DecryptError => {
+            "the client finds a wrong signature: does it have an authority of the same name, but with another key, in the place of ours (--cafile)?"
+        }
         AlertDescription::CertificateExpired => "the client says that our certificate has expired",
         AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
             "the client does not accept our certificate: is the name it connects to among its alternative names, and the authority known to it?"
@@ -166,6 +231,7 @@ mod tests {
             (Error::InvalidCertificate(CertificateError::Revoked), "crlfile"),
             (Error::AlertReceived(AlertDescription::UnknownCA), "--cafile"),
             (Error::AlertReceived(AlertDescription::BadCertificate), "alternative names"),
+            (Error::AlertReceived(AlertDescription::DecryptError), "another key"),
             (Error::AlertReceived(AlertDescription::InternalError), "alternative names"),
             (
                 PeerIncompatible::SignatureAlgorithmsExtensionRequired.into(),

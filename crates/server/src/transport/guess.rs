@@ -46,6 +46,14 @@ impl Spoken {
             });
         if is_connect { Self::Mqtt } else { Self::Unknown }
     }
+
+    /// What these bytes are in the place of a CONNECT, if that is known: none of it could become one.
+    pub(crate) fn instead_of_mqtt(bytes: &[u8]) -> Option<Self> {
+        match Self::in_bytes(bytes) {
+            spoken @ (Self::Tls | Self::Http | Self::Proxy) => Some(spoken),
+            Self::Mqtt | Self::Unknown => None,
+        }
+    }
 }
 
 impl fmt::Display for Spoken {

@@ -48,11 +48,12 @@ struct Page {
 }
 
 impl Entry {
-    /// What it counts for. Whoever is refused has chosen its own name, of 64 KiB perhaps.
+    /// What it counts for. Whoever is refused has chosen its own names, of 64 KiB each perhaps.
     fn bytes(&self) -> usize {
         let topic = self.event.topic().map_or(0, |topic| topic.len());
         let client = self.event.client().map_or(0, |client| client.len());
-        size_of::<Self>() + size_of::<Event>() + topic + client
+        let user = self.event.user().map_or(0, |user| user.len());
+        size_of::<Self>() + size_of::<Event>() + topic + client + user
     }
 }
 

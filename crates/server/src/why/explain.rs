@@ -94,5 +94,6 @@ pub(crate) fn causes(shared: &Shared) -> Causes {
     for snapshot in &shared.snapshots {
         sum += snapshot.lock().stats.causes;
     }
+    shared.why.turned.add_to(&mut sum);
     sum
 }

@@ -10,6 +10,7 @@ mod crowd;
 mod explain;
 mod memory;
 mod options;
+mod turned;
 mod watch;
 
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ pub(crate) use crowd::{Bounds, Crowd, network};
 pub use explain::Explained;
 pub(crate) use memory::Memory;
 pub use options::WhyOptions;
+pub(crate) use turned::{Reason, Turned};
 pub(crate) use watch::{Seen, Watcher};
 
 use crate::hush::Hush;
@@ -59,6 +61,8 @@ pub(crate) struct Why {
     pub(crate) alarms: Alarms,
     pub(crate) crowd: Crowd,
     pub(crate) memory: Memory,
+    /// Those who are turned away below MQTT, of whom shards know nothing.
+    pub(crate) turned: Turned,
     /// Refusals that the log does not tell one by one.
     pub(crate) hush: Hush,
     /// A lock and not messages: a reload replaces them as a whole, and every accept looks at them once.
@@ -74,6 +78,7 @@ impl Why {
             alarms: Alarms::default(),
             crowd: Crowd::default(),
             memory: Memory::new(options.memory),
+            turned: Turned::default(),
             hush: Hush::default(),
             options: RwLock::new(Arc::new(options)),
             store: None,

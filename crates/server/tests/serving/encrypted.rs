@@ -1,14 +1,15 @@
 //! TLS over real sockets.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use dunlin_server::{
-    CertificateFiles, ListenerOptions, ServerOptions, Settings, StartError, TlsOptions, start,
+    CertificateFiles, ClientCertificates, ClientTrust, ListenerOptions, ServerOptions, Settings,
+    StartError, TlsOptions, start,
 };
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -98,6 +99,37 @@ fn handshakes_are_counted_by_kind() {
     assert_eq!((report.full_handshakes, report.resumed_handshakes), (1, 4));
     assert!(report.certificate_expires.is_some());
     assert_eq!(report.opening, 0);
+}
+
+#[test]
+fn whether_a_certificate_of_the_client_or_of_the_broker_is_wrong_is_counted_apart() {
+    let pki = Pki::new();
+    let listener = encrypted(&pki.server("server", &["localhost"]));
+    let mut strict = listener.clone();
+    let trust = ClientTrust { authorities: vec![pki.ca()], ..ClientTrust::default() };
+    strict.tls.iter_mut().for_each(|tls| tls.clients = ClientCertificates::Required(trust.clone()));
+    // One that does not know the authority, and one that shows no certificate.
+    for (listener, config, cause) in [
+        (listener, client(&Pki::new()), "server-certificate"),
+        (strict, client(&pki), "client-certificate"),
+    ] {
+        let server = Server::with_listeners(vec![listener], 2);
+        let mut stream = open(&config, server.address);
+        while let (true, Ok(_)) =
+            (stream.conn.is_handshaking(), stream.conn.complete_io(&mut stream.sock))
+        {}
+        // An alert that is left.
+        while stream.conn.wants_write() && stream.conn.write_tls(&mut stream.sock).is_ok() {}
+        // Of a certificate that is missing a client of TLS 1.3 is told after its handshake.
+        stream.sock.shutdown(Shutdown::Write).unwrap();
+        let mut rest = Vec::new();
+        let _ended = stream.sock.read_to_end(&mut rest);
+        drop(stream);
+        wait_until(cause, || {
+            let causes = server.handle().causes();
+            causes.iter().all(|(counted, count)| count == u64::from(counted.as_str() == cause))
+        });
+    }
 }
 
 #[test]

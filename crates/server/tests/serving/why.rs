@@ -1,9 +1,14 @@
 //! Why a client was refused, what somebody has to look after, and the limits that all shards share.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
-use dunlin_server::{Rate, ServerOptions, WhyOptions};
+use dunlin_server::{
+    Handle, ListenerOptions, ProxyOptions, ProxyVersion, Rate, ServerOptions, WhyOptions,
+};
 
+use super::listeners::free_port;
 use super::wire::{Server, Wire, connect, publish, wait_until};
 
 fn watched(why: WhyOptions) -> Server {
@@ -28,6 +33,84 @@ fn whoever_asks_why_a_client_was_refused_is_told() {
     let told = server.handle().why("first");
     assert_eq!(told.iter().map(|told| told.cause).collect::<Vec<_>>(), ["connected"]);
     assert!(server.handle().told_lately(10).len() >= 2);
+}
+
+/// Each cause that has occurred, with how often, but for those whom somebody let in.
+fn counted(handle: &Handle) -> Vec<(&'static str, u64)> {
+    let causes = handle.causes();
+    let counts = causes.iter().map(|(cause, count)| (cause.as_str(), count));
+    counts.filter(|(cause, count)| *count > 0 && *cause != "connected").collect()
+}
+
+/// Connects, says this and waits for the end, whichever way it comes.
+fn knock(server: &Server, bytes: &[u8]) {
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    // It may be closed already.
+    let _sent = stream.write_all(bytes);
+    let mut rest = Vec::new();
+    let _ended = stream.read_to_end(&mut rest);
+}
+
+#[test]
+fn whoever_is_turned_away_below_mqtt_is_one_event_with_its_cause() {
+    let proxy = ProxyOptions { version: ProxyVersion::V1, from: Vec::new(), requires: None };
+    let denied = vec!["127.0.0.0/8".parse().unwrap()];
+    let get = &b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"[..];
+    for (listener, bytes, cause, rule) in [
+        (
+            ListenerOptions { deny_from: denied, ..free_port() },
+            &b""[..],
+            "network",
+            Some("allow_from, deny_from"),
+        ),
+        (
+            ListenerOptions { maximum_waiting: 0, ..free_port() },
+            b"",
+            "before-connect",
+            Some("limits.before_connect"),
+        ),
+        (
+            ListenerOptions { proxy: Some(proxy), ..free_port() },
+            b"no header, but something else",
+            "proxy",
+            Some("proxy_protocol"),
+        ),
+        (
+            ListenerOptions { websocket: Some(Default::default()), ..free_port() },
+            get,
+            "websocket",
+            None,
+        ),
+        (free_port(), get, "wrong-protocol", None),
+        (free_port(), b"\x16\x03\x01\x02\0\x01", "wrong-protocol", None),
+        (free_port(), b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n", "wrong-protocol", None),
+    ] {
+        let server = Server::with_listeners(vec![listener], 2);
+        let handle = server.handle();
+        for times in 1..=3 {
+            knock(&server, bytes);
+            // One event, not the end of the connection as well.
+            wait_until(cause, || counted(handle) == [(cause, times)]);
+        }
+        // The same again from there is counted only.
+        let told = handle.told_lately(10);
+        assert_eq!(told.iter().map(|told| told.cause).collect::<Vec<_>>(), [cause]);
+        assert_eq!(told[0].rule.as_deref(), rule);
+        assert!(told[0].text.contains("connection from 127.0.0.1:"), "{}", told[0].text);
+    }
+}
+
+#[test]
+fn those_who_are_turned_away_are_counted_below_sys() {
+    let why = WhyOptions { sys_why: true, ..WhyOptions::default() };
+    let server = watched(why);
+    knock(&server, b"GET / HTTP/1.1\r\n\r\n");
+    wait_until("it is counted", || counted(server.handle()) == [("wrong-protocol", 1)]);
+    let mut watcher = Wire::connect(&server, "watcher");
+    watcher.subscribe("$SYS/broker/why/wrong-protocol", 0);
+    let (_, body) = watcher.packet();
+    assert!(body.ends_with(b"wrong-protocol1"), "{}", String::from_utf8_lossy(&body));
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub struct Options<'a> {
     pub clean: bool,
     pub keep_alive: u16,
     pub username: Option<&'a str>,
+    pub password: Option<&'a [u8]>,
     pub properties: Vec<Property<'a>>,
     will: Option<(&'a str, &'a str)>,
     will_qos: QoS,
@@ -32,6 +33,7 @@ impl<'a> Options<'a> {
             clean: true,
             keep_alive: 0,
             username: None,
+            password: None,
             properties: Vec::new(),
             will: None,
             will_qos: QoS::AtMostOnce,
@@ -118,7 +120,7 @@ impl<'a> Options<'a> {
                 properties: will_properties.as_properties(),
             }),
             username: self.username,
-            password: None,
+            password: self.password,
             properties: properties.as_properties(),
         }));
     }

@@ -109,9 +109,23 @@ impl Dialer {
         let connection = ClientConnection::new(Arc::clone(&self.config), name);
         let mut inner = StreamOwned::new(connection.map_err(io::Error::other)?, stream);
         while inner.conn.is_handshaking() {
-            inner.conn.complete_io(&mut inner.sock)?;
+            if let Err(error) = inner.conn.complete_io(&mut inner.sock) {
+                say_why(&mut inner);
+                return Err(error);
+            }
         }
         Ok(TlsStream { inner })
+    }
+}
+
+/// Sends what is ready, the alert last: the other side is told why the handshake ends. What fails here changes
+/// nothing.
+fn say_why<S: Read + Write>(stream: &mut StreamOwned<ClientConnection, S>) {
+    while stream.conn.wants_write() {
+        match stream.conn.write_tls(&mut stream.sock) {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return,
+        }
     }
 }
 
