@@ -84,8 +84,8 @@ pub(crate) struct Rules {
     maximum_waiting: usize,
     maximum_waiting_from_address: usize,
     maximum_waiting_bytes: usize,
-    /// The first certificate to expire.
-    pub(crate) expires: Option<Expires>,
+    /// When the first certificate expires, in seconds since 1970.
+    pub(crate) expires: Option<u64>,
 }
 
 /// Why somebody is turned away at the door.
