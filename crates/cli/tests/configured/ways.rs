@@ -153,6 +153,22 @@ fn a_barred_way_is_named_with_what_opens_it() {
 }
 
 #[test]
+fn a_client_that_does_not_believe_the_broker_tells_it_why() {
+    let place = place();
+    place.run("dunlin", "cert ca twin --name Quay");
+    let mut broker = started(&place);
+    for (way, told) in [
+        ("localhost:PORT2/a --cafile other/ca.crt", "does not know the authority that signed our"),
+        ("localhost:PORT2/a --cafile twin/ca.crt", "the client finds a wrong signature"),
+        ("127.0.0.1:PORT2/a --cafile ca/ca.crt", "the client does not accept our certificate"),
+    ] {
+        let (_, failed) = run(&place, &format!("pub -L wss://{way} -m b"));
+        assert!(failed.contains("certificate of the broker"), "{way}: {failed}");
+        broker.hears(told);
+    }
+}
+
+#[test]
 fn an_expired_certificate_is_called_so() {
     let place = place();
     let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
