@@ -84,11 +84,11 @@ impl Event {
             }
             Self::Refused { client: Some(client), user, address, end } => {
                 let (from, user) = (Origin(*address), Named(user.as_deref()));
-                write!(f, "client {client:?} from {from}{user} refused: {end}")
+                write!(f, "client {client:?}{user} from {from} refused: {end}")
             }
             Self::Refused { client: None, user, address, end: end @ End::Refused(_) } => {
                 let (from, user) = (Origin(*address), Named(user.as_deref()));
-                write!(f, "client without an identifier from {from}{user} refused: {end}")
+                write!(f, "client without an identifier{user} from {from} refused: {end}")
             }
             Self::Refused { client: None, address, end, .. } => {
                 write!(
@@ -105,7 +105,8 @@ impl Event {
     }
 }
 
-/// Who a client says it is, if it does.
+/// Who a client says it is, if it does. It stands before the address: what tools that bar addresses take for one
+/// must not be chosen by the client.
 struct Named<'a>(Option<&'a str>);
 
 impl fmt::Display for Named<'_> {

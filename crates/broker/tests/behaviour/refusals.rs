@@ -56,7 +56,7 @@ fn whoever_is_refused_is_told_by_the_user_name_and_never_by_the_password() {
         let event = world.events().pop().expect("it is told");
         assert_eq!(event.user().map(|user| &**user), Some("anna\n"));
         let told = event.to_string();
-        assert!(told.contains(r#", user "anna\n", refused: "#), "{told}");
+        assert!(told.contains(r#"client "c", user "anna\n", from "#), "{told}");
         assert!(!format!("{told}{event:?}").contains("sesame"), "{told}");
     }
 }

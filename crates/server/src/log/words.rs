@@ -96,10 +96,18 @@ fn ended(
     write!(f, " ({end})")
 }
 
-/// Behind Mosquitto's words: who tries to come in.
+/// Behind Mosquitto's words: who tries to come in. Without brackets: what stands in some is the address for tools
+/// that bar it, and must not be chosen by the client.
 fn of_user(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result {
-    let user = event.user();
-    user.map_or(Ok(()), |user| write!(f, " (user '{}')", user.escape_debug()))
+    let Some(user) = event.user() else { return Ok(()) };
+    f.write_str(" (user '")?;
+    for letter in user.chars() {
+        match letter {
+            '[' | ']' => write!(f, "{}", letter.escape_unicode())?,
+            other => write!(f, "{}", other.escape_debug())?,
+        }
+    }
+    f.write_str("')")
 }
 
 /// As Mosquitto numbers them.
@@ -175,6 +183,21 @@ mod tests {
         ] {
             assert_eq!(told, line);
         }
+    }
+
+    #[test]
+    fn no_user_name_looks_like_the_address_of_another() {
+        let event = Event::Refused {
+            client: Some("a".into()),
+            user: Some("u' [198.51.100.9:1] disconnected: not authorised.\n".into()),
+            address: "192.0.2.5:6275".parse().unwrap(),
+            end: End::Refused(Refusal::BadUserNameOrPassword { by: None }),
+        };
+        assert_eq!(
+            Told(&event).to_string(),
+            "Client a [192.0.2.5:6275] disconnected: not authorised. (bad user name or password) \
+             (user 'u\\' \\u{5b}198.51.100.9:1\\u{5d} disconnected: not authorised.\\n')"
+        );
     }
 
     #[test]
