@@ -21,9 +21,14 @@ struct Broker {
 
 impl Broker {
     fn start(directory: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(directory, arguments, &[])
+    }
+
+    fn start_with(directory: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Self {
         let mut process = Command::new(DUNLIN)
             .args(["-p", "0", "--bind", "127.0.0.1", "-q"])
             .args(arguments)
+            .envs(settings.iter().copied())
             .current_dir(directory)
             .stdout(Stdio::piped())
             .spawn()
@@ -120,6 +125,40 @@ fn who_was_not_silent_while_the_process_stood_still_stays_connected() {
     let broker = Broker::start(directory.path(), &["--durability", "off"]);
     let stays = (0..20).find_map(|_| outlives_a_standstill(&broker));
     assert_eq!(stays, Some(true));
+}
+
+/// Whether all who sent their CONNECT while the process stood still are answered, though their time for it is
+/// over; nothing if they were too slow themselves.
+fn hears_everybody_after_a_standstill(broker: &Broker) -> Option<bool> {
+    const CLIENTS: u8 = 90;
+    let port: u16 = broker.port.parse().expect("a number");
+    let begun = Instant::now();
+    let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens");
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| connect()).collect();
+    broker.signal("-STOP");
+    for (client, number) in clients.iter_mut().zip(b'!'..) {
+        client.set_read_timeout(Some(Duration::from_secs(60))).expect("it is not zero");
+        // Who is not there any more was too slow.
+        client
+            .write_all(&[b"\x10\x0D\0\x04MQTT\x04\x02\0\0\0\x01", &[number][..]].concat())
+            .ok()?;
+    }
+    let in_time = begun.elapsed() < Duration::from_millis(1_500);
+    sleep(Duration::from_secs(3));
+    broker.signal("-CONT");
+    let mut answer = [0; 4];
+    let mut is_heard = |client: &mut TcpStream| client.read_exact(&mut answer).is_ok();
+    let all = clients.iter_mut().filter_map(|client| is_heard(client).then_some(())).count();
+    in_time.then_some(all == clients.len())
+}
+
+#[test]
+fn many_whose_connect_came_while_the_process_stood_still_are_heard() {
+    let directory = directory();
+    let brief = [("DUNLIN_LIMITS_CONNECT_TIMEOUT", "2s")];
+    let broker = Broker::start_with(directory.path(), &["--durability", "off"], &brief);
+    let heard = (0..20).find_map(|_| hears_everybody_after_a_standstill(&broker));
+    assert_eq!(heard, Some(true));
 }
 
 #[test]

@@ -21,6 +21,10 @@ pub(crate) const FRONT: usize = 16 * 1024;
 /// Size of the buffer that all connections of a shard share.
 pub(crate) const BUFFER: usize = FRONT + SLICE;
 
+/// Connections whose CONNECT is read in one turn: each takes some hundredths of a millisecond, and messages
+/// of others are not to wait for a thousand that come at once.
+pub(crate) const WELCOMES: u32 = 16;
+
 impl Shard<'_> {
     /// Reads a connection once and hands what came to the broker.
     pub(crate) fn read(&mut self, now: Time, id: ConnId, view: &View<'_>) {
@@ -31,6 +35,13 @@ impl Shard<'_> {
         }
         if connection.transport.is_some() {
             return self.read_layers(now, id, view);
+        }
+        let is_waiting = connection.pass.is_waiting();
+        if is_waiting {
+            if self.welcomes == 0 {
+                return self.reading.push(id);
+            }
+            self.welcomes -= 1;
         }
         let front = match connection.partial.len() {
             small @ ..=FRONT => small,
@@ -46,7 +57,6 @@ impl Shard<'_> {
         // that. Unless the peer has closed: that is told once, and may have been already.
         let drained = read < SLICE && !connection.hung_up;
         connection.inbound = if drained { Inbound::Drained } else { Inbound::Held };
-        let is_waiting = connection.pass.is_waiting();
         let progress = if connection.partial.len() == front {
             let bytes = &self.buffer[..front + read];
             if is_waiting && let Some(spoken) = Spoken::instead_of_mqtt(bytes) {

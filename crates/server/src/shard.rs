@@ -56,6 +56,8 @@ pub(crate) struct Shard<'s> {
     pub(crate) layer_buffers: LayerBuffers,
     /// Connections that may go on with their handshakes in this turn.
     pub(crate) handshakes: u32,
+    /// Connections whose CONNECT may be read in this turn.
+    pub(crate) welcomes: u32,
     /// The shard that gets the next connection with a costly handshake.
     pub(crate) next_shard: usize,
     /// To be flushed: they have something to write, or are to be closed.
@@ -129,6 +131,7 @@ impl<'s> Shard<'s> {
             buffer: vec![0; BUFFER].into_boxed_slice(),
             layer_buffers: LayerBuffers::default(),
             handshakes: 0,
+            welcomes: 0,
             next_shard: 0,
             dirty: Vec::new(),
             lists: Lists::default(),

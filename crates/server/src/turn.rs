@@ -9,6 +9,7 @@ use dunlin_broker::{CloseCause, ConnId, Time, View};
 use crate::access::guarded;
 use crate::connection::Inbound;
 use crate::layered::HANDSHAKES;
+use crate::read::WELCOMES;
 use crate::shard::Shard;
 use crate::shared::Parcel;
 
@@ -41,6 +42,7 @@ impl Shard<'_> {
         self.hear_store(now, &view);
         self.take_parcels(now, &view);
         self.handshakes = HANDSHAKES;
+        self.welcomes = WELCOMES;
         if let Some(due) = self.broker.next_deadline()
             && due <= now
         {
@@ -62,9 +64,14 @@ impl Shard<'_> {
     /// up for silence who was not silent; and while nobody is read, nobody is.
     fn tick(&mut self, now: Time, due: Time, view: &View<'_>) {
         self.congested = self.is_congested();
+        let is_late = due.saturating_add(LATE) <= now;
+        if is_late {
+            // The time of many who have sent their CONNECT may be over.
+            self.welcomes = u32::MAX;
+        }
         if !self.congested {
             self.read_all(now, view);
-            if due.saturating_add(LATE) <= now {
+            if is_late {
                 self.catch_up(now, view);
             }
         }
