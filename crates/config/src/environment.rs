@@ -100,11 +100,8 @@ fn set_in<T: 'static, I: Iterator<Item = &'static Key<T>>>(
 ) -> Result<(), Wrong> {
     let mut last = Wrong::Key;
     for value in readings(text) {
-        match assign(source, keys(), owner, key, value) {
-            Ok(()) => {
-                places.set(key, &Place::whole(variable));
-                return Ok(());
-            }
+        match assign(source, keys(), owner, (key, &Place::whole(variable)), places, value) {
+            Ok(()) => return Ok(()),
             Err(wrong) => last = wrong,
         }
     }

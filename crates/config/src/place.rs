@@ -39,7 +39,11 @@ impl fmt::Display for Place {
 /// The places of the values that were given, by key. Two configurations that differ only in their places
 /// are the same, so all `Places` are equal.
 #[derive(Debug, Clone, Default)]
-pub struct Places(BTreeMap<String, Place>);
+pub struct Places {
+    keys: BTreeMap<String, Place>,
+    /// Files that secrets were read from, by the key of the secret, and where they are named.
+    files: BTreeMap<String, (Place, String)>,
+}
 
 impl PartialEq for Places {
     fn eq(&self, _other: &Self) -> bool {
@@ -53,11 +57,23 @@ impl Places {
     /// Where the key was given, if it was.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Place> {
-        self.0.get(key)
+        self.keys.get(key)
     }
 
     /// Notes where a key was given; a later place replaces an earlier one.
     pub fn set(&mut self, key: &str, place: &Place) {
-        self.0.insert(key.to_owned(), place.clone());
+        self.keys.insert(key.to_owned(), place.clone());
+        self.files.remove(key);
+    }
+
+    /// The file that the secret of a key was read from, if it was, and where it is named.
+    #[must_use]
+    pub fn file_of(&self, key: &str) -> Option<(&Place, &str)> {
+        self.files.get(key).map(|(place, file)| (place, file.as_str()))
+    }
+
+    /// Notes from which file the secret of a key was read.
+    pub(crate) fn set_file(&mut self, key: &str, place: &Place, file: String) {
+        self.files.insert(key.to_owned(), (place.clone(), file));
     }
 }

@@ -75,16 +75,20 @@ pub enum StartError {
         cause: io::Error,
     },
     /// A listener cannot encrypt.
-    #[error("listener {listener}: {cause}")]
+    #[error("{}listener {listener}: {cause}", at(place.as_ref()))]
     Tls {
+        /// Where the configuration names what is wrong.
+        place: Option<dunlin_config::Place>,
         /// The listener that failed.
         listener: String,
         /// Which file, and what is wrong with it.
         cause: Box<TlsError>,
     },
     /// A listener is asked for something that it cannot do.
-    #[error("listener {listener}: {what}")]
+    #[error("{}listener {listener}: {what}", at(place.as_ref()))]
     Setting {
+        /// Where the configuration asks for it.
+        place: Option<dunlin_config::Place>,
         /// The listener that failed.
         listener: String,
         /// What cannot be done.
@@ -138,6 +142,11 @@ impl StartError {
             _ => Self::Listener { place, cause },
         }
     }
+}
+
+/// What comes before the words of an error that is about a line of the configuration.
+fn at(place: Option<&dunlin_config::Place>) -> String {
+    place.map_or_else(String::new, |place| format!("{place}: "))
 }
 
 /// All that is wrong, a line each.

@@ -13,6 +13,7 @@ use crate::pacer::Pacer;
 use crate::shard::Shard;
 use crate::shared::Shared;
 use crate::sys::{Snapshot, Sys, collect};
+use crate::transport::Expires;
 use crate::why::{Seen, Watcher, Why};
 
 /// How old the counters that others see may be.
@@ -106,11 +107,11 @@ impl Shard<'_> {
         let why = &self.shared.why;
         tell_withheld(why, now);
         self.listeners.iter().for_each(|listener| listener.entrance.tell_withheld(now));
-        let certificates: Vec<(String, u64)> = self
+        let certificates: Vec<(String, Expires)> = self
             .listeners
             .iter()
             .filter_map(|listener| {
-                let expires = listener.entrance.rules().expires?;
+                let expires = listener.entrance.rules().expires.clone()?;
                 Some((listener.entrance.label.clone(), expires))
             })
             .collect();

@@ -15,3 +15,4 @@ mod reload;
 mod root;
 mod service;
 mod ways;
+mod wrong_files;

@@ -36,18 +36,21 @@ pub(crate) fn read(
     }
 }
 
-/// Gives a key a value, by its name; secrets also by the name of a file that holds them.
+/// Gives a key a value, by its name; secrets also by the name of a file that holds them, which is then noted.
 pub(crate) fn assign<T: 'static>(
     source: &dyn Source,
     keys: impl Iterator<Item = &'static Key<T>>,
     owner: &mut T,
-    name: &str,
+    (name, place): (&str, &Place),
+    places: &mut Places,
     value: Value,
 ) -> Result<(), Wrong> {
     let from_file = name.strip_suffix("_file");
     for key in keys {
         if key.name == name {
-            return key.set(owner, value).map_err(Wrong::Value);
+            key.set(owner, value).map_err(Wrong::Value)?;
+            places.set(name, place);
+            return Ok(());
         }
         if key.is_secret() && from_file == Some(key.name) {
             let Value::Text(path) = value else {
@@ -57,7 +60,10 @@ pub(crate) fn assign<T: 'static>(
                 .read(&path)
                 .map_err(|error| Wrong::Value(format!("cannot read `{path}`: {error}")))?;
             let secret = text.trim_end_matches(['\r', '\n']).to_owned();
-            return key.set(owner, Value::Text(secret)).map_err(Wrong::Value);
+            key.set(owner, Value::Text(secret)).map_err(Wrong::Value)?;
+            places.set(name, place);
+            places.set_file(key.name, place, path);
+            return Ok(());
         }
     }
     Err(Wrong::Key)
@@ -134,13 +140,17 @@ impl Reader<'_> {
                 let set = match value {
                     DeValue::Table(_) => Err(Wrong::Key),
                     value => self.simple(value).map_err(Wrong::Value).and_then(|value| {
-                        assign(self.source, keys::general(), config, name, value)
+                        let mut places = std::mem::take(&mut config.places);
+                        let at = (name, place);
+                        let set =
+                            assign(self.source, keys::general(), config, at, &mut places, value);
+                        config.places = places;
+                        set
                     }),
                 };
                 let known = || keys::general().map(|key| key.name).chain(tables());
-                match set {
-                    Ok(()) => config.places.set(name, place),
-                    Err(wrong) => self.wrong(place, name, wrong, known()),
+                if let Err(wrong) = set {
+                    self.wrong(place, name, wrong, known());
                 }
             }
         }
@@ -202,13 +212,11 @@ impl Reader<'_> {
         for (name, value) in table {
             let place = self.place(name.span().start);
             let name = name.get_ref().as_ref();
-            let set = self
-                .simple(value.get_ref())
-                .map_err(Wrong::Value)
-                .and_then(|value| assign(self.source, keys(), owner, name, value));
-            match set {
-                Ok(()) => places.set(name, &place),
-                Err(wrong) => self.wrong(&place, name, wrong, keys().map(|key| key.name)),
+            let set = self.simple(value.get_ref()).map_err(Wrong::Value).and_then(|value| {
+                assign(self.source, keys(), owner, (name, &place), places, value)
+            });
+            if let Err(wrong) = set {
+                self.wrong(&place, name, wrong, keys().map(|key| key.name));
             }
         }
     }

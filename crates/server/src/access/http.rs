@@ -8,14 +8,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dunlin_access::Fault;
 use dunlin_broker::Question;
-use dunlin_config::model::HttpHook;
+use dunlin_config::Config;
 use dunlin_config::value::Secret;
 use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
 use super::answer::{Answer, understand};
-use super::load::error_at;
+use super::load::error_of;
 
 /// Where systems keep the authorities that they trust.
 const AUTHORITIES: [&str; 3] =
@@ -34,10 +34,11 @@ pub(super) struct Hook {
 }
 
 impl Hook {
-    pub(super) fn new(settings: &HttpHook, faults: &mut Vec<Fault>) -> Option<Self> {
+    pub(super) fn new(config: &Config, faults: &mut Vec<Fault>) -> Option<Self> {
+        let settings = &config.security.http;
         let url = settings.url.as_ref()?;
         if let Err(why) = check_url(url) {
-            faults.push(error_at(None, format!("security.http.url: {why}")));
+            faults.push(error_of(config, "security.http.url", &why));
         }
         let connections = usize::from(settings.connections.max(1));
         Some(Self {
@@ -90,7 +91,12 @@ fn told(cause: &ureq::Error) -> String {
 pub(super) fn check_url(text: &str) -> Result<(), String> {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     let rest = rest.filter(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace));
-    let host = rest.ok_or_else(|| format!("`{text}` is no URL"))?.split(['/', '?', '#']).next();
+    let host = rest
+        .ok_or_else(|| {
+            format!("`{text}` is no URL: it begins with http:// or https:// and names a host")
+        })?
+        .split(['/', '?', '#'])
+        .next();
     if host.is_some_and(|host| host.contains('@')) {
         return Err("a URL with a user name or password in it would be in the log".into());
     }

@@ -59,8 +59,8 @@ impl<'a> Loader<'a> {
         gates.sort_by_key(|(number, _)| *number);
         let gates = gates.into_iter().map(|(_, gate)| gate).collect();
         let security = &config.security;
-        let tokens = Tokens::load(security, &mut self.faults).map(Arc::new);
-        let hook = Hook::new(&security.http, &mut self.faults).map(Arc::new);
+        let tokens = Tokens::load(config, &mut self.faults).map(Arc::new);
+        let hook = Hook::new(config, &mut self.faults).map(Arc::new);
         let bans = security.bans.file.clone().or_else(|| {
             let kept = &config.persistence;
             kept.enabled.then(|| kept.directory.join(BANS_FILE))
@@ -251,8 +251,17 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|cause| cause.to_string())
 }
 
+/// Something that is wrong with a key of the whole broker, or with the file that holds its secret.
+pub(super) fn error_of(config: &Config, key: &str, why: &str) -> Fault {
+    let places = &config.places;
+    match places.file_of(key) {
+        Some((place, file)) => error_at(Some(place.clone()), format!("{key}_file {file}: {why}")),
+        None => error_at(places.get(key).cloned(), format!("{key}: {why}")),
+    }
+}
+
 /// Something that is wrong at a place of the configuration.
-pub(super) fn error_at(place: Option<Place>, message: String) -> Fault {
+fn error_at(place: Option<Place>, message: String) -> Fault {
     let place = place.unwrap_or_else(|| Place::whole("configuration"));
     Fault { file: place.file, line: place.line, severity: Severity::Error, message }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use dunlin_access::jwt::{Claims, JwtFault, KeySet, Origin, Policy};
 use dunlin_access::{Fault, Secret, UnixSeconds};
-use dunlin_config::model::Security;
+use dunlin_config::Config;
 use parking_lot::RwLock;
 
 use super::http;
-use super::load::{error_at, read};
+use super::load::{error_of, read};
 
 /// A claim that no token has: nothing is read from it.
 const NO_CLAIM: &str = "\0";
@@ -51,11 +51,11 @@ pub(super) enum TokenFault {
 
 impl Tokens {
     /// Reads the keys; `None` if tokens are not wanted.
-    pub(super) fn load(security: &Security, faults: &mut Vec<Fault>) -> Option<Self> {
-        let jwt = &security.jwt;
+    pub(super) fn load(config: &Config, faults: &mut Vec<Fault>) -> Option<Self> {
+        let jwt = &config.security.jwt;
         let mut own = KeySet::default();
         let mut wrong = |key: &str, why: String| {
-            faults.push(error_at(None, format!("security.jwt.{key}: {why}")));
+            faults.push(error_of(config, &format!("security.jwt.{key}"), &why));
         };
         if let Some(secret) = &jwt.secret {
             match KeySet::from_secret(Secret::new(secret.expose().as_bytes())) {
@@ -78,13 +78,13 @@ impl Tokens {
                     own.extend(keys);
                     faults.extend(warnings);
                 }
-                Ok(Err(fault)) => faults.push(fault),
+                Ok(Err(fault)) => wrong("jwks_file", fault.to_string()),
                 Err(why) => wrong("jwks_file", format!("{name}: {why}")),
             }
         }
         let remote = jwt.jwks_url.as_ref().map(|url| {
             if let Err(why) = http::check_url(url) {
-                faults.push(error_at(None, format!("security.jwt.jwks_url: {why}")));
+                faults.push(error_of(config, "security.jwt.jwks_url", &why));
             }
             let refresh = jwt.jwks_refresh.max(RETRY);
             Arc::new(Remote { url: url.clone(), refresh, keys: RwLock::default() })

@@ -17,8 +17,8 @@ use super::{ListenerOptions, Place, ProxyOptions, ProxyRequires};
 use crate::error::StartError;
 use crate::quic::QuicOptions;
 use crate::transport::{
-    CertificateFiles, ClientCertificates, ClientTrust, ProxyVersion, TlsOptions, TlsVersion,
-    WebSocketOptions,
+    CertificateFiles, ClientCertificates, ClientTrust, KEY_LOG, ProxyVersion, TlsOptions,
+    TlsVersion, WebSocketOptions,
 };
 
 /// What Let's Encrypt's tools, and most others, call the files of a name.
@@ -35,7 +35,12 @@ impl ListenerOptions {
         let mut all = Vec::new();
         let numbered = (0u16..).zip(&config.listeners);
         for (number, listener) in numbered.filter(|(_, listener)| !listener.is_retired()) {
-            let wrong = |what| StartError::Setting { listener: listener.label(), what };
+            let wrong = |what| StartError::Setting {
+                place: listener.place().cloned(),
+                listener: listener.label(),
+                what,
+            };
+            let at = |key: &str| listener.places.get(key).or_else(|| listener.place()).cloned();
             let mut options = Self::new(Place::Inherited { name: String::new() });
             options.name.clone_from(&listener.name);
             options.allow_from = networks(&listener.allow_from).map_err(wrong)?;
@@ -50,7 +55,7 @@ impl ListenerOptions {
             options.maximum_waiting = most(limits.before_connect);
             options.maximum_waiting_from_address = most(limits.before_connect_per_address);
             options.maximum_waiting_bytes = most(limits.before_connect_bytes);
-            options.tls = listener.tls().map(|tls| tls_options(tls, config));
+            options.tls = listener.tls().map(|tls| tls_options(tls, listener, config));
             options.websocket = websocket(listener).map_err(wrong)?;
             options.proxy = proxy(listener).map_err(wrong)?;
             options.quic = QuicOptions {
@@ -58,7 +63,12 @@ impl ListenerOptions {
                 keep_alive: listener.quic.keep_alive,
             };
             options.entry = entry(number, listener);
-            for place in places(listener).map_err(wrong)? {
+            let places = places(listener);
+            for place in places.map_err(|what| StartError::Setting {
+                place: at("address"),
+                listener: listener.label(),
+                what,
+            })? {
                 all.push(Self { place, ..options.clone() });
             }
         }
@@ -100,7 +110,11 @@ fn proxy(listener: &Listener) -> Result<Option<ProxyOptions>, String> {
     Ok(Some(ProxyOptions { version, from, requires }))
 }
 
-fn tls_options(tls: &Tls, config: &Config) -> TlsOptions {
+fn tls_options(tls: &Tls, listener: &Listener, config: &Config) -> TlsOptions {
+    let mut places = listener.places.clone();
+    if let Some(place) = config.places.get(KEY_LOG) {
+        places.set(KEY_LOG, place);
+    }
     let trust = || ClientTrust {
         authorities: tls.cafile.iter().chain(&tls.capath).cloned().collect(),
         revoked: tls.crlfile.clone(),
@@ -133,6 +147,7 @@ fn tls_options(tls: &Tls, config: &Config) -> TlsOptions {
         },
         ciphers: tls.ciphers.clone(),
         key_log: config.server.tls_keylog.clone(),
+        places,
     }
 }
 

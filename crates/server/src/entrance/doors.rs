@@ -285,7 +285,7 @@ impl Entrance {
             full_handshakes: counters.full.load(Ordering::Relaxed),
             resumed_handshakes: counters.resumed.load(Ordering::Relaxed),
             turned_away: counters.failed.load(Ordering::Relaxed),
-            certificate_expires: self.rules().expires,
+            certificate_expires: self.rules().expires.as_ref().map(|first| first.at),
         }
     }
 }
@@ -303,6 +303,9 @@ fn open(listener: &ListenerOptions, inherited: &mut Inherited) -> Result<Door, S
 }
 
 fn rules(listener: &ListenerOptions) -> Result<Rules, StartError> {
-    Rules::read(listener)
-        .map_err(|cause| StartError::Tls { listener: listener.label(), cause: Box::new(cause) })
+    Rules::read(listener).map_err(|cause| StartError::Tls {
+        place: listener.tls.as_ref().and_then(|tls| tls.place_of(&cause)).cloned(),
+        listener: listener.label(),
+        cause: Box::new(cause),
+    })
 }

@@ -26,7 +26,7 @@ use crate::hush::{Hush, Withheld};
 use crate::listener::HERE;
 use crate::log::{self, Endpoint, as_mosquitto};
 use crate::quic;
-use crate::transport::{Fault, Known, Layers, TlsError, TlsSetup, TlsVersion, Trust};
+use crate::transport::{Expires, Fault, Known, Layers, TlsError, TlsSetup, TlsVersion, Trust};
 use crate::why::{Reason, Why};
 
 /// The names of protocols (ALPN) of MQTT in TLS; the second one is what devices made for a large cloud
@@ -84,8 +84,8 @@ pub(crate) struct Rules {
     maximum_waiting: usize,
     maximum_waiting_from_address: usize,
     maximum_waiting_bytes: usize,
-    /// When the first certificate expires, in seconds since 1970.
-    pub(crate) expires: Option<u64>,
+    /// The first certificate to expire.
+    pub(crate) expires: Option<Expires>,
 }
 
 /// Why somebody is turned away at the door.

@@ -15,7 +15,7 @@ pub(crate) use fault::Fault;
 pub(crate) use guess::Spoken;
 pub use proxy::ProxyVersion;
 pub(crate) use stack::{Known, Layers, Scratch, Transport};
-pub(crate) use tls::{Certificate, TlsSetup, Trust};
+pub(crate) use tls::{Certificate, Expires, KEY_LOG, TlsSetup, Trust};
 pub use tls::{
     CertificateFiles, ClientCertificates, ClientTrust, DialOptions, Dialer, NameCheck, TlsError,
     TlsOptions, TlsStream, TlsVersion, explain_dial,

@@ -8,6 +8,7 @@ use dunlin_broker::{Limit, Settings, Time};
 use super::{Alarms, Why, WhyOptions};
 use crate::store::Condition;
 use crate::sys::Totals;
+use crate::transport::Expires;
 
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -33,8 +34,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) connections: (u64, u64),
     /// Bytes that are used of the disk of the store, and that it has.
     pub(crate) disk: Option<(u64, u64)>,
-    /// Listeners by name, with when their first certificate expires, in seconds since 1970.
-    pub(crate) certificates: &'a [(String, u64)],
+    /// Listeners by name, with their first certificate to expire.
+    pub(crate) certificates: &'a [(String, Expires)],
 }
 
 /// Looks now and then.
@@ -142,20 +143,20 @@ fn look_at_certificates(
     now: Time,
     alarms: &Alarms,
     options: &WhyOptions,
-    certificates: &[(String, u64)],
+    certificates: &[(String, Expires)],
 ) {
     let soon = now.saturating_add(options.certificates_within);
     alarms.clear_others(now, CERTIFICATE, |name| {
         certificates.iter().any(|(listener, _)| name.strip_prefix(CERTIFICATE) == Some(listener))
     });
     for (listener, expires) in certificates {
-        let expires = Time::from_secs(*expires);
+        let (file, expires) = (&expires.file, Time::from_secs(expires.at));
         let text = (expires <= soon).then(|| {
             let days = expires.since(now).as_secs() / 86_400;
             if expires <= now {
-                format!("the certificate of listener {listener} has expired")
+                format!("the certificate of listener {listener} has expired: {file}")
             } else {
-                format!("the certificate of listener {listener} expires in {days} days")
+                format!("the certificate of listener {listener} expires in {days} days: {file}")
             }
         });
         alarms.set(now, &format!("{CERTIFICATE}{listener}"), text);
@@ -171,7 +172,7 @@ mod tests {
         watcher: Watcher,
         totals: Totals,
         settings: Settings,
-        certificates: Vec<(String, u64)>,
+        certificates: Vec<(String, Expires)>,
         connections: (u64, u64),
     }
 
@@ -257,14 +258,15 @@ mod tests {
     fn certificates_are_an_alarm_a_month_before_they_expire() {
         const DAY: u64 = 86_400;
         let mut scene = Scene::new();
-        scene.certificates = vec![("8883".into(), 100 * DAY)];
+        let expires = Expires { at: 100 * DAY, file: "s.pem (d.toml:3)".into() };
+        scene.certificates = vec![("8883".into(), expires)];
         assert!(scene.look(Time::from_secs(69 * DAY)).is_empty());
         assert_eq!(scene.look(Time::from_secs(80 * DAY)), ["certificate/8883"]);
-        assert!(scene.why.alarms.list()[0].text.ends_with("expires in 20 days"));
+        assert!(scene.why.alarms.list()[0].text.ends_with("expires in 20 days: s.pem (d.toml:3)"));
         scene.look(Time::from_secs(101 * DAY));
-        assert!(scene.why.alarms.list()[0].text.ends_with("has expired"));
+        assert!(scene.why.alarms.list()[0].text.ends_with("has expired: s.pem (d.toml:3)"));
         // It is renewed.
-        scene.certificates[0].1 = 200 * DAY;
+        scene.certificates[0].1.at = 200 * DAY;
         assert!(scene.look(Time::from_secs(101 * DAY)).is_empty());
     }
 }

@@ -31,6 +31,14 @@ pub enum TlsError {
         /// What is wrong with it.
         what: String,
     },
+    /// A file is not the key that it should be.
+    #[error("{}: {what}", path.display())]
+    UnusableKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// Certificate and key are no pair.
     #[error(
         "the key in {} does not belong to the first certificate in {} (compare `openssl pkey -in KEY -pubout` with `openssl x509 -in CERTIFICATE -noout -pubkey`)",

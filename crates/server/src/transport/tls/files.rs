@@ -124,7 +124,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 fn private_key(path: &Path) -> Result<Arc<dyn SigningKey>, TlsError> {
     let pem = read(path)?;
     let Ok(key) = PrivateKeyDer::from_pem_slice(&pem) else {
-        return Err(unusable(
+        return Err(unusable_key(
             path,
             if holds(&pem, "ENCRYPTED") {
                 "the key is protected by a password, which a service cannot be asked for: `openssl pkey -in FILE -out FILE.plain` takes it off (keep that file at mode 0600)"
@@ -136,7 +136,7 @@ fn private_key(path: &Path) -> Result<Arc<dyn SigningKey>, TlsError> {
         ));
     };
     any_supported_type(&key).map_err(|_| {
-        unusable(path, "keys of this kind cannot be used: there are RSA from 2048 bits, ECDSA with P-256 or P-384, and Ed25519")
+        unusable_key(path, "keys of this kind cannot be used: there are RSA from 2048 bits, ECDSA with P-256 or P-384, and Ed25519")
     })
 }
 
@@ -155,4 +155,8 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
 
 fn unusable(path: &Path, what: &str) -> TlsError {
     TlsError::Unusable { path: path.to_owned(), what: what.to_owned() }
+}
+
+fn unusable_key(path: &Path, what: &str) -> TlsError {
+    TlsError::UnusableKey { path: path.to_owned(), what: what.to_owned() }
 }

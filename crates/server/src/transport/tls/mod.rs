@@ -13,6 +13,7 @@ mod session;
 mod suites;
 mod trust;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -23,6 +24,7 @@ pub(crate) use der::Certificate;
 pub use dial::{DialOptions, Dialer, NameCheck, TlsStream, explain_dial};
 pub use error::TlsError;
 use files::Identity;
+pub(crate) use options::KEY_LOG;
 pub use options::{CertificateFiles, ClientCertificates, ClientTrust, TlsOptions, TlsVersion};
 pub(crate) use session::{Opened, RECORD, SEALED_RECORD, Tls};
 pub(crate) use trust::Trust;
@@ -38,8 +40,17 @@ pub(crate) struct TlsSetup {
     pub(crate) trust: Trust,
     /// What clients or operators will stumble over, though it can be used.
     pub(crate) warnings: Vec<String>,
-    /// When the first of the certificates expires, in seconds since 1970.
-    pub(crate) expires: u64,
+    /// The first of the certificates to expire.
+    pub(crate) expires: Expires,
+}
+
+/// When a certificate expires.
+#[derive(Debug, Clone)]
+pub(crate) struct Expires {
+    /// In seconds since 1970.
+    pub(crate) at: u64,
+    /// Its file, and where the configuration names it.
+    pub(crate) file: String,
 }
 
 /// What rustls makes a connection of.
@@ -93,18 +104,30 @@ impl TlsSetup {
         });
         let config = TlsConfig { ours: Arc::new(config), by_client };
         let all = || [&default].into_iter().chain(&others);
+        let first = others.iter().fold(&default, |first, other| {
+            if other.certificate.not_after < first.certificate.not_after { other } else { first }
+        });
+        let expires =
+            Expires { at: first.certificate.not_after, file: named(&first.path, options) };
         Ok(Self {
             config,
             trust,
-            warnings: all().flat_map(|identity| warnings(identity, now)).collect(),
-            expires: all().map(|identity| identity.certificate.not_after).min().unwrap_or(u64::MAX),
+            warnings: all().flat_map(|identity| warnings(identity, options, now)).collect(),
+            expires,
         })
     }
 }
 
-fn warnings(identity: &Identity, now: u64) -> Vec<String> {
+/// A file, and where the configuration names it.
+fn named(path: &Path, options: &TlsOptions) -> String {
+    let place = options.place_of_file(path);
+    let place = place.map_or_else(String::new, |place| format!(" ({place})"));
+    format!("{}{place}", path.display())
+}
+
+fn warnings(identity: &Identity, options: &TlsOptions, now: u64) -> Vec<String> {
     let certificate = &identity.certificate;
-    let path = identity.path.display();
+    let path = named(&identity.path, options);
     let mut warnings = Vec::new();
     if certificate.not_after < now {
         warnings.push(format!("the certificate in {path} has expired: clients will refuse it"));

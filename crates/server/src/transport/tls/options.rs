@@ -1,6 +1,10 @@
 //! What a listener with TLS is told.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use dunlin_config::{Place, Places};
+
+use super::TlsError;
 
 /// Encryption of a listener.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +25,62 @@ pub struct TlsOptions {
     pub ciphers: Vec<String>,
     /// Where the secrets of connections are written, for debugging. Default: nowhere.
     pub key_log: Option<PathBuf>,
+    /// Where the configuration says all this, by key, so that what is wrong is told with its line. Default: nowhere.
+    pub places: Places,
 }
+
+impl TlsOptions {
+    /// Where the configuration names what an error is about.
+    pub(crate) fn place_of(&self, error: &TlsError) -> Option<&Place> {
+        let key = match error {
+            TlsError::Unreadable { path, .. }
+            | TlsError::Unwritable { path, .. }
+            | TlsError::Unusable { path, .. } => self.key_of(path),
+            TlsError::UnusableKey { path: key, .. } | TlsError::KeyDoesNotFit { key, .. } => {
+                if self.certificate.key == *key { "keyfile" } else { "sni_directories" }
+            }
+            TlsError::NoAuthority if self.places.get("cafile").is_none() => "capath",
+            TlsError::NoAuthority => "cafile",
+            TlsError::NoCipher(_) => "ciphers",
+            TlsError::NoCertificate => "protocol",
+            TlsError::NoTrust | TlsError::Rustls(_) => "listener",
+        };
+        self.place(key)
+    }
+
+    /// The place of the certificate of a file.
+    pub(super) fn place_of_file(&self, path: &Path) -> Option<&Place> {
+        self.place(self.key_of(path))
+    }
+
+    fn place(&self, key: &str) -> Option<&Place> {
+        self.places.get(key).or_else(|| self.places.get("listener"))
+    }
+
+    /// The key that names a file. One that is named by several is read for that of the key last.
+    fn key_of(&self, path: &Path) -> &'static str {
+        let is = |file: &Option<PathBuf>| file.as_deref() == Some(path);
+        let trust = self.clients.trust();
+        if self.certificate.chain == path {
+            "certfile"
+        } else if self.by_name.iter().any(|files| files.chain == path || files.key == path) {
+            "sni_directories"
+        } else if is(&self.idle_list) || trust.is_some_and(|trust| is(&trust.revoked)) {
+            "crlfile"
+        } else if is(&self.key_log) {
+            KEY_LOG
+        } else if is(&self.certificate.authorities) {
+            "cafile"
+        } else if self.certificate.key == path {
+            "keyfile"
+        } else {
+            "capath"
+        }
+    }
+}
+
+/// The key of the whole broker that listeners with TLS obey.
+pub(crate) const KEY_LOG: &str = "server.tls_keylog";
 
 /// A certificate and its key.
 #[derive(Debug, Clone, Default)]
