@@ -82,7 +82,7 @@ pub enum OpenError {
     },
     /// A segment is damaged and [`OnDamage::Refuse`](crate::OnDamage::Refuse) was chosen.
     #[error(
-        "{file} is damaged at {offset}; restore a backup, or start with what can still be read"
+        "{file} is damaged at {offset}; restore a backup, or start with what can still be read: --on-damage set-aside, `persistence.on_damage`"
     )]
     Damaged {
         /// The segment.

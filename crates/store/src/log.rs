@@ -12,7 +12,7 @@ use crate::format::{Identity, SEGMENT_HEADER};
 use crate::group::Group;
 use crate::index::Index;
 use crate::options::{Options, Report, Room, Status};
-use crate::segment::{Pool, Segment};
+use crate::segment::{Pool, SPARES, Segment};
 use crate::view::{View, view};
 
 /// Bytes that are written and not flushed, from which on [`Log::append`] flushes by itself: they are kept in
@@ -166,7 +166,7 @@ impl<D: Disk> Log<D> {
         }
         match self.pool.fill(&mut self.disk).map_err(WriteError::from) {
             Ok(()) => {
-                if self.pool.spares.len() >= crate::segment::SPARES {
+                if self.pool.spares.len() >= SPARES {
                     self.room = Room::Ready;
                 }
                 Ok(())
@@ -202,6 +202,12 @@ impl<D: Disk> Log<D> {
             retained: self.index.retained.len() as u64,
             ..self.counters
         }
+    }
+
+    /// What a store takes in which there is nothing: the segment that is written, and those that are kept ready.
+    #[must_use]
+    pub const fn least_bytes(&self) -> u64 {
+        self.options.segment_bytes * (1 + SPARES as u64)
     }
 
     /// What a segment has room for, frames included.

@@ -348,6 +348,22 @@ fn the_log_stays_within_twice_of_what_lives() {
 }
 
 #[test]
+fn a_store_has_room_from_the_size_on_that_it_names_as_its_least() {
+    // A file of the version is there besides.
+    for (bytes, room) in [(-1, Room::Full), (4096, Room::Ready)] {
+        let mut disk = FaultyDisk::new(1);
+        let least = open(&FaultyDisk::new(1)).0.least_bytes();
+        disk.set_capacity(least.saturating_add_signed(bytes));
+        let (mut log, ..) = open(&disk);
+        for id in 0..4 {
+            log.append(&[&session(id)]).expect("append");
+            log.prepare().expect("prepare");
+        }
+        assert_eq!(log.status().room, room, "{bytes}");
+    }
+}
+
+#[test]
 fn a_full_disk_is_told_and_what_makes_room_is_still_taken() {
     let mut disk = FaultyDisk::new(1);
     let (mut log, ..) = open(&disk);

@@ -187,7 +187,8 @@ impl<'s, D: Disk> Committer<'s, D> {
                 "store: {cause}; trying again every second, QoS 0 goes on, nothing new that has to be kept is accepted"
             ),
             (Condition::Full | Condition::Broken, _) => tracing::error!(
-                "store: the disk is full; trying again every second, QoS 0 and deliveries go on, nothing new that has to be kept is accepted"
+                "store: the disk is full (a store without messages needs {} MiB); trying again every second, QoS 0 and deliveries go on, nothing new that has to be kept is accepted",
+                self.log.least_bytes() >> 20
             ),
         }
         let ready = condition == Condition::Ready;
