@@ -85,15 +85,11 @@ fn who_may_no_longer_come_in_is_let_go() {
     assert_eq!(broker.stop(), Some(0));
 }
 
-/// Who connects after SIGHUP is judged by what it reads: the thread that accepts is the one that it interrupts.
-#[test]
-fn only_the_thread_that_accepts_connections_is_interrupted_by_sighup() {
+/// The names of those threads of a process that SIGHUP can interrupt.
+fn open_to_sighup(process: u32) -> Vec<String> {
     const HANGUP: u64 = 1;
-    let place = Place::new();
-    place.write("a.conf", "listener PORT\nallow_anonymous true\n");
-    let broker = place.start("-c a.conf", &[place.port()]);
     let mut open = Vec::new();
-    for thread in fs::read_dir(format!("/proc/{}/task", broker.id())).expect("it runs") {
+    for thread in fs::read_dir(format!("/proc/{process}/task")).expect("it runs") {
         let status = fs::read_to_string(thread.expect("it runs").path().join("status"));
         // A thread may have ended since.
         let Ok(status) = status else { continue };
@@ -106,6 +102,21 @@ fn only_the_thread_that_accepts_connections_is_interrupted_by_sighup() {
             open.push(field("Name:"));
         }
     }
+    open
+}
+
+/// Who connects after SIGHUP is judged by what it reads: the thread that accepts is the one that it interrupts.
+#[test]
+fn only_the_thread_that_accepts_connections_is_interrupted_by_sighup() {
+    let place = Place::new();
+    place.write("a.conf", "listener PORT\nallow_anonymous true\n");
+    let broker = place.start("-c a.conf", &[place.port()]);
+    // The port is open a moment before the thread that accepts begins.
+    let mut open = Vec::new();
+    wait_until("a thread hears SIGHUP", || {
+        open = open_to_sighup(broker.id());
+        !open.is_empty()
+    });
     assert_eq!(open, ["shard-0"]);
     assert_eq!(broker.stop(), Some(0));
 }
