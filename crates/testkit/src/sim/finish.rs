@@ -148,7 +148,8 @@ impl World {
             // What a shard wrote for a session that another had just ended goes when its segment is cleaned,
             // or at the restart.
             let late = if self.scene.oracle.is_settled() { 0 } else { LATE };
-            expect("messages in the store", status.messages, status.retained + late);
+            let held = self.scene.oracle.abandoned();
+            expect("messages in the store", status.messages, status.retained + held + late);
             let segment = self.scene.plan.segment;
             let most = (2 * status.live_bytes).max(3 * segment) + 6 * segment;
             expect("bytes of the store", status.disk_bytes, most);

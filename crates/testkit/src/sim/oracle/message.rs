@@ -143,6 +143,28 @@ impl Oracle {
         }
     }
 
+    /// How many messages at QoS 2 the broker may hold for clients that know nothing of them any more: their PUBLISH
+    /// was on its way for longer than the CONNECT of a later connection with which the client began anew, so it
+    /// belongs to the session that began then, and no PUBREL ever follows.
+    pub(in super::super) fn abandoned(&self) -> u64 {
+        let is_abandoned = |message: &&Message| {
+            message.qos == QoS::ExactlyOnce
+                && message.done.is_none()
+                && self.current.get(&message.publisher).copied() != message.session
+                && self.began_anew_before(message)
+        };
+        self.messages.iter().filter(is_abandoned).count() as u64
+    }
+
+    fn began_anew_before(&self, message: &Message) -> bool {
+        let Some(last) = message.links.last() else { return false };
+        let mut later = self.attempts.iter().skip(last + 1);
+        later.any(|one| {
+            one.connecting.client == message.publisher
+                && one.read.is_some_and(|read| message.read >= Some(read))
+        })
+    }
+
     /// The broker has dealt with a part of a stream, or only taken it when the connection was over.
     pub(in super::super) fn dealt(&mut self, now: Time, link: usize, mark: Mark, over: bool) {
         match mark {
