@@ -404,6 +404,7 @@ fn tls_is_spoken_as_keys_say() {
     for (lines, way, is_let_in) in [
         ("ciphers_tls1.3 TLS_AES_256_GCM_SHA384", "--ciphers TLS_AES_128_GCM_SHA256", false),
         ("ciphers_tls1.3 TLS_AES_256_GCM_SHA384", "--ciphers TLS_AES_256_GCM_SHA384", true),
+        ("ciphers_tls1.3 TLS_AES_256_GCM_SHA384", "--tls-version tlsv1.2", true),
         ("ciphers ECDHE-ECDSA-AES128-GCM-SHA256", "--tls-version tlsv1.2", true),
         ("tls_version tlsv1.3", "--tls-version tlsv1.3", true),
         ("capath DIR/ca\nrequire_certificate true", "", false),

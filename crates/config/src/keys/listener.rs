@@ -40,7 +40,7 @@ pub(super) const KEYS: &[Key<Listener>] = keys! { Listener;
     "minimum_tls_version" tls.minimum_version, "", NewConnections,
         "The lowest version of TLS. 1.2: devices of this decade speak it.";
     "ciphers" tls.ciphers, "", NewConnections,
-        "Cipher suites by the names that OpenSSL uses, best first. Default: all that are secure.";
+        "Cipher suites by the names that OpenSSL uses, best first. Default: all that are secure, as of a version of TLS none of whose suites is named.";
     "sni_directories" tls.sni, "", AtOnce,
         "Directories with `fullchain.pem` and `privkey.pem` of further names: the one is used that the client asks for. Default: none.";
     "mount_point" mount_point, "", NewConnections,

@@ -51,8 +51,8 @@ const SUITES: [(&str, &str, SupportedCipherSuite); 9] = [
 /// Words that stand for classes of suites in OpenSSL: all of ours are in them.
 const CLASSES: [&str; 5] = ["HIGH", "DEFAULT", "ALL", "ECDHE", "AESGCM"];
 
-/// The suites of these names. As with OpenSSL, a list without any of 1.3 leaves those of 1.3 as they
-/// are. Names of suites that are not secure are left out.
+/// The suites of these names. As with OpenSSL, which has a list for each, a version of TLS none of whose suites is
+/// named keeps all of them. Names of suites that are not secure are left out.
 pub(super) fn chosen(names: &[String]) -> Result<Vec<SupportedCipherSuite>, TlsError> {
     let all = || SUITES.iter().map(|(_, _, suite)| *suite);
     let is_new = |suite: &SupportedCipherSuite| suite.tls13().is_some();
@@ -76,6 +76,9 @@ pub(super) fn chosen(names: &[String]) -> Result<Vec<SupportedCipherSuite>, TlsE
     }
     if !chosen.iter().any(is_new) {
         chosen.splice(0..0, all().filter(is_new));
+    }
+    if chosen.iter().all(is_new) {
+        chosen.extend(all().filter(|suite| !is_new(suite)));
     }
     let mut once: Vec<SupportedCipherSuite> = Vec::new();
     for suite in chosen {
@@ -104,7 +107,8 @@ mod tests {
         assert_eq!(count(""), Some(9));
         assert_eq!(count("HIGH:!aNULL:!MD5"), Some(9));
         assert_eq!(count("ECDHE-ECDSA-AES128-GCM-SHA256:RC4-SHA"), Some(4));
-        assert_eq!(count("TLS_AES_128_GCM_SHA256"), Some(1));
+        assert_eq!(count("TLS_AES_128_GCM_SHA256"), Some(7));
+        assert_eq!(count("TLS_AES_128_GCM_SHA256:ECDHE-RSA-AES128-GCM-SHA256"), Some(2));
         assert_eq!(count("RC4-SHA"), None);
     }
 }
