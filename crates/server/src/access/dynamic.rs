@@ -74,17 +74,24 @@ impl Accesses {
             }
         }
         drop(changing);
+        // Whoever connects once the command is answered is none of those whom it ends; but who gave it is to hear
+        // the answer before.
+        let (kicks, own) = (Arc::new(outcome.kicks), control.who.client_id.clone());
+        let kicked = |is_own: bool| -> Expulsion {
+            let (kicks, listeners, own) = (Arc::clone(&kicks), listeners.clone(), own.clone());
+            Arc::new(move |present: &Present<'_>| {
+                let who = present.who;
+                let here = listeners.contains(&who.listener) && (who.client_id == own) == is_own;
+                (here && is_kicked(&kicks, who)).then_some(End::Administrative)
+            })
+        };
+        if !kicks.is_empty() {
+            self.expel(&kicked(false));
+        }
         let (connection, payload) = (control.connection, outcome.response.into_bytes());
         self.post(shard, Parcel::Reply { connection, topic: RESPONSE_TOPIC.into(), payload });
-        if !outcome.kicks.is_empty() {
-            let kicks = outcome.kicks;
-            let kicked = move |present: &Present<'_>| {
-                let who = present.who;
-                let here = listeners.contains(&who.listener);
-                (here && is_kicked(&kicks, who)).then_some(End::Administrative)
-            };
-            let whom: Expulsion = Arc::new(kicked);
-            self.expel(&whom);
+        if is_kicked(&kicks, &control.who) {
+            self.expel(&kicked(true));
         }
     }
 }
